@@ -1,0 +1,38 @@
+// Package clock holds wirelab's notion of time between machines: where a stamp
+// was taken, the wire formats that carry stamps (STAMP, NTP), and what can and
+// cannot be concluded from four of them.
+package clock
+
+import "time"
+
+// Source says who read the clock for a stamp. Stamps of different sources
+// must not be mixed in one exchange without saying so: a user-space send stamp
+// is tens of microseconds earlier than the kernel's.
+type Source uint8
+
+// The places where a stamp can be taken, from the least to the most exact.
+const (
+	User     Source = iota // read by this process, before the send or after the receive
+	Kernel                 // set by the kernel as the packet passed its network stack
+	Hardware               // set by the network interface
+)
+
+func (s Source) String() string {
+	switch s {
+	case Kernel:
+		return "kernel"
+	case Hardware:
+		return "hardware"
+	}
+	return "user"
+}
+
+// Stamp is a moment on this host's CLOCK_REALTIME and who read it. Its Time
+// carries no monotonic reading, so that differences are those of the wall clock.
+type Stamp struct {
+	Time   time.Time
+	Source Source
+}
+
+// Now reads the clock here, as a user-space stamp.
+func Now() Stamp { return Stamp{Time: time.Now().Round(0), Source: User} }
