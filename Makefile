@@ -1,0 +1,47 @@
+# What there is to do: make help
+
+# Debian packages of the programs that tests talk to, and of what the race
+# detector and the C peers in bench/ are compiled with.
+packages := netcat-openbsd ncat socat python3-scapy openssl procps iproute2 lsof gcc libc6-dev
+
+FUZZTIME ?= 10s
+
+.DEFAULT_GOAL := help
+.PHONY: help build test check packages bench fuzz clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+build: ## build ./wirelab: one static binary
+	CGO_ENABLED=0 go build -trimpath -o wirelab .
+	@if ldd wirelab >/dev/null 2>&1; then echo 'wirelab is not static:'; ldd wirelab; exit 1; fi
+
+# Go's test cache cannot see the programs that tests talk to, hence -count=1.
+test: packages check build ## install what tests need (as root), check the code, run all tests with the race detector
+	go -C bench test -count=1 ./...
+	CGO_ENABLED=1 go test -race -count=1 -timeout 5m ./...
+
+check: ## gofmt, vet (for macOS too) and staticcheck
+	@bad=$$(gofmt -l .) && [ -z "$$bad" ] || { echo "gofmt these: $$bad"; exit 1; }
+	go vet ./...
+	go -C bench vet ./...
+	GOOS=darwin CGO_ENABLED=0 go vet ./internal/sys
+	go tool staticcheck ./...
+
+packages: ## install the Debian packages that tests need (as root), or name those that are missing
+	@sh .ci/packages $(packages)
+
+bench: ## measure wirelab against its peers, and rewrite bench/RESULTS.md (takes minutes on an idle machine)
+	$(MAKE) --no-print-directory build
+	go -C bench run . -wirelab $(CURDIR)/wirelab -o RESULTS.md
+
+fuzz: ## fuzz each parser for FUZZTIME (10s)
+	@for package in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "$$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+		done; \
+	done
+
+clean: ## remove what was built
+	rm -f wirelab
