@@ -1,0 +1,187 @@
+package load
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+)
+
+// MaxPayload is the most bytes that one message may have.
+const MaxPayload = 16 << 20
+
+// defaultSize is the length of messages whose payload has none of its own.
+const defaultSize = 64
+
+// A Payload says what the messages of a run hold and, through Expect, which
+// answers are right. It does not change after ParsePayload and may be used by any
+// number of goroutines.
+type Payload struct {
+	spec string
+	kind payloadKind
+	body []byte // a message; for kinds that differ from message to message, all but the head
+	seed uint64
+}
+
+type payloadKind uint8
+
+const (
+	fixedPayload    payloadKind = iota // every message is body
+	sequencePayload                    // the head holds client and message number
+	randomPayload                      // every byte follows from seed, client and number; only body's length counts
+	timePayload                        // the head is the time of sending as text
+	stampPayload                       // the head is a STAMP packet
+)
+
+// String returns the specification that the payload was parsed from.
+func (p *Payload) String() string { return p.spec }
+
+// Len returns the length of a message in bytes, the same for all messages.
+func (p *Payload) Len() int { return len(p.body) }
+
+// Stamped reports whether messages carry the time at which they are sent, so
+// that Append and Expect need it.
+func (p *Payload) Stamped() bool { return p.kind == timePayload || p.kind == stampPayload }
+
+// Append appends message number n of a client to dst. It allocates only to make
+// dst grow. The time of sending is used by payloads that are Stamped.
+func (p *Payload) Append(dst []byte, client, n uint64, sent time.Time) []byte {
+	if p.kind == randomPayload {
+		return appendRandom(dst, len(p.body), randomBase(p.seed, client, n))
+	}
+	start := len(dst)
+	dst = append(dst, p.body...)
+	p.putHead(dst[start:], client, n, sent)
+	return dst
+}
+
+// message returns what Append would append, in buf where it differs from message
+// to message. It is not to be changed.
+func (p *Payload) message(buf []byte, client, n uint64, sent time.Time) []byte {
+	if p.kind == fixedPayload {
+		return p.body
+	}
+	return p.Append(buf[:0], client, n, sent)
+}
+
+// maxHead is the longest part of a message that differs from message to message,
+// random ones aside.
+const maxHead = max(sequenceHead, timeHead, stampHead)
+
+// putHead writes the part of a message that is its own to the beginning of m, as
+// far as there is room, and returns its length.
+func (p *Payload) putHead(m []byte, client, n uint64, sent time.Time) int {
+	switch p.kind {
+	case sequencePayload:
+		return putSequence(m, client, n)
+	case timePayload:
+		return putTime(m, sent)
+	case stampPayload:
+		return putStamp(m, n, sent)
+	}
+	return 0
+}
+
+// The head of a seq message: "00000017/000000000042 ", the client and the
+// number of the message in decimal, the lowest digits of them.
+const (
+	clientDigits = 8
+	numberDigits = 12
+	sequenceHead = clientDigits + 1 + numberDigits + 1
+)
+
+func putSequence(m []byte, client, n uint64) int {
+	var head [sequenceHead]byte
+	putDecimal(head[:clientDigits], client)
+	head[clientDigits] = '/'
+	putDecimal(head[clientDigits+1:sequenceHead-1], n)
+	head[sequenceHead-1] = ' '
+	return copy(m, head[:])
+}
+
+// parseSequence returns the numbers in the head of a seq message.
+func parseSequence(m []byte) (client, n uint64, ok bool) {
+	if len(m) < sequenceHead || m[clientDigits] != '/' || m[sequenceHead-1] != ' ' {
+		return 0, 0, false
+	}
+	client, ok1 := parseDecimal(m[:clientDigits])
+	n, ok2 := parseDecimal(m[clientDigits+1 : sequenceHead-1])
+	return client, n, ok1 && ok2
+}
+
+// The head of a time message: "1795342984.123456", seconds since 1970.
+const (
+	secondDigits = 10
+	timeHead     = secondDigits + 1 + 6
+)
+
+func putTime(m []byte, sent time.Time) int {
+	putDecimal(m[:secondDigits], uint64(max(sent.Unix(), 0)))
+	m[secondDigits] = '.'
+	putDecimal(m[secondDigits+1:timeHead], uint64(sent.Nanosecond()/1000))
+	return timeHead
+}
+
+// putDecimal fills dst with the lowest digits of v.
+func putDecimal(dst []byte, v uint64) {
+	for i := len(dst) - 1; i >= 0; i-- {
+		dst[i] = '0' + byte(v%10)
+		v /= 10
+	}
+}
+
+// parseDecimal reads at most 19 digits, which cannot overflow.
+func parseDecimal(digits []byte) (v uint64, ok bool) {
+	for _, d := range digits {
+		if d < '0' || d > '9' {
+			return 0, false
+		}
+		v = v*10 + uint64(d-'0')
+	}
+	return v, len(digits) <= 19
+}
+
+// Random bytes are SplitMix64 (Steele, Lea, Flood, OOPSLA 2014) over a counter, so
+// that a piece of an answer can be checked without the bytes before it.
+const randomGamma = 0x9e3779b97f4a7c15
+
+func randomBase(seed, client, n uint64) uint64 {
+	return mix(seed+mix(client*randomGamma+mix(n))) | 1
+}
+
+func mix(z uint64) uint64 {
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}
+
+func randomWord(base uint64, i int) uint64 { return mix(base + uint64(i+1)*randomGamma) }
+
+func randomByte(base uint64, offset int) byte {
+	return byte(randomWord(base, offset/8) >> (offset % 8 * 8))
+}
+
+func appendRandom(dst []byte, size int, base uint64) []byte {
+	i := 0
+	for ; size-i*8 >= 8; i++ {
+		dst = binary.LittleEndian.AppendUint64(dst, randomWord(base, i))
+	}
+	for offset := i * 8; offset < size; offset++ {
+		dst = append(dst, randomByte(base, offset))
+	}
+	return dst
+}
+
+// A PayloadError says why a payload cannot be used.
+type PayloadError struct {
+	Spec string
+	Err  error
+}
+
+func (e *PayloadError) Error() string {
+	if len(e.Spec) > 40 {
+		return fmt.Sprintf("payload %.40q…: %v", e.Spec, e.Err)
+	}
+	return fmt.Sprintf("payload %q: %v", e.Spec, e.Err)
+}
+
+func (e *PayloadError) Unwrap() error { return e.Err }
