@@ -1,0 +1,84 @@
+package sys
+
+import (
+	"errors"
+	"net/netip"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// ConnectStream begins a TCP connection to addr on a new non-blocking descriptor
+// with TCP_NODELAY, which the caller closes. When connecting is true it has not
+// ended yet: the descriptor becomes ReadyOut when it has, and SocketError says how.
+func ConnectStream(addr netip.AddrPort) (fd int, connecting bool, err error) {
+	family, sa := sockaddr(addr)
+	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+	if err != nil {
+		return -1, false, opError("socket", err)
+	}
+	err = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	if err == nil {
+		err = unix.Connect(fd, sa)
+	}
+	// An interrupted connect goes on in the background (connect(2)).
+	if err == unix.EINPROGRESS || err == unix.EINTR {
+		return fd, true, nil
+	}
+	if err != nil {
+		unix.Close(fd)
+		return -1, false, opError("connect", err)
+	}
+	return fd, false, nil
+}
+
+// ConnectDatagram opens a non-blocking UDP socket that exchanges datagrams with
+// addr alone. The caller closes it.
+func ConnectDatagram(addr netip.AddrPort) (fd int, err error) {
+	family, sa := sockaddr(addr)
+	fd, err = unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_UDP)
+	if err != nil {
+		return -1, opError("socket", err)
+	}
+	if err := unix.Connect(fd, sa); err != nil {
+		unix.Close(fd)
+		return -1, opError("connect", err)
+	}
+	return fd, nil
+}
+
+// SocketError returns the error that waits on fd and clears it; 0 if there is none.
+func SocketError(fd int) syscall.Errno {
+	v, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno
+	}
+	return syscall.Errno(v)
+}
+
+// DescriptorLimit returns how many descriptors this process may have open at once
+// (RLIMIT_NOFILE, which Go has raised as far as it may), and how many it has.
+func DescriptorLimit() (limit, used int, err error) {
+	var r unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &r); err != nil {
+		return 0, 0, opError("getrlimit", err)
+	}
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return 0, 0, opError("count descriptors", err)
+	}
+	return int(min(r.Cur, 1<<30)), len(open), nil
+}
+
+// ThreadCPUTime returns the processor time that the calling OS thread has used.
+// It means something only to a goroutine that is locked to its thread.
+func ThreadCPUTime() (time.Duration, error) {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t); err != nil {
+		return 0, opError("clock_gettime", err)
+	}
+	return time.Duration(t.Nano()), nil
+}
