@@ -1,0 +1,22 @@
+package sys
+
+import (
+	"net"
+	"strconv"
+)
+
+// zoneID returns the interface index that an IPv6 zone names; 0 is none.
+func zoneID(zone string) uint32 {
+	if ifi, err := net.InterfaceByName(zone); err == nil {
+		return uint32(ifi.Index)
+	}
+	n, _ := strconv.ParseUint(zone, 10, 32)
+	return uint32(n)
+}
+
+func zoneName(id uint32) string {
+	if ifi, err := net.InterfaceByIndex(int(id)); err == nil {
+		return ifi.Name
+	}
+	return strconv.FormatUint(uint64(id), 10)
+}

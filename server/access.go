@@ -1,0 +1,74 @@
+package server
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+)
+
+// Access says from which addresses a server takes connections and datagrams.
+// Its rules can be replaced while it is in use. The zero Access, and a nil one, allow all.
+type Access struct {
+	rules atomic.Pointer[accessRules]
+}
+
+type accessRules struct{ allow, deny []netip.Prefix }
+
+// Set replaces the rules. An address in deny is refused; otherwise it is
+// allowed if allow is empty or contains it. The slices must not be changed afterwards.
+func (a *Access) Set(allow, deny []netip.Prefix) {
+	a.rules.Store(&accessRules{allow: allow, deny: deny})
+}
+
+// Check returns whether addr, IPv4 unmapped, is allowed, and the reason if not.
+func (a *Access) Check(addr netip.Addr) (ok bool, why Reason) {
+	if a == nil {
+		return true, notEnded
+	}
+	rules := a.rules.Load()
+	switch {
+	case rules == nil:
+		return true, notEnded
+	case containsAddr(rules.deny, addr):
+		return false, RefusedDenied
+	case len(rules.allow) > 0 && !containsAddr(rules.allow, addr):
+		return false, RefusedNotAllowed
+	}
+	return true, notEnded
+}
+
+func containsAddr(prefixes []netip.Prefix, addr netip.Addr) bool {
+	addr = addr.WithZone("") // a prefix never contains an address with a zone
+	for _, p := range prefixes {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// ParsePrefixes reads networks in CIDR notation, and single addresses.
+func ParsePrefixes(texts []string) ([]netip.Prefix, error) {
+	prefixes := make([]netip.Prefix, 0, len(texts))
+	for _, text := range texts {
+		p, err := parsePrefix(strings.TrimSpace(text))
+		if err != nil {
+			return nil, err
+		}
+		prefixes = append(prefixes, p)
+	}
+	return prefixes, nil
+}
+
+func parsePrefix(text string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(text); err == nil {
+		addr = addr.Unmap().WithZone("")
+		return netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(text)
+	if err != nil {
+		return p, fmt.Errorf("%q is no network such as 10.0.0.0/8 and no address", text)
+	}
+	return p.Masked(), nil
+}

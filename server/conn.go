@@ -1,0 +1,231 @@
+package server
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"wirelab/observe"
+)
+
+// maxOutbox bounds the bytes that others have pushed to a connection and that
+// its peer has not taken.
+const maxOutbox = 256 << 10
+
+// A Conn is one connection of a TCP server as its handler, the table of
+// connections and other connections see it. Its engine keeps the socket.
+type Conn struct {
+	id      uint64
+	peer    netip.AddrPort
+	since   time.Time
+	server  *TCP
+	link    link
+	session Session
+
+	rest []byte // received and not consumed; the engine's
+
+	in, out   atomic.Uint64 // bytes
+	inN, outN atomic.Uint64 // messages
+	active    atomic.Int64  // the server's tick when bytes last moved
+	thread    int           // the OS thread that serves it; 0: any
+	ended     atomic.Uint32 // the Reason, once somebody decided to end it
+
+	mu     sync.Mutex
+	outbox []byte // pushed by others, not yet taken by the engine
+	closed bool   // the engine is done: nothing more is taken from the outbox
+}
+
+// newConn makes a connection that is not admitted yet.
+func newConn(s *TCP, peer netip.AddrPort, l link) *Conn {
+	c := &Conn{peer: peer, since: time.Now(), server: s, link: l}
+	c.active.Store(s.tick.Load())
+	return c
+}
+
+// link is an engine's hold on one connection, for everyone who is not that
+// engine. Its methods do not block and may be called from any goroutine, also
+// after the connection has ended.
+type link interface {
+	// flush has what is in the outbox sent soon. It is called with the Conn locked,
+	// and never after closeOutbox.
+	flush()
+	// endInput makes the engine see end of input after what has already arrived.
+	endInput()
+	// abort ends every wait of the engine on this connection with an error.
+	abort()
+}
+
+// ID returns the number of the connection, unique in its server.
+func (c *Conn) ID() uint64 { return c.id }
+
+// Peer returns the other end's address, IPv4 unmapped.
+func (c *Conn) Peer() netip.AddrPort { return c.peer }
+
+// Push has p sent to the peer as soon as the engine can. It copies p, never
+// blocks, and may be called from any goroutine: this is how one connection
+// speaks to another. A peer that leaves too much untaken is disconnected
+// (ReasonTooSlow). What is pushed to an ended connection is dropped.
+func (c *Conn) Push(p []byte) {
+	if !c.push(p) {
+		c.end(ReasonTooSlow)
+	}
+}
+
+// push reports whether the outbox had room for p.
+func (c *Conn) push(p []byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.closed:
+		return true
+	case len(c.outbox)+len(p) > maxOutbox:
+		return false
+	}
+	if len(c.outbox) == 0 {
+		c.link.flush()
+	}
+	c.outbox = append(c.outbox, p...)
+	return true
+}
+
+// begin gives the connection its session.
+func (c *Conn) begin(session Session) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.session = session
+}
+
+// name returns what the session calls the connection; empty if it does not.
+func (c *Conn) name() string {
+	c.mu.Lock()
+	session := c.session
+	c.mu.Unlock()
+	if named, ok := session.(interface{ Name() string }); ok {
+		return named.Name()
+	}
+	return ""
+}
+
+// takeOutbox hands over what was pushed; nil when there is nothing.
+func (c *Conn) takeOutbox() []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.outbox
+	c.outbox = nil
+	return p
+}
+
+// closeOutbox drops what is in the outbox and what will be pushed.
+func (c *Conn) closeOutbox() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.outbox, c.closed = nil, true
+}
+
+// end decides why the connection ends, unless that is decided, and breaks it off.
+func (c *Conn) end(why Reason) {
+	if c.ended.CompareAndSwap(uint32(notEnded), uint32(why)) {
+		c.link.abort()
+	}
+}
+
+// overdue breaks off a connection that was drained and has not finished.
+func (c *Conn) overdue() {
+	c.ended.Store(uint32(ReasonDeadline))
+	c.link.abort()
+}
+
+// drain lets the connection finish what has arrived, and no more.
+func (c *Conn) drain() {
+	if c.ended.CompareAndSwap(uint32(notEnded), uint32(ReasonDrained)) {
+		c.link.endInput()
+	}
+}
+
+// ending tells whether somebody has decided to end the connection.
+func (c *Conn) ending() bool { return c.ended.Load() != uint32(notEnded) }
+
+// reason returns why the connection ended: what was decided first, else
+// what its engine saw.
+func (c *Conn) reason(seen Reason) Reason {
+	c.ended.CompareAndSwap(uint32(notEnded), uint32(seen))
+	return Reason(c.ended.Load())
+}
+
+// turn lets the session answer what has arrived: got, after what it left over
+// before. The answer is appended to out. The caller sends it before the next
+// turn, and counts it with sent.
+func (c *Conn) turn(got []byte, eof bool, out []byte) (answer []byte, next Next) {
+	if len(got) > 0 {
+		c.received(len(got))
+	}
+	in := got
+	if len(c.rest) > 0 {
+		c.rest = append(c.rest, got...)
+		in = c.rest
+	}
+	n, answer, next := c.session.Handle(in, eof, out)
+	if !c.keep(in[n:]) {
+		c.ended.CompareAndSwap(uint32(notEnded), uint32(ReasonTooLong))
+		next = Finish
+	}
+	if next == More && c.ending() || next == Wait && eof {
+		next = Finish
+	}
+	return answer, next
+}
+
+// keep stores what the session did not consume for its next turn, and reports
+// whether it is within the bound.
+func (c *Conn) keep(unused []byte) bool {
+	switch {
+	case len(unused) == 0:
+		c.rest = nil
+	case len(unused) > c.server.cfg.Buffer:
+		c.rest = nil
+		return false
+	case len(c.rest) > 0:
+		c.rest = c.rest[:copy(c.rest, unused)]
+	default:
+		c.rest = append([]byte(nil), unused...)
+	}
+	return true
+}
+
+func (c *Conn) received(n int) {
+	c.in.Add(uint64(n))
+	c.inN.Add(1)
+	c.touch()
+	if c.server.trace {
+		c.server.log.Debug("received", "conn", c.id, "peer", c.peer, "bytes", n)
+	}
+}
+
+// sent counts one answer of n bytes that the kernel has taken.
+func (c *Conn) sent(n int) {
+	c.out.Add(uint64(n))
+	c.outN.Add(1)
+	c.touch()
+	if c.server.trace {
+		c.server.log.Debug("sent", "conn", c.id, "peer", c.peer, "bytes", n)
+	}
+}
+
+func (c *Conn) touch() {
+	if now := c.server.tick.Load(); c.active.Load() != now {
+		c.active.Store(now)
+	}
+}
+
+func (c *Conn) traffic() observe.Traffic {
+	return observe.Traffic{BytesIn: c.in.Load(), BytesOut: c.out.Load(), MessagesIn: c.inN.Load(), MessagesOut: c.outN.Load()}
+}
+
+func (c *Conn) status(now time.Time) observe.Connection {
+	idle := max(now.UnixNano()-c.active.Load(), 0)
+	return observe.Connection{
+		ID: c.id, Peer: c.peer.String(), Engine: c.server.cfg.Engine, Thread: c.thread, Since: c.since,
+		Idle: time.Duration(idle).Microseconds(), Name: c.name(), Traffic: c.traffic(),
+	}
+}

@@ -1,0 +1,167 @@
+package server
+
+import (
+	"fmt"
+	"io"
+	"net/netip"
+	"runtime"
+	"sync"
+	"time"
+
+	"wirelab/internal/sys"
+)
+
+// Keep-alive of engines that own their sockets: a peer that vanished is noticed
+// after about two and a half minutes, as with Go's own net package.
+const (
+	keepAliveIdle     = 15 * time.Second
+	keepAliveInterval = 15 * time.Second
+	keepAliveCount    = 9
+)
+
+// Go ends the process when it has more threads than its limit of 10,000, or
+// when the kernel refuses one; so the engine stays well below both.
+const goThreadLimit = 10000
+
+func maxThreadConns() (int, string) {
+	const spare = 500 // for Go's runtime, and for others under the same limit
+	if n := sys.MaxThreads(); n < goThreadLimit {
+		return max(n-spare, 1), "the system's limit on threads"
+	}
+	return goThreadLimit - spare, "Go's limit on threads"
+}
+
+// threadEngine gives each connection an OS thread that blocks in read and write,
+// as a textbook server with pthread_create does: descriptors are blocking, and
+// Go's network poller knows nothing of them. A goroutine locked to its thread is
+// only the way to get a thread in Go; when it ends, the thread ends.
+type threadEngine struct {
+	server   *TCP
+	listener int
+	threads  sync.WaitGroup
+	mu       sync.Mutex
+	stopped  bool
+}
+
+func startThreads(s *TCP, listener int) (engine, error) {
+	return &threadEngine{server: s, listener: listener}, nil
+}
+
+func (e *threadEngine) run() error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		done <- e.accept()
+	}()
+	err := <-done
+	e.threads.Wait()
+	return err
+}
+
+func (e *threadEngine) accept() error {
+	defer e.close()
+	for {
+		fd, peer, err := sys.Accept(e.listener)
+		if err == nil {
+			e.server.acceptWorked()
+			e.threads.Go(func() {
+				runtime.LockOSThread()
+				e.host(fd, peer)
+			})
+			continue
+		}
+		if e.isStopped() {
+			return nil
+		}
+		wait, ok := e.server.acceptFailed(err)
+		if !ok {
+			return fmt.Errorf("accept on %s: %w", e.server.addr, err)
+		}
+		time.Sleep(wait)
+	}
+}
+
+func (e *threadEngine) stop() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.stopped {
+		e.stopped = true
+		sys.ShutdownBoth(e.listener) // ends accept
+	}
+}
+
+func (e *threadEngine) isStopped() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.stopped
+}
+
+func (e *threadEngine) close() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.stopped = true
+	sys.Close(e.listener)
+}
+
+// host serves one connection on the calling thread.
+func (e *threadEngine) host(fd int, peer netip.AddrPort) {
+	sys.SetupStream(fd, keepAliveIdle, keepAliveInterval, keepAliveCount)
+	buffer := e.server.cfg.Buffer
+	e.server.converse(peer, &threadStream{
+		fd: fd, thread: sys.ThreadID(), in: make([]byte, buffer), out: make([]byte, 0, buffer),
+	})
+}
+
+// threadStream reads and writes with system calls that block the thread.
+type threadStream struct {
+	thread  int
+	in, out []byte
+
+	mu     sync.Mutex // so that nobody touches a number that is by now another descriptor
+	fd     int
+	closed bool
+}
+
+func (st *threadStream) open() error   { return nil }
+func (st *threadStream) threadID() int { return st.thread }
+
+func (st *threadStream) receive() ([]byte, error) {
+	n, err := sys.Receive(st.fd, st.in)
+	if n == 0 && err == nil {
+		err = io.EOF
+	}
+	return st.in[:n], err
+}
+
+func (st *threadStream) scratch() []byte     { return st.out[:0] }
+func (st *threadStream) send(p []byte) error { return sys.Send(st.fd, p) }
+func (st *threadStream) closeWrite() error   { return sys.ShutdownWrite(st.fd) }
+func (st *threadStream) endInput()           { st.shutdown(sys.ShutdownRead) }
+func (st *threadStream) abort()              { st.shutdown(sys.ShutdownBoth) }
+
+func (st *threadStream) shutdown(how func(fd int) error) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if !st.closed {
+		how(st.fd)
+	}
+}
+
+func (st *threadStream) close() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.closed = true
+	sys.Close(st.fd)
+}
+
+func (st *threadStream) linger(d time.Duration) {
+	for end := time.Now().Add(d); ; {
+		left := time.Until(end)
+		if left <= 0 || sys.SetReceiveTimeout(st.fd, max(left, time.Millisecond)) != nil {
+			return
+		}
+		if n, err := sys.Receive(st.fd, st.in); n == 0 || err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,242 @@
+package server_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"wirelab/observe"
+	"wirelab/server"
+)
+
+func TestEchoReturnsEveryByte(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, engine string) {
+		s := serve(t, engine, "echo")
+		c := s.dial()
+		want := make([]byte, 3<<20)
+		rand.NewChaCha8([32]byte{1}).Read(want)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			c.Write(want)
+			c.CloseWrite()
+		})
+		got, err := io.ReadAll(c)
+		wg.Wait()
+		if err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("%d bytes came back (%v), want the %d sent", len(got), err, len(want))
+		}
+		s.stop()
+		st := s.Status()
+		if st.Traffic.BytesIn != uint64(len(want)) || st.Traffic.BytesOut != uint64(len(want)) {
+			t.Errorf("counted %+v, want %d bytes each way", st.Traffic, len(want))
+		}
+		if st.Closed["peer_closed"] != 1 || st.Active != 0 {
+			t.Errorf("closed %v, active %d", st.Closed, st.Active)
+		}
+	})
+}
+
+func TestEchoOneByteAtATime(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, engine string) {
+		c := serve(t, engine, "echo").dial()
+		for i := range 200 {
+			b := []byte{byte(i)}
+			c.Write(b)
+			if _, err := io.ReadFull(c, b); err != nil || b[0] != byte(i) {
+				t.Fatalf("byte %d came back as %d (%v)", i, b[0], err)
+			}
+		}
+	})
+}
+
+func TestDiscardAnswersNothing(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, engine string) {
+		s := serve(t, engine, "discard")
+		if got := converse(t, s.dial(), strings.Repeat("x", 1<<20)); got != "" {
+			t.Fatalf("answered %d bytes", len(got))
+		}
+		s.stop()
+		if in := s.Status().Traffic.BytesIn; in != 1<<20 {
+			t.Fatalf("counted %d bytes", in)
+		}
+	})
+}
+
+// RFC 864 gives the pattern: each line begins one character later.
+func TestChargenPattern(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, engine string) {
+		l := newLines(t, serve(t, engine, "chargen").dial())
+		for i := range 300 {
+			line := l.next()
+			if len(line) != 73 || line[72] != '\r' {
+				t.Fatalf("line %d is %q", i, line)
+			}
+			for j := range 72 {
+				if want := byte(' ' + (i+j)%95); line[j] != want {
+					t.Fatalf("line %d, character %d is %q, want %q", i, j, line[j], want)
+				}
+			}
+		}
+	})
+}
+
+func TestChargenWaitsForItsReader(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, engine string) {
+		s := serve(t, engine, "chargen")
+		c := s.dial()
+		io.ReadFull(c, make([]byte, 1000))
+		var before uint64
+		for {
+			now := s.Status().Traffic.BytesOut
+			if now == before && now > 0 {
+				break // two looks apart it has not moved: the socket's buffers are full
+			}
+			before = now
+			time.Sleep(50 * time.Millisecond)
+		}
+		if got := converse(t, s.dial(), "")[:72]; got[0] != ' ' {
+			t.Errorf("another connection got %q", got)
+		}
+	})
+}
+
+func TestDaytime(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, engine string) {
+		got := readAll(t, serve(t, engine, "daytime").dial())
+		if _, err := time.Parse("Monday, January 2, 2006 15:04:05-MST\r\n", got); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestTime(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, engine string) {
+		got := readAll(t, serve(t, engine, "time").dial())
+		if len(got) != 4 {
+			t.Fatalf("%d bytes, want 4", len(got))
+		}
+		const from1900 = 2208988800
+		server := time.Unix(int64(binary.BigEndian.Uint32([]byte(got)))-from1900, 0)
+		if d := time.Since(server).Abs(); d > patience {
+			t.Fatalf("the server's time %v is %v away", server, d)
+		}
+	})
+}
+
+func TestTimeDiff(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, engine string) {
+		s := serve(t, engine, "timediff")
+		now := time.Now()
+		got := converse(t, s.dial(), fmt.Sprintf("%d.%06d\r\n%s tail\nnonsense\n%d.5",
+			now.Unix(), now.Nanosecond()/1000, now.Format(time.RFC3339Nano), now.Unix()))
+		answers := strings.Split(got, "\n")
+		if len(answers) != 5 {
+			t.Fatalf("%d answers in %q, want 4", len(answers)-1, got)
+		}
+		form := regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z user \+\d+\.\d{3} us$`)
+		for _, i := range []int{0, 1} {
+			if !form.MatchString(answers[i]) {
+				t.Errorf("answer %d is %q", i, answers[i])
+			}
+		}
+		if !strings.HasPrefix(answers[2], "error: ") {
+			t.Errorf("nonsense was answered %q", answers[2])
+		}
+		if !strings.HasSuffix(answers[3], " us") {
+			t.Errorf("a last line without end was answered %q", answers[3])
+		}
+	})
+}
+
+func TestEndlessLineIsAnsweredAndEnded(t *testing.T) {
+	for _, handler := range []string{"timediff", "chat"} {
+		onEveryEngine(t, func(t *testing.T, engine string) {
+			s := serve(t, engine, handler)
+			c := s.dial()
+			go io.Copy(c, endless{})
+			got := readAll(t, c)
+			if !strings.Contains(got, "error: a line has at most") {
+				t.Fatalf("%s answered %q", handler, got)
+			}
+		})
+	}
+}
+
+// endless is 4 MiB without a line end: far more than any buffer.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return 0, io.EOF }
+func (endless) WriteTo(w io.Writer) (int64, error) {
+	n, err := w.Write(make([]byte, 4<<20))
+	return int64(n), err
+}
+
+func TestChat(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, engine string) {
+		var mu sync.Mutex
+		var shown []string
+		s := serve(t, engine, "chat", func(cfg *server.TCPConfig) {
+			cfg.Handler = server.NewChat(server.DefaultBuffer, func(line string) {
+				mu.Lock()
+				defer mu.Unlock()
+				shown = append(shown, line)
+			})
+		})
+		ada := newLines(t, s.dial())
+		ada.expect("welcome, you are guest1; 1 here")
+		bob := newLines(t, s.dial())
+		bob.expect("welcome, you are guest2; 2 here")
+		ada.expect("* guest2 has joined")
+		ada.send("/nick ada")
+		ada.expect("* you are ada")
+		bob.expect("* guest1 is now ada")
+		bob.send("/nick ADA")
+		bob.expect("is taken")
+		bob.send("/nick \x1b[31m")
+		bob.expect("a nickname is")
+		bob.send("/who")
+		bob.expect("* 2 here: ada guest2")
+		bob.send("hello \x1b]0;title\x07 there")
+		if got := ada.next(); got != "<guest2> hello ]0;title there" {
+			t.Errorf("got %q", got)
+		}
+		if names := s.Status().Connections; names[0].Name != "ada" {
+			t.Errorf("the table calls ada %q", names[0].Name)
+		}
+		bob.send("/quit")
+		bob.expect("* goodbye")
+		ada.expect("* guest2 has left")
+		bob.Close()
+		mu.Lock()
+		defer mu.Unlock()
+		if text := strings.Join(shown, "\n"); !strings.Contains(text, "<guest2> hello") || !strings.Contains(text, "* guest2 has left") {
+			t.Errorf("the server shows %q", shown)
+		}
+	})
+}
+
+func TestChatDropsWhoDoesNotRead(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, engine string) {
+		s := serve(t, engine, "chat")
+		slow := s.dial()
+		slow.SetReadBuffer(4096)
+		s.eventually("one member", func(st observe.Server) bool { return st.Active == 1 })
+		talker := newLines(t, s.dial())
+		talker.expect("welcome")
+		text := strings.Repeat("x", 8000)
+		for range 5000 {
+			talker.send("%s", text)
+			if s.Status().Closed["too_slow"] == 1 {
+				return
+			}
+		}
+		s.eventually("the silent reader is dropped", func(st observe.Server) bool { return st.Closed["too_slow"] == 1 })
+	})
+}

@@ -1,0 +1,46 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"syscall"
+
+	"wirelab/internal/sys"
+)
+
+// maxAutoPorts bounds how many ports after a busy one are tried.
+const maxAutoPorts = 1000
+
+// PortBusyError reports that a port is taken, and by whom if that can be seen.
+type PortBusyError struct {
+	Network string // "tcp", "udp"
+	Addr    netip.AddrPort
+	Holder  sys.Process // zero: unknown
+	Err     error
+}
+
+func (e *PortBusyError) Error() string {
+	if e.Holder == (sys.Process{}) {
+		return fmt.Sprintf("%s port %s is busy", e.Network, e.Addr)
+	}
+	return fmt.Sprintf("%s port %s is held by %v", e.Network, e.Addr, e.Holder)
+}
+
+func (e *PortBusyError) Unwrap() error { return e.Err }
+
+// bindNext calls bind with addr and, when that port is busy and auto is set, with
+// the ports after it, until one is free. A busy port is reported as a PortBusyError.
+func bindNext(network string, addr netip.AddrPort, auto bool, bind func(netip.AddrPort) error) error {
+	err := bind(addr)
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		return err
+	}
+	for port := int(addr.Port()) + 1; auto && port <= min(int(addr.Port())+maxAutoPorts, 65535); port++ {
+		if err := bind(netip.AddrPortFrom(addr.Addr(), uint16(port))); !errors.Is(err, syscall.EADDRINUSE) {
+			return err
+		}
+	}
+	holder, _ := sys.PortHolder(network, addr.Port())
+	return &PortBusyError{Network: network, Addr: addr, Holder: holder, Err: err}
+}

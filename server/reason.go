@@ -1,0 +1,40 @@
+package server
+
+// Reason says why a connection ended or was refused. Reasons are counted by
+// name in the server's status.
+type Reason uint32
+
+// Why a connection ended.
+const (
+	notEnded       Reason = iota
+	ReasonPeer            // the peer ended it
+	ReasonFinished        // the handler had no more to say
+	ReasonReset           // the peer reset it, or the network lost it
+	ReasonTooLong         // the handler could not use what fills the buffer
+	ReasonTooSlow         // the peer did not take what others sent it
+	ReasonIdle            // silent for longer than the idle timeout
+	ReasonKicked          // ended by Kick
+	ReasonDrained         // the server stopped, and it had its answers
+	ReasonDeadline        // the server stopped, and it had not within the drain timeout
+	ReasonTLS             // no TLS handshake
+)
+
+// Why a connection was refused.
+const (
+	RefusedDenied      Reason = iota + 100 // a deny rule names its address
+	RefusedNotAllowed                      // no allow rule names its address
+	RefusedMaxConns                        // as many connections as allowed
+	RefusedMaxPerIP                        // as many from this address as allowed
+	RefusedStopping                        // the server is stopping
+	RefusedDescriptors                     // accepted, but no descriptor or thread was left for it
+)
+
+var reasonNames = map[Reason]string{
+	ReasonPeer: "peer_closed", ReasonFinished: "finished", ReasonReset: "reset", ReasonTooLong: "input_too_long",
+	ReasonTooSlow: "too_slow", ReasonIdle: "idle", ReasonKicked: "kicked", ReasonDrained: "drained",
+	ReasonDeadline: "drain_timeout", ReasonTLS: "tls_handshake",
+	RefusedDenied: "denied", RefusedNotAllowed: "not_allowed", RefusedMaxConns: "max_conns",
+	RefusedMaxPerIP: "max_per_ip", RefusedStopping: "stopping", RefusedDescriptors: "no_descriptors",
+}
+
+func (r Reason) String() string { return reasonNames[r] }

@@ -1,0 +1,169 @@
+package server_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"wirelab/internal/require"
+	"wirelab/observe"
+	"wirelab/server"
+)
+
+// patience bounds every wait in these tests: far longer than anything takes, so
+// that only something that never comes meets it.
+const patience = 20 * time.Second
+
+// onEveryEngine runs one test under each concurrency model.
+func onEveryEngine(t *testing.T, test func(t *testing.T, engine string)) {
+	for _, kind := range server.Engines() {
+		t.Run(kind.Name, func(t *testing.T) { test(t, kind.Name) })
+	}
+}
+
+// running is a server under test.
+type running struct {
+	*server.TCP
+	t    *testing.T
+	stop func() // ends the server and waits for it
+}
+
+// serve starts a server with cfg completed for tests, and stops it at the test's
+// end, after which no goroutine, thread or descriptor may be left.
+func serve(t *testing.T, engine, handler string, configure ...func(*server.TCPConfig)) *running {
+	t.Helper()
+	require.NoLeaks(t)
+	cfg := server.TCPConfig{
+		Addr: netip.MustParseAddrPort("127.0.0.1:0"), Engine: engine,
+		Handler: newHandler(t, handler, func(string) {}), HandlerName: handler,
+	}
+	for _, f := range configure {
+		f(&cfg)
+	}
+	s, err := server.ListenTCP(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	stopped := false
+	r := &running{TCP: s, t: t}
+	r.stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Errorf("Run: %v", err)
+			}
+		case <-time.After(patience):
+			t.Errorf("Run does not return after its context ended")
+		}
+	}
+	t.Cleanup(r.stop)
+	return r
+}
+
+func newHandler(t *testing.T, name string, show func(string)) server.Handler {
+	t.Helper()
+	for _, h := range server.TCPHandlers() {
+		if h.Name == name {
+			return h.New(server.DefaultBuffer, show)
+		}
+	}
+	t.Fatalf("no handler %q", name)
+	return nil
+}
+
+// dial connects to the server; the connection is closed at the test's end.
+func (r *running) dial() *net.TCPConn {
+	r.t.Helper()
+	c, err := net.Dial("tcp", r.Addr().String())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	c.SetDeadline(time.Now().Add(patience))
+	r.t.Cleanup(func() { c.Close() })
+	return c.(*net.TCPConn)
+}
+
+// eventually waits until the server's status is as wanted.
+func (r *running) eventually(what string, holds func(observe.Server) bool) observe.Server {
+	r.t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
+		st := r.Status()
+		if holds(st) {
+			return st
+		}
+		if time.Now().After(end) {
+			r.t.Fatalf("never came true: %s; status %+v", what, st)
+		}
+	}
+}
+
+// converse writes text, half-closes and returns all that comes back.
+func converse(t *testing.T, c *net.TCPConn, text string) string {
+	t.Helper()
+	if _, err := io.WriteString(c, text); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	return readAll(t, c)
+}
+
+func readAll(t *testing.T, r io.Reader) string {
+	t.Helper()
+	b, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatalf("after %q: %v", b, err)
+	}
+	return string(b)
+}
+
+// lines reads lines from a connection.
+type lines struct {
+	t *testing.T
+	net.Conn
+	r *bufio.Reader
+}
+
+func newLines(t *testing.T, c net.Conn) *lines { return &lines{t, c, bufio.NewReader(c)} }
+
+func (l *lines) send(format string, args ...any) {
+	l.t.Helper()
+	if _, err := fmt.Fprintf(l, format+"\n", args...); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// next returns the next line without its end.
+func (l *lines) next() string {
+	l.t.Helper()
+	text, err := l.r.ReadString('\n')
+	if err != nil {
+		l.t.Fatalf("after %q: %v", text, err)
+	}
+	return strings.TrimSuffix(text, "\n")
+}
+
+// expect fails unless the next line contains want.
+func (l *lines) expect(want string) string {
+	l.t.Helper()
+	got := l.next()
+	if !strings.Contains(got, want) {
+		l.t.Fatalf("line %q, want one with %q", got, want)
+	}
+	return got
+}

@@ -1,0 +1,123 @@
+package server
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"sync"
+
+	"wirelab/observe"
+)
+
+// connTable is the list of a server's open connections and the count of all
+// that were. It is touched when a connection comes or goes, not in between.
+type connTable struct {
+	mu       sync.Mutex
+	byID     map[uint64]*Conn
+	perIP    map[netip.Addr]int
+	lastID   uint64
+	peak     int
+	closing  bool
+	accepted uint64
+	refused  map[Reason]uint64
+	ended    map[Reason]uint64
+	past     observe.Traffic // of connections that have ended
+}
+
+func newConnTable() *connTable {
+	return &connTable{
+		byID: map[uint64]*Conn{}, perIP: map[netip.Addr]int{},
+		refused: map[Reason]uint64{}, ended: map[Reason]uint64{},
+	}
+}
+
+// add numbers and lists c, unless the table is closing or a limit (0 is none)
+// is reached: then it returns the reason and counts it.
+func (t *connTable) add(c *Conn, maxConns, maxPerIP int) (refused Reason) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	ip := c.peer.Addr()
+	switch {
+	case t.closing:
+		refused = RefusedStopping
+	case maxConns > 0 && len(t.byID) >= maxConns:
+		refused = RefusedMaxConns
+	case maxPerIP > 0 && t.perIP[ip] >= maxPerIP:
+		refused = RefusedMaxPerIP
+	}
+	if refused != notEnded {
+		t.refused[refused]++
+		return refused
+	}
+	t.lastID++
+	t.accepted++
+	c.id = t.lastID
+	t.byID[c.id] = c
+	t.perIP[ip]++
+	t.peak = max(t.peak, len(t.byID))
+	return notEnded
+}
+
+func (t *connTable) remove(c *Conn, why Reason) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.byID, c.id)
+	ip := c.peer.Addr()
+	if t.perIP[ip]--; t.perIP[ip] == 0 {
+		delete(t.perIP, ip)
+	}
+	t.ended[why]++
+	t.past.Add(c.traffic())
+}
+
+func (t *connTable) refuse(why Reason) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.refused[why]++
+}
+
+func (t *connTable) get(id uint64) *Conn {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.byID[id]
+}
+
+// close refuses every later connection.
+func (t *connTable) close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closing = true
+}
+
+// all returns the open connections by number.
+func (t *connTable) all() []*Conn {
+	t.mu.Lock()
+	conns := make([]*Conn, 0, len(t.byID))
+	for _, c := range t.byID {
+		conns = append(conns, c)
+	}
+	t.mu.Unlock()
+	slices.SortFunc(conns, func(a, b *Conn) int { return cmp.Compare(a.id, b.id) })
+	return conns
+}
+
+// fill puts the table's counters into s; the traffic is that of ended
+// connections plus live's, which the caller took before.
+func (t *connTable) fill(s *observe.Server) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s.Accepted, s.Active, s.PeakActive = t.accepted, len(t.byID), t.peak
+	s.Refused, s.Closed = byName(t.refused), byName(t.ended)
+	s.Traffic = t.past
+	for _, c := range t.byID {
+		s.Traffic.Add(c.traffic())
+	}
+}
+
+func byName(counts map[Reason]uint64) map[string]uint64 {
+	named := make(map[string]uint64, len(counts))
+	for why, n := range counts {
+		named[why.String()] = n
+	}
+	return named
+}

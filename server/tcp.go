@@ -1,0 +1,313 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"wirelab/internal/sys"
+	"wirelab/observe"
+)
+
+// Defaults and bounds of TCPConfig.
+const (
+	DefaultBuffer       = 16 << 10
+	MinBuffer           = 64
+	MaxBuffer           = 16 << 20
+	DefaultDrainTimeout = 5 * time.Second
+)
+
+// tickInterval is how exactly the server knows when a connection was last active.
+const tickInterval = 100 * time.Millisecond
+
+// TCPConfig says what a TCP server does. Zero values are the defaults.
+type TCPConfig struct {
+	Addr        netip.AddrPort // where to listen; port 0 takes a free one
+	AutoPort    bool           // take the next free port when Addr's is busy
+	Engine      string         // a name of Engines; default the first
+	Handler     Handler        // required
+	HandlerName string         // for the status and the logs
+	Buffer      int            // bytes read at once, and the most that may wait unconsumed
+	MaxConns    int            // connections at one time; 0: as many as the machine can hold
+	MaxPerIP    int            // connections at one time from one address; 0: no limit
+	IdleTimeout time.Duration  // silence after which a connection is ended; 0: never
+	// DrainTimeout bounds how long connections may take to finish after Run's
+	// context has ended; 0 is DefaultDrainTimeout.
+	DrainTimeout time.Duration
+	Access       *Access     // from where connections are taken; nil: from everywhere
+	TLS          *tls.Config // nil: plain TCP
+	Log          *slog.Logger
+}
+
+// TCP is a TCP server. It listens from ListenTCP on, and accepts while Run runs.
+type TCP struct {
+	cfg    TCPConfig
+	addr   netip.AddrPort
+	since  time.Time
+	engine engine
+	conns  *connTable
+	log    *slog.Logger
+	trace  bool         // log each message
+	tick   atomic.Int64 // the time in Unix nanoseconds, renewed each tickInterval
+
+	starved atomic.Bool // out of descriptors, and said so
+
+	mu     sync.Mutex
+	events map[string]uint64
+}
+
+// ListenTCP binds a server to its address. A busy port is a *PortBusyError.
+// The caller must call Run, which closes what ListenTCP opened.
+func ListenTCP(cfg TCPConfig) (*TCP, error) {
+	if err := cfg.complete(); err != nil {
+		return nil, err
+	}
+	kind, err := findEngine(cfg.Engine)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.TLS != nil && !kind.TLS {
+		return nil, fmt.Errorf("engine %s cannot do TLS; use engine goroutine: %w", kind.Name, sys.ErrUnsupported)
+	}
+	s := &TCP{cfg: cfg, since: time.Now(), conns: newConnTable(), log: cfg.Log, events: map[string]uint64{}}
+	s.trace = s.log.Enabled(context.Background(), slog.LevelDebug)
+	s.tick.Store(s.since.UnixNano())
+	s.capConns(kind)
+	return s, s.listen(kind)
+}
+
+func (cfg *TCPConfig) complete() error {
+	if cfg.Handler == nil {
+		return errors.New("a TCP server needs a handler")
+	}
+	if cfg.Engine == "" {
+		cfg.Engine = Engines()[0].Name
+	}
+	if cfg.Buffer == 0 {
+		cfg.Buffer = DefaultBuffer
+	}
+	if cfg.Buffer < MinBuffer || cfg.Buffer > MaxBuffer {
+		return fmt.Errorf("a buffer of %d bytes is outside %d to %d", cfg.Buffer, MinBuffer, MaxBuffer)
+	}
+	if cfg.DrainTimeout == 0 {
+		cfg.DrainTimeout = DefaultDrainTimeout
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return nil
+}
+
+// capConns lowers MaxConns to what the engine's model can hold on this machine.
+func (s *TCP) capConns(kind EngineKind) {
+	n, why := kind.maxConns()
+	if n > 0 && (s.cfg.MaxConns == 0 || s.cfg.MaxConns > n) {
+		s.log.Info("connections are limited by the engine", "engine", kind.Name, "max_conns", n, "why", why)
+		s.cfg.MaxConns = n
+	}
+}
+
+func (s *TCP) listen(kind EngineKind) error {
+	listener := -1
+	err := bindNext("tcp", s.cfg.Addr, s.cfg.AutoPort, func(addr netip.AddrPort) (err error) {
+		listener, s.addr, err = sys.ListenStream(addr)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("listen on tcp %s: %w", s.cfg.Addr, err)
+	}
+	if s.engine, err = kind.start(s, listener); err != nil {
+		return fmt.Errorf("start engine %s: %w", kind.Name, err)
+	}
+	return nil
+}
+
+// Addr returns the address that the server listens on.
+func (s *TCP) Addr() netip.AddrPort { return s.addr }
+
+// Run accepts and serves connections until ctx ends. Then it takes no more,
+// lets every connection finish what has arrived, breaks off those that have not
+// within the drain timeout, and returns nil. When it returns, no goroutine,
+// thread or descriptor of the server is left. It may be called once.
+func (s *TCP) Run(ctx context.Context) error {
+	s.log.Info("listening", "addr", s.addr, "engine", s.cfg.Engine, "handler", s.cfg.HandlerName)
+	housekeeping, stopHousekeeping := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { s.keepTime(housekeeping) })
+
+	served := make(chan error, 1)
+	wg.Go(func() { served <- s.engine.run() })
+	err := s.serveUntil(ctx, served)
+
+	stopHousekeeping()
+	wg.Wait()
+	s.logSummary()
+	return err
+}
+
+// serveUntil waits for the engine's end, and brings it about when ctx ends.
+func (s *TCP) serveUntil(ctx context.Context, served <-chan error) error {
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	s.conns.close()
+	s.engine.stop()
+	for _, c := range s.conns.all() {
+		c.drain()
+	}
+	deadline := time.NewTimer(s.cfg.DrainTimeout)
+	defer deadline.Stop()
+	select {
+	case err := <-served:
+		return err
+	case <-deadline.C:
+	}
+	for _, c := range s.conns.all() {
+		c.overdue()
+	}
+	return <-served
+}
+
+// keepTime renews the tick and ends idle connections until ctx ends.
+func (s *TCP) keepTime(ctx context.Context) {
+	ticker := time.NewTicker(tickInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-ticker.C:
+			s.tick.Store(now.UnixNano())
+			s.endIdle(now)
+		}
+	}
+}
+
+func (s *TCP) endIdle(now time.Time) {
+	if s.cfg.IdleTimeout == 0 {
+		return
+	}
+	oldest := now.Add(-s.cfg.IdleTimeout).UnixNano()
+	for _, c := range s.conns.all() {
+		if c.active.Load() < oldest {
+			c.end(ReasonIdle)
+		}
+	}
+}
+
+// admit decides whether an accepted connection is served. If so it is listed,
+// its session is open, and the engine must retire it. If not, the refusal is
+// counted and logged, and the engine closes it.
+func (s *TCP) admit(c *Conn) bool {
+	if why := s.refusal(c); why != notEnded {
+		s.log.Warn("connection refused", "peer", c.peer, "reason", why.String())
+		return false
+	}
+	c.begin(s.cfg.Handler.Open(c))
+	s.log.Info("connected", "conn", c.id, "peer", c.peer)
+	return true
+}
+
+// refusal lists c, or counts and returns why it cannot be.
+func (s *TCP) refusal(c *Conn) Reason {
+	if ok, why := s.cfg.Access.Check(c.peer.Addr()); !ok {
+		s.conns.refuse(why)
+		return why
+	}
+	return s.conns.add(c, s.cfg.MaxConns, s.cfg.MaxPerIP)
+}
+
+// retire ends the bookkeeping of an admitted connection; seen is what its
+// engine saw at the end. The engine has closed it, or does so right after.
+func (s *TCP) retire(c *Conn, seen Reason) {
+	c.closeOutbox()
+	why := c.reason(seen)
+	c.session.Close()
+	s.conns.remove(c, why)
+	t := c.traffic()
+	s.log.Info("disconnected", "conn", c.id, "peer", c.peer, "reason", why.String(),
+		"bytes_in", t.BytesIn, "bytes_out", t.BytesOut, "duration", time.Since(c.since).Round(time.Microsecond).String())
+}
+
+// acceptFailed deals with an error of accepting: it returns how long to wait
+// before the next try, or ok false when the listener is of no more use. Being
+// out of descriptors is logged once, not for each try.
+func (s *TCP) acceptFailed(err error) (wait time.Duration, ok bool) {
+	switch {
+	case errors.Is(err, syscall.ECONNABORTED):
+		s.count("aborted_before_accept")
+		return 0, true
+	case outOfResources(err):
+		s.count("accept_starved")
+		if s.starved.CompareAndSwap(false, true) {
+			s.log.Error("out of descriptors: new connections wait until others end", "err", err, "open", len(s.conns.all()))
+		}
+		return starvedPause, true
+	}
+	return 0, false
+}
+
+// starvedPause is how long accepting rests when no descriptor is free: short
+// against a person's patience, long against the work of trying.
+const starvedPause = 20 * time.Millisecond
+
+// acceptWorked notes that descriptors are to be had.
+func (s *TCP) acceptWorked() {
+	if s.starved.Load() && s.starved.CompareAndSwap(true, false) {
+		s.log.Info("descriptors are free again")
+	}
+}
+
+func outOfResources(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) ||
+		errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENOMEM)
+}
+
+func (s *TCP) count(event string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.events[event]++
+}
+
+// Kick ends the connection with that id and reports whether there was one.
+func (s *TCP) Kick(id uint64) bool {
+	c := s.conns.get(id)
+	if c == nil {
+		return false
+	}
+	c.end(ReasonKicked)
+	return true
+}
+
+// Status returns a snapshot of the server and its connections.
+func (s *TCP) Status() observe.Server {
+	st := observe.Server{
+		Network: "tcp", Addr: s.addr.String(), Engine: s.cfg.Engine, Handler: s.cfg.HandlerName,
+		TLS: s.cfg.TLS != nil, Since: s.since,
+	}
+	now := time.Now()
+	for _, c := range s.conns.all() {
+		st.Connections = append(st.Connections, c.status(now))
+	}
+	s.conns.fill(&st)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st.Events = maps.Clone(s.events)
+	return st
+}
+
+func (s *TCP) logSummary() {
+	st := s.Status()
+	s.log.Info("stopped", "accepted", st.Accepted, "refused", st.Refused, "closed", st.Closed, "peak", st.PeakActive,
+		"bytes_in", st.Traffic.BytesIn, "bytes_out", st.Traffic.BytesOut)
+}

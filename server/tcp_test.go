@@ -1,0 +1,239 @@
+package server_test
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"wirelab/internal/require"
+	"wirelab/observe"
+	"wirelab/server"
+)
+
+func TestManyConnectionsAtOnce(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, engine string) {
+		const clients = 300
+		s := serve(t, engine, "echo")
+		conns := make([]*net.TCPConn, clients)
+		for i := range conns {
+			conns[i] = s.dial()
+		}
+		var wg sync.WaitGroup
+		for i, c := range conns {
+			wg.Go(func() {
+				message := strings.Repeat(string(rune('a'+i%26)), 512)
+				got := make([]byte, len(message))
+				for range 5 {
+					io.WriteString(c, message)
+					if _, err := io.ReadFull(c, got); err != nil || string(got) != message {
+						t.Errorf("client %d: %v", i, err)
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+		st := s.eventually("all are counted", func(st observe.Server) bool { return st.Traffic.BytesOut == clients*5*512 })
+		if len(st.Connections) != clients || st.PeakActive != clients {
+			t.Fatalf("%d connections listed, peak %d", len(st.Connections), st.PeakActive)
+		}
+		if engine == "thread" {
+			checkThreads(t, st.Connections)
+		}
+	})
+}
+
+// checkThreads fails unless every connection has an existing thread to itself.
+func checkThreads(t *testing.T, conns []observe.Connection) {
+	t.Helper()
+	seen := map[int]bool{}
+	for _, c := range conns {
+		if _, err := os.Stat("/proc/self/task/" + strconv.Itoa(c.Thread)); err != nil {
+			t.Errorf("connection %d: no thread %d", c.ID, c.Thread)
+		}
+		seen[c.Thread] = true
+	}
+	if len(seen) != len(conns) {
+		t.Errorf("%d connections have %d threads", len(conns), len(seen))
+	}
+}
+
+func TestLimits(t *testing.T) {
+	cases := []struct {
+		reason string
+		limit  func(*server.TCPConfig)
+	}{
+		{"max_conns", func(cfg *server.TCPConfig) { cfg.MaxConns = 1 }},
+		{"max_per_ip", func(cfg *server.TCPConfig) { cfg.MaxPerIP = 1 }},
+	}
+	for _, c := range cases {
+		t.Run(c.reason, func(t *testing.T) {
+			onEveryEngine(t, func(t *testing.T, engine string) {
+				s := serve(t, engine, "echo", c.limit)
+				first := s.dial()
+				s.eventually("the first is in", func(st observe.Server) bool { return st.Active == 1 })
+				expectClosed(t, s.dial())
+				st := s.eventually("the refusal is counted", func(st observe.Server) bool { return st.Refused[c.reason] == 1 })
+				if st.Accepted != 1 {
+					t.Errorf("accepted %d", st.Accepted)
+				}
+				first.Close()
+				s.eventually("the first is gone", func(st observe.Server) bool { return st.Active == 0 })
+				if got := converse(t, s.dial(), "again"); got != "again" {
+					t.Errorf("after the first left: %q", got)
+				}
+			})
+		})
+	}
+}
+
+// expectClosed fails unless the server closes c without an answer.
+func expectClosed(t *testing.T, c net.Conn) {
+	t.Helper()
+	if n, err := c.Read(make([]byte, 1)); n > 0 || errors.Is(err, os.ErrDeadlineExceeded) || err == nil {
+		t.Fatalf("read %d bytes, %v; want the end", n, err)
+	}
+}
+
+func TestAccessRulesChangeWhileRunning(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, engine string) {
+		var access server.Access
+		s := serve(t, engine, "echo", func(cfg *server.TCPConfig) { cfg.Access = &access })
+		old := newLines(t, s.dial())
+		old.send("before")
+		old.expect("before")
+		access.Set(nil, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")})
+		expectClosed(t, s.dial())
+		s.eventually("counted", func(st observe.Server) bool { return st.Refused["denied"] == 1 })
+		access.Set([]netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, nil)
+		expectClosed(t, s.dial())
+		s.eventually("counted", func(st observe.Server) bool { return st.Refused["not_allowed"] == 1 })
+		old.send("the old connection stays")
+		old.expect("the old connection stays")
+		access.Set(nil, nil)
+		if got := converse(t, s.dial(), "x"); got != "x" {
+			t.Errorf("allowed again: %q", got)
+		}
+	})
+}
+
+func TestKick(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, engine string) {
+		s := serve(t, engine, "echo")
+		stays, goes := newLines(t, s.dial()), s.dial()
+		st := s.eventually("both are in", func(st observe.Server) bool { return st.Active == 2 })
+		id := uint64(0)
+		for _, c := range st.Connections {
+			if c.Peer == goes.LocalAddr().String() {
+				id = c.ID
+			}
+		}
+		if !s.Kick(id) || s.Kick(id+100) {
+			t.Fatal("Kick tells wrongly who was there")
+		}
+		expectClosed(t, goes)
+		s.eventually("counted", func(st observe.Server) bool { return st.Closed["kicked"] == 1 && st.Active == 1 })
+		stays.send("still here")
+		stays.expect("still here")
+	})
+}
+
+func TestKickWhilePeerDoesNotRead(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, engine string) {
+		s := serve(t, engine, "chargen")
+		s.dial()
+		st := s.eventually("it is fed", func(st observe.Server) bool { return st.Traffic.BytesOut > 0 })
+		s.Kick(st.Connections[0].ID)
+		s.eventually("gone", func(st observe.Server) bool { return st.Closed["kicked"] == 1 })
+	})
+}
+
+func TestIdleTimeout(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, engine string) {
+		s := serve(t, engine, "echo", func(cfg *server.TCPConfig) { cfg.IdleTimeout = 300 * time.Millisecond })
+		expectClosed(t, s.dial())
+		s.eventually("counted", func(st observe.Server) bool { return st.Closed["idle"] == 1 })
+	})
+}
+
+// What has arrived when the server stops is answered, and the answer arrives whole.
+func TestDrainAnswersWhatHasArrived(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, engine string) {
+		s := serve(t, engine, "echo")
+		conns := make([]*net.TCPConn, 50)
+		for i := range conns {
+			conns[i] = s.dial()
+			io.WriteString(conns[i], "answer me")
+		}
+		s.eventually("all are in", func(st observe.Server) bool { return st.Active == len(conns) })
+		var wg sync.WaitGroup
+		for i, c := range conns {
+			wg.Go(func() {
+				if got := readAll(t, c); got != "answer me" {
+					t.Errorf("connection %d got %q", i, got)
+				}
+				c.Close()
+			})
+		}
+		s.stop()
+		wg.Wait()
+		if st := s.Status(); st.Closed["drained"] != uint64(len(conns)) {
+			t.Errorf("closed %v", st.Closed)
+		}
+		if _, err := net.Dial("tcp", s.Addr().String()); err == nil {
+			t.Error("a stopped server accepts")
+		}
+	})
+}
+
+func TestDrainBreaksOffWhoNeverReads(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, engine string) {
+		s := serve(t, engine, "chargen", func(cfg *server.TCPConfig) { cfg.DrainTimeout = 200 * time.Millisecond })
+		s.dial()
+		s.eventually("it is fed", func(st observe.Server) bool { return st.Traffic.BytesOut > 0 })
+		s.stop()
+		if st := s.Status(); st.Closed["drain_timeout"] != 1 {
+			t.Errorf("closed %v", st.Closed)
+		}
+	})
+}
+
+func TestBusyPortNamesItsHolder(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, engine string) {
+		first := serve(t, engine, "echo")
+		cfg := server.TCPConfig{Addr: first.Addr(), Engine: engine, Handler: newHandler(t, "echo", nil)}
+		_, err := server.ListenTCP(cfg)
+		var busy *server.PortBusyError
+		if !errors.As(err, &busy) || busy.Holder.PID != os.Getpid() {
+			t.Fatalf("error %v, want one that names this process", err)
+		}
+		next := serve(t, engine, "echo", func(cfg *server.TCPConfig) { cfg.Addr, cfg.AutoPort = first.Addr(), true })
+		if next.Addr().Port() <= first.Addr().Port() {
+			t.Errorf("automatic port %v after %v", next.Addr(), first.Addr())
+		}
+	})
+}
+
+func TestListensOnBothFamilies(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, engine string) {
+		s := serve(t, engine, "echo", func(cfg *server.TCPConfig) { cfg.Addr = netip.MustParseAddrPort("[::]:0") })
+		for _, host := range []string{"127.0.0.1", "::1"} {
+			c, err := net.Dial("tcp", netip.AddrPortFrom(netip.MustParseAddr(host), s.Addr().Port()).String())
+			require.Supported(t, err)
+			if got := converse(t, c.(*net.TCPConn), "hello"); got != "hello" {
+				t.Errorf("%s: %q", host, got)
+			}
+			c.Close()
+		}
+		if st := s.Status(); st.Refused != nil && len(st.Refused) > 0 {
+			t.Errorf("refused %v", st.Refused)
+		}
+	})
+}

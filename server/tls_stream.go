@@ -1,0 +1,71 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"time"
+)
+
+// tlsHandshakeTime bounds how long a peer may take to agree on keys.
+const tlsHandshakeTime = 10 * time.Second
+
+// lastLookTime is how long a stream that shall end looks for what has already
+// arrived: decrypting it takes more than one look into the socket.
+const lastLookTime = 10 * time.Millisecond
+
+// tlsStream is TLS over TCP. The TLS layer buffers, and so it keeps its own
+// buffers while it waits.
+type tlsStream struct {
+	netStream
+	tls     *tls.Conn
+	in, out []byte
+	looked  bool // endInput was noticed, and the last look begun
+}
+
+func newTLSStream(tcp *net.TCPConn, s *TCP) *tlsStream {
+	return &tlsStream{
+		netStream: netStream{tcp: tcp}, tls: tls.Server(tcp, s.cfg.TLS),
+		in: make([]byte, s.cfg.Buffer), out: make([]byte, 0, s.cfg.Buffer),
+	}
+}
+
+// open agrees on keys with the peer.
+func (st *tlsStream) open() error {
+	ctx, cancel := context.WithTimeout(context.Background(), tlsHandshakeTime)
+	defer cancel()
+	return st.tls.HandshakeContext(ctx)
+}
+
+func (st *tlsStream) receive() ([]byte, error) {
+	for {
+		n, err := st.tls.Read(st.in)
+		switch {
+		case n > 0:
+			return st.in[:n], nil
+		case errors.Is(err, os.ErrDeadlineExceeded) && st.ended.Load() && !st.looked:
+			st.looked = true
+			st.tcp.SetReadDeadline(time.Now().Add(lastLookTime))
+		case errors.Is(err, os.ErrDeadlineExceeded) && st.ended.Load():
+			return nil, io.EOF
+		default:
+			return nil, err
+		}
+	}
+}
+
+func (st *tlsStream) scratch() []byte { return st.out[:0] }
+
+func (st *tlsStream) send(p []byte) error {
+	_, err := st.tls.Write(p)
+	return err
+}
+
+// closeWrite sends TLS's own end, then TCP's.
+func (st *tlsStream) closeWrite() error {
+	st.tls.CloseWrite()
+	return st.netStream.closeWrite()
+}
