@@ -1,0 +1,3 @@
+module wirelab/bench
+
+go 1.26.0
