@@ -1,0 +1,71 @@
+// Package config reads wirelab.yaml, the WIRELAB_* environment and the values
+// of flags into one typed Config, and knows where each value comes from.
+//
+// One table (Keys) drives it all: what the file may hold, the names of the
+// variables, the flags that cli offers, ranges, defaults, `wirelab config init`
+// and docs/configuration.md. Load is a pure function of its Input, so that a
+// running server can call it again.
+package config
+
+import (
+	"log/slog"
+	"net/netip"
+	"time"
+)
+
+// A Config is a complete configuration: every key has a value.
+type Config struct {
+	Server Server
+	Client Client
+	Logs   Logs
+
+	origins map[string]string
+}
+
+// Server holds what the TCP server does, and what both servers share.
+type Server struct {
+	Bind         netip.Addr
+	Port         uint16 // 0: any free one
+	AutoPort     bool
+	Engine       string
+	Handler      string
+	Buffer       int64         // bytes
+	MaxConns     int           // 0: no limit
+	MaxPerIP     int           // 0: no limit
+	IdleTimeout  time.Duration // 0: none
+	DrainTimeout time.Duration
+	Allow        []netip.Prefix // empty: all
+	Deny         []netip.Prefix
+	TLS          bool   // with a generated certificate, unless TLSCert is set
+	TLSCert      string // set together with TLSKey, or not at all
+	TLSKey       string
+	UDP          UDPServer
+}
+
+// UDPServer holds what differs for the UDP server.
+type UDPServer struct {
+	Bind     netip.Addr
+	Port     uint16
+	AutoPort bool
+	Handler  string
+}
+
+// Client holds where clients connect to unless told.
+type Client struct {
+	Server string // an address or a host name
+	Port   uint16
+}
+
+// Logs holds where log files go and what is in them.
+type Logs struct {
+	Dir     string // empty: no log files
+	Level   slog.Level
+	MaxSize int64 // bytes
+	Keep    int
+	MaxAge  time.Duration // 0: for ever
+}
+
+// Origin says where the value of a key comes from: "default", a place in the
+// file such as "wirelab.yaml:3:9", a variable such as "WIRELAB_SERVER_PORT", a
+// flag such as "--port", or the name of the key whose value it follows.
+func (c *Config) Origin(key string) string { return c.origins[key] }

@@ -1,0 +1,85 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Example returns a wirelab.yaml that sets nothing and shows everything: each
+// key with its default, commented out, under a comment that explains it.
+func Example(choices Choices) string {
+	var b strings.Builder
+	b.WriteString("# wirelab.yaml: the laboratory of one host. Every key is optional and shown with\n" +
+		"# its default; take the # away and change it. 'wirelab config check' finds\n" +
+		"# mistakes, 'wirelab config show' says where each value comes from.\n")
+	writeSections(&b, func(k Key, indent string) {
+		text := strings.TrimSuffix(k.Doc, ".") + ". (" + allowed(k, choices) + ")"
+		for _, line := range wrap(text, 78-len(indent)) {
+			fmt.Fprintf(&b, "%s# %s\n", indent, line)
+		}
+		if k.Follows != "" {
+			fmt.Fprintf(&b, "%s#%s:  # as %s\n", indent, k.Leaf(), k.Follows)
+		} else {
+			fmt.Fprintf(&b, "%s#%s: %s\n", indent, k.Leaf(), k.Default())
+		}
+	})
+	return b.String()
+}
+
+// writeSections writes the heading of each section before its first key, and
+// has writeKey write the keys.
+func writeSections(b *strings.Builder, writeKey func(k Key, indent string)) {
+	open := map[string]bool{}
+	for _, k := range Keys() {
+		path := strings.Split(k.Section(), ".")
+		for depth := range path {
+			section := strings.Join(path[:depth+1], ".")
+			if !open[section] {
+				fmt.Fprintf(b, "%s%s:\n", strings.Repeat("  ", depth), path[depth])
+				open[section] = true
+			}
+		}
+		writeKey(k, strings.Repeat("  ", len(path)))
+	}
+}
+
+// allowed says in words which values k takes.
+func allowed(k Key, choices Choices) string {
+	if names := choices[k.Name]; names != nil {
+		return strings.Join(names, ", ")
+	}
+	return k.Allowed
+}
+
+func wrap(text string, width int) []string {
+	var lines []string
+	line := ""
+	for word := range strings.FieldsSeq(text) {
+		if line != "" && len(line)+1+len(word) > width {
+			lines, line = append(lines, line), ""
+		}
+		line = strings.TrimPrefix(line+" "+word, " ")
+	}
+	return append(lines, line)
+}
+
+// Reference returns the documentation of all keys in Markdown.
+func Reference(choices Choices) string {
+	var b strings.Builder
+	section := ""
+	for _, k := range Keys() {
+		if k.Section() != section {
+			section = k.Section()
+			fmt.Fprintf(&b, "\n## %s\n\n| key | default | allowed | what it does |\n|---|---|---|---|\n", section)
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", k.Leaf(), code(k.Default()), allowed(k, choices), k.Doc)
+	}
+	return b.String()
+}
+
+func code(s string) string {
+	if name, ok := strings.CutPrefix(s, "as "); ok {
+		return "as `" + name + "`"
+	}
+	return "`" + s + "`"
+}

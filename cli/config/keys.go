@@ -1,0 +1,155 @@
+package config
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// A Key is one setting.
+type Key struct {
+	Name    string // path in the file, such as "server.udp.port"
+	Kind    string // what kind of value, such as "port" or "duration"
+	Allowed string // which values, in words
+	Doc     string // what it does: one or two sentences
+	List    bool   // takes any number of values
+	Switch  bool   // true or false
+	Follows string // has the value of that key unless it is set itself
+
+	initial []string // the default, as it would be written
+	binding
+}
+
+// Section returns the part of the name before the last dot.
+func (k Key) Section() string { return k.Name[:strings.LastIndexByte(k.Name, '.')] }
+
+// Leaf returns the part of the name after the last dot.
+func (k Key) Leaf() string { return k.Name[strings.LastIndexByte(k.Name, '.')+1:] }
+
+// Env returns the name of the environment variable that sets the key.
+func (k Key) Env() string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(k.Name, ".", "_"))
+}
+
+// Flag returns the name of the key's flag, without dashes in front.
+func (k Key) Flag() string { return strings.ReplaceAll(k.Leaf(), "_", "-") }
+
+// Default returns the default as it would be written in the file, or for a
+// key that follows another "as" and its name.
+func (k Key) Default() string {
+	if k.Follows != "" {
+		return "as " + k.Follows
+	}
+	return k.format(k.initial)
+}
+
+// Text returns the key's value in c, as it would be written in the file.
+func (k Key) Text(c *Config) string { return k.format(k.items(c)) }
+
+// Value returns the key's value in c for JSON: a bool, a number, a string as
+// it would be written in the file, or a list of such strings.
+func (k Key) Value(c *Config) any { return k.json(c) }
+
+func (k Key) format(items []string) string {
+	if !k.List {
+		return quoteYAML(items[0])
+	}
+	quoted := make([]string, len(items))
+	for i, item := range items {
+		quoted[i] = quoteYAML(item)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
+}
+
+// Lookup returns the key of that name.
+func Lookup(name string) (Key, bool) {
+	for _, k := range Keys() {
+		if k.Name == name {
+			return k, true
+		}
+	}
+	return Key{}, false
+}
+
+// Keys returns all keys in the order in which they are shown. The slice
+// belongs to the caller.
+func Keys() []Key {
+	return append(append(serverKeys(), udpKeys()...), append(clientKeys(), logKeys()...)...)
+}
+
+const (
+	day     = 24 * time.Hour
+	maxList = 10_000 // entries of one list
+)
+
+func serverKeys() []Key {
+	return []Key{
+		one("server.bind", "127.0.0.1", address(), func(c *Config) *netip.Addr { return &c.Server.Bind },
+			"Address to listen on. 0.0.0.0 and :: mean every interface, and so everyone who can reach this host."),
+		one("server.port", "12345", port(), func(c *Config) *uint16 { return &c.Server.Port },
+			"Port to listen on; 0 takes a free one."),
+		one("server.auto_port", "false", boolean(), func(c *Config) *bool { return &c.Server.AutoPort },
+			"When the port is taken, take the next free one."),
+		one("server.engine", "goroutine", name(), func(c *Config) *string { return &c.Server.Engine },
+			"How TCP connections share the machine."),
+		one("server.handler", "echo", name(), func(c *Config) *string { return &c.Server.Handler },
+			"What the TCP server does with what it receives."),
+		one("server.buffer", "16KiB", size(64, 16<<20), func(c *Config) *int64 { return &c.Server.Buffer },
+			"Receive buffer of each TCP connection, and so the longest line that it takes."),
+		one("server.max_conns", "0", count(0, 1_000_000), func(c *Config) *int { return &c.Server.MaxConns },
+			"TCP connections at one time; more are refused. 0: as many as there are descriptors."),
+		one("server.max_per_ip", "0", count(0, 1_000_000), func(c *Config) *int { return &c.Server.MaxPerIP },
+			"TCP connections from one address at one time. 0: no limit of its own."),
+		one("server.idle_timeout", "0s", duration(0, 30*day), func(c *Config) *time.Duration { return &c.Server.IdleTimeout },
+			"A TCP connection that is silent for so long is closed. 0s: never."),
+		one("server.drain_timeout", "5s", duration(0, time.Hour), func(c *Config) *time.Duration { return &c.Server.DrainTimeout },
+			"How long running answers may take to finish when the server is told to end."),
+		many("server.allow", nil, prefix(), func(c *Config) *[]netip.Prefix { return &c.Server.Allow },
+			"Networks and addresses that are served, over TCP and UDP; none means all. Read again on SIGHUP."),
+		many("server.deny", nil, prefix(), func(c *Config) *[]netip.Prefix { return &c.Server.Deny },
+			"Networks and addresses that are refused, whatever allow says. Read again on SIGHUP."),
+		one("server.tls", "false", boolean(), func(c *Config) *bool { return &c.Server.TLS },
+			"Speak TLS over TCP; without tls_cert, with a certificate made at start, whose fingerprint is printed."),
+		one("server.tls_cert", "", path(), func(c *Config) *string { return &c.Server.TLSCert },
+			"Certificate file in PEM; means TLS. Needs tls_key."),
+		one("server.tls_key", "", path(), func(c *Config) *string { return &c.Server.TLSKey },
+			"Private key file in PEM."),
+	}
+}
+
+func udpKeys() []Key {
+	return []Key{
+		follow("server.bind", one("server.udp.bind", "", address(), func(c *Config) *netip.Addr { return &c.Server.UDP.Bind },
+			"Address on which the UDP server listens.")),
+		follow("server.port", one("server.udp.port", "", port(), func(c *Config) *uint16 { return &c.Server.UDP.Port },
+			"Port on which the UDP server listens; 0 takes a free one.")),
+		follow("server.auto_port", one("server.udp.auto_port", "", boolean(), func(c *Config) *bool { return &c.Server.UDP.AutoPort },
+			"When the UDP port is taken, take the next free one.")),
+		one("server.udp.handler", "timediff", name(), func(c *Config) *string { return &c.Server.UDP.Handler },
+			"What the UDP server does with datagrams."),
+	}
+}
+
+func clientKeys() []Key {
+	return []Key{
+		one("client.server", "127.0.0.1", host(), func(c *Config) *string { return &c.Client.Server },
+			"Host that connect and load talk to when none is given."),
+		one("client.port", "12345", targetPort(), func(c *Config) *uint16 { return &c.Client.Port },
+			"Port that connect and load talk to when none is given."),
+	}
+}
+
+func logKeys() []Key {
+	return []Key{
+		one("logs.dir", "logs", path(), func(c *Config) *string { return &c.Logs.Dir },
+			"Directory of the log files, made when it is missing. \"\": no log files."),
+		one("logs.level", "info", level(), levelOf,
+			"The least severe lines that are written to the files."),
+		one("logs.max_size", "10MB", size(1000, 1_000_000_000), func(c *Config) *int64 { return &c.Logs.MaxSize },
+			"A log file of this size is put aside, compressed, and a new one begun."),
+		one("logs.keep", "7", count(1, 1000), func(c *Config) *int { return &c.Logs.Keep },
+			"How many files put aside are kept of each component."),
+		one("logs.max_age", "30d", duration(0, 3650*day), func(c *Config) *time.Duration { return &c.Logs.MaxAge },
+			"Files put aside are removed after this time. 0s: never."),
+	}
+}

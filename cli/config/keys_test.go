@@ -1,0 +1,117 @@
+package config
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func TestKeysAreWellFormed(t *testing.T) {
+	seen := map[string]bool{}
+	for _, k := range Keys() {
+		if seen[k.Env()] {
+			t.Errorf("%s shares its variable with another key", k.Name)
+		}
+		seen[k.Env()] = true
+		if !strings.HasSuffix(k.Doc, ".") || k.Allowed == "" || strings.Contains(k.Doc, "|") {
+			t.Errorf("%s: doc %q, allowed %q", k.Name, k.Doc, k.Allowed)
+		}
+		if leader, ok := Lookup(k.Follows); k.Follows != "" && (!ok || leader.Follows != "" || leader.Kind != k.Kind || leader.List != k.List) {
+			t.Errorf("%s cannot follow %q", k.Name, k.Follows)
+		}
+		if k.Follows != "" {
+			continue
+		}
+		var c Config
+		if _, err := k.set(&c, k.initial); err != nil {
+			t.Errorf("default of %s: %v", k.Name, err)
+		}
+		if got := k.Text(&c); got != k.Default() {
+			t.Errorf("default of %s is written %s but reads back as %s", k.Name, k.Default(), got)
+		}
+	}
+}
+
+func TestKeyNames(t *testing.T) {
+	k, ok := Lookup("server.udp.auto_port")
+	if !ok {
+		t.Fatal("no server.udp.auto_port")
+	}
+	got := []string{k.Section(), k.Leaf(), k.Env(), k.Flag(), k.Default()}
+	compare(t, got, []string{"server.udp", "auto_port", "WIRELAB_SERVER_UDP_AUTO_PORT", "auto-port", "as server.auto_port"})
+	if _, ok := Lookup("server.banana"); ok {
+		t.Error("found a key that is not there")
+	}
+}
+
+func TestValuesForJSON(t *testing.T) {
+	c, err := load("server: {tls: true, max_conns: 3, allow: [10.0.0.1], idle_timeout: 90s}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]any{}
+	for _, name := range []string{"server.tls", "server.max_conns", "server.allow", "server.deny", "server.idle_timeout", "server.buffer", "server.port"} {
+		k, _ := Lookup(name)
+		got[k.Leaf()] = k.Value(c)
+	}
+	compare(t, got, map[string]any{"tls": true, "max_conns": 3, "allow": []string{"10.0.0.1"}, "deny": []string{},
+		"idle_timeout": "1m30s", "buffer": "16KiB", "port": uint16(12345)})
+}
+
+func TestParseSize(t *testing.T) {
+	for s, want := range map[string]int64{
+		"0": 0, "16384": 16384, "1B": 1, "16KiB": 16384, "10MB": 10_000_000, "1kB": 1000, "1KB": 1000, "3GiB": 3 << 30, "2GB": 2_000_000_000,
+		"": -1, "B": -1, "KB": -1, "-1": -1, "1.5MB": -1, "10XB": -1, "1e3": -1, "10 MB": -1, "9223372036854775808": -1, "9223372036854775807KB": -1,
+	} {
+		n, err := ParseSize(s)
+		if (err != nil) != (want < 0) || err == nil && n != want {
+			t.Errorf("ParseSize(%q) = %d, %v", s, n, err)
+		}
+	}
+}
+
+func TestSizesReadBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.Int64Range(0, 1<<62).Draw(t, "n")
+		if got, err := ParseSize(FormatSize(n)); err != nil || got != n {
+			t.Fatalf("%d is written %s and read %d, %v", n, FormatSize(n), got, err)
+		}
+	})
+}
+
+func TestParseDuration(t *testing.T) {
+	for s, want := range map[string]time.Duration{
+		"0": 0, "0s": 0, "5s": 5 * time.Second, "1h30m": 90 * time.Minute, "7d": 7 * day, "1d12h": 36 * time.Hour, "1.5s": 1500 * time.Millisecond,
+		"": -1, "5": -1, "d": -1, "5x": -1, "1d-1h": -1, "1.5d": -1, "9999999999d": -1, "106751d100h": -1, "300000000h": -1,
+	} {
+		d, err := ParseDuration(s)
+		if (err != nil) != (want < 0) || err == nil && d != want {
+			t.Errorf("ParseDuration(%q) = %v, %v", s, d, err)
+		}
+	}
+}
+
+func TestDurationsReadBack(t *testing.T) {
+	units := rapid.SampledFrom([]time.Duration{1, time.Microsecond, time.Millisecond, time.Second, time.Minute, time.Hour, day})
+	rapid.Check(t, func(t *rapid.T) {
+		d := time.Duration(rapid.Int64Range(0, 10_000).Draw(t, "n")) * units.Draw(t, "unit")
+		if got, err := ParseDuration(FormatDuration(d)); err != nil || got != d {
+			t.Fatalf("%v is written %s and read %v, %v", d, FormatDuration(d), got, err)
+		}
+	})
+}
+
+func TestTextReadsBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		dir := rapid.OneOf(rapid.StringMatching(`[ -~é]{0,20}`), rapid.SampledFrom([]string{"null", "~", "true", "-", ":", "a: b", "#", "'", "\\", "%Y", "? a"})).Draw(t, "dir")
+		c := defaults()
+		c.Logs.Dir = dir
+		k, _ := Lookup("logs.dir")
+		again, err := load("logs:\n  dir: " + k.Text(c) + "\n")
+		if err != nil || again.Logs.Dir != dir {
+			t.Fatalf("%q is written %s: %v", dir, k.Text(c), err)
+		}
+	})
+}
