@@ -1,0 +1,31 @@
+package sys
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// LockFile takes the exclusive advisory lock of f (flock(2)) without waiting.
+// It reports false when another open file holds it. The lock is released when f
+// is closed, and by the kernel when the process dies.
+func LockFile(f *os.File) (bool, error) {
+	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return false, nil
+	}
+	return err == nil, opError("flock "+f.Name(), err)
+}
+
+// FileOwner returns the user id that owns the file that info describes.
+func FileOwner(info fs.FileInfo) (uid int, err error) {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, fmt.Errorf("owner of %s: %w", info.Name(), ErrUnsupported)
+	}
+	return int(st.Uid), nil
+}

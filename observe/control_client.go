@@ -1,0 +1,127 @@
+package observe
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// maxReply bounds what a process may answer: 65,536 peers take half of it.
+const maxReply = 64 << 20
+
+// ErrControlReply reports an answer that is not one of a wirelab.
+var ErrControlReply = errors.New("unexpected answer")
+
+// FindControls returns the paths of the control sockets in dir that belong to
+// living processes, in the order of their names, and removes those that dead ones
+// left. A directory that does not exist has none; of one that others could write to
+// it returns ErrControlUnsafe.
+func FindControls(dir string) ([]string, error) {
+	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err := privateDir(dir); err != nil {
+		return nil, err
+	}
+	sockets, err := filepath.Glob(filepath.Join(globEscaped(dir), "*.sock"))
+	if err != nil {
+		return nil, err
+	}
+	live := sockets[:0]
+	for _, path := range sockets {
+		if !removeStale(path) {
+			live = append(live, path)
+		}
+	}
+	return live, nil
+}
+
+// removeStale removes the socket at path if no living process has its lock.
+func removeStale(path string) bool {
+	lock, err := lockFile(controlLock(path))
+	if err != nil {
+		return false
+	}
+	defer lock.unlock()
+	return os.Remove(path) == nil
+}
+
+// globEscaped keeps a path from being a pattern.
+func globEscaped(path string) string {
+	var b []byte
+	for i := range len(path) {
+		switch path[i] {
+		case '*', '?', '[', '\\':
+			b = append(b, '\\')
+		}
+		b = append(b, path[i])
+	}
+	return string(b)
+}
+
+// QueryStatus asks the process whose control socket is at path for its Status.
+func QueryStatus(ctx context.Context, path string) (Status, error) {
+	var s Status
+	code, err := askControl(ctx, path, http.MethodGet, "/v1/status", nil, &s)
+	if err == nil && (code != http.StatusOK || s.PID == 0) {
+		err = fmt.Errorf("control socket %s: %w: status %d", path, ErrControlReply, code)
+	}
+	return s, err
+}
+
+// RequestKick asks the process whose control socket is at path to end the
+// connection with that id, and reports whether there was one.
+func RequestKick(ctx context.Context, path string, id uint64) (bool, error) {
+	var reply struct {
+		Kicked bool `json:"kicked"`
+	}
+	body := fmt.Appendf(nil, `{"id":%d}`, id)
+	code, err := askControl(ctx, path, http.MethodPost, "/v1/kick", body, &reply)
+	if err == nil && code != http.StatusOK && code != http.StatusNotFound {
+		err = fmt.Errorf("control socket %s: %w: status %d", path, ErrControlReply, code)
+	}
+	return code == http.StatusOK && reply.Kicked, err
+}
+
+// askControl makes one request on a connection of its own, and decodes the answer
+// whatever its status code.
+func askControl(ctx context.Context, path, method, target string, body []byte, answer any) (code int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, controlTimeout)
+	defer cancel()
+	transport := &http.Transport{
+		DisableKeepAlives:      true,
+		MaxResponseHeaderBytes: 4 << 10,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "unix", path)
+		},
+	}
+	request, err := http.NewRequestWithContext(ctx, method, "http://wirelab"+target, bytes.NewReader(body))
+	if err != nil {
+		return 0, err
+	}
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		return 0, fmt.Errorf("control socket %s: %w", path, err)
+	}
+	defer response.Body.Close()
+	raw, err := io.ReadAll(io.LimitReader(response.Body, maxReply+1))
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("control socket %s: %w", path, err)
+	case len(raw) > maxReply:
+		return 0, fmt.Errorf("control socket %s: %w: over %d bytes", path, ErrControlReply, maxReply)
+	}
+	if err := json.Unmarshal(raw, answer); err != nil {
+		return 0, fmt.Errorf("control socket %s: %w: %w", path, ErrControlReply, err)
+	}
+	return response.StatusCode, nil
+}
