@@ -29,7 +29,7 @@ const (
 	sequencePayload                    // the head holds client and message number
 	randomPayload                      // every byte follows from seed, client and number; only body's length counts
 	timePayload                        // the head is the time of sending as text
-	stampPayload                       // the head is a STAMP packet
+	stampPayload                       // the head is that of a STAMP packet
 )
 
 // String returns the specification that the payload was parsed from.
@@ -98,16 +98,6 @@ func putSequence(m []byte, client, n uint64) int {
 	return copy(m, head[:])
 }
 
-// parseSequence returns the numbers in the head of a seq message.
-func parseSequence(m []byte) (client, n uint64, ok bool) {
-	if len(m) < sequenceHead || m[clientDigits] != '/' || m[sequenceHead-1] != ' ' {
-		return 0, 0, false
-	}
-	client, ok1 := parseDecimal(m[:clientDigits])
-	n, ok2 := parseDecimal(m[clientDigits+1 : sequenceHead-1])
-	return client, n, ok1 && ok2
-}
-
 // The head of a time message: "1795342984.123456", seconds since 1970.
 const (
 	secondDigits = 10
@@ -127,17 +117,6 @@ func putDecimal(dst []byte, v uint64) {
 		dst[i] = '0' + byte(v%10)
 		v /= 10
 	}
-}
-
-// parseDecimal reads at most 19 digits, which cannot overflow.
-func parseDecimal(digits []byte) (v uint64, ok bool) {
-	for _, d := range digits {
-		if d < '0' || d > '9' {
-			return 0, false
-		}
-		v = v*10 + uint64(d-'0')
-	}
-	return v, len(digits) <= 19
 }
 
 // Random bytes are SplitMix64 (Steele, Lea, Flood, OOPSLA 2014) over a counter, so

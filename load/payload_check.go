@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"time"
+
+	"wirelab/clock"
 )
 
 // A Check verifies one answer, which may arrive in pieces. It is a small value
@@ -23,7 +25,7 @@ type Check struct {
 	got       byte
 	reason    string // what is wrong beyond a byte that was not as sent
 	line      lineScanner
-	packet    [stampHead]byte // of a stamp answer: its beginning
+	packet    [clock.TestPacketLen]byte // of a stamp answer: its beginning
 }
 
 // Expect returns the Check for the answer to message n of a client, sent when
@@ -41,7 +43,7 @@ func (c *Check) Feed(piece []byte) (used int, complete bool) {
 	}
 	used = min(len(piece), c.payload.Len()-c.offset)
 	piece = piece[:used]
-	if c.payload.kind == stampPayload && c.offset < stampHead {
+	if c.payload.kind == stampPayload && c.offset < clock.TestPacketLen {
 		copy(c.packet[c.offset:], piece)
 	}
 	c.compare(piece)

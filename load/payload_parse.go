@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"wirelab/clock"
 )
 
 // PayloadSyntax lists what ParsePayload understands.
@@ -96,10 +98,10 @@ func (p *Payload) parsePlain(name string, size int) error {
 		}
 		p.kind, p.body = timePayload, timeLine(orDefault(size, timeHead+1))
 	case "stamp":
-		if size > 0 && size < stampHead {
-			return fmt.Errorf("size %d is too small: a STAMP packet has %d bytes", size, stampHead)
+		if size > 0 && size < clock.TestPacketLen {
+			return fmt.Errorf("size %d is too small: a STAMP packet has %d bytes", size, clock.TestPacketLen)
 		}
-		p.kind, p.body = stampPayload, make([]byte, orDefault(size, stampHead))
+		p.kind, p.body = stampPayload, stampPacket(orDefault(size, clock.TestPacketLen))
 	default:
 		return errUnknownPayload
 	}

@@ -6,11 +6,14 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
+
+	"wirelab/clock"
 )
 
 var testTime = time.Date(2026, 11, 22, 10, 3, 4, 123456789, time.UTC)
@@ -47,7 +50,7 @@ func TestPayloadBytes(t *testing.T) {
 		{"time", 0, "1795341784.123456\n"},
 		{"time", 19, "1795341784.123456 \n"},
 		{"time", 21, "1795341784.123456 !\"\n"},
-		{"stamp", 46, unhex(t, "00000011 eead3c58 1f9add37 0001"+strings.Repeat("00", 32))},
+		{"stamp", 46, unhex(t, "00000011 eead3c58 1f9add37 1980"+strings.Repeat("00", 32))},
 	}
 	for _, test := range tests {
 		p := mustParse(t, test.spec, test.size)
@@ -122,7 +125,7 @@ func TestPayloadVerifiesWhatItAppends(t *testing.T) {
 			message[rapid.IntRange(0, len(message)-1).Draw(t, "at")] ^= 1 << rapid.IntRange(0, 7).Draw(t, "bit")
 		}
 		check := p.Expect(client, n, testTime)
-		feedInPieces(t, &check, append(message, "more"...))
+		feedInPieces(t, &check, append(message, "more\n"...))
 		if check.Echoed() == broken {
 			t.Fatalf("broken %v, echoed %v", broken, check.Echoed())
 		}
@@ -177,12 +180,22 @@ func TestCheckJudgesTimeAnswers(t *testing.T) {
 
 func TestCheckJudgesReflections(t *testing.T) {
 	p := mustParse(t, "stamp", 0)
-	reflection := make([]byte, stampHead)
-	copy(reflection[24:38], p.Append(nil, 0, 9, testTime))
+	reflection, err := clock.AppendReflection(nil, p.Append(nil, 0, 9, testTime), clock.Reflection{
+		Received: testTime.Add(30 * time.Millisecond), Sent: testTime.Add(31 * time.Millisecond),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	check := p.Expect(0, 9, testTime)
 	check.FeedDatagram(reflection)
 	if !check.OK() || check.Echoed() {
-		t.Errorf("a right reflection: OK %v, echoed %v: %s", check.OK(), check.Echoed(), check.Reason())
+		t.Fatalf("a right reflection: OK %v, echoed %v: %s", check.OK(), check.Echoed(), check.Reason())
+	}
+	e, ok := check.Exchange(testTime.Add(11 * time.Millisecond))
+	got := []time.Duration{e.Forward(), e.Backward(), e.Offset(), e.Delay()}
+	want := []time.Duration{30 * time.Millisecond, -20 * time.Millisecond, 25 * time.Millisecond, 10 * time.Millisecond}
+	if !ok || !slices.Equal(got, want) {
+		t.Errorf("forward, backward, offset, delay %v, %v; want %v", got, ok, want)
 	}
 	for _, n := range []uint64{8, 10} {
 		check := p.Expect(0, n, testTime)
@@ -190,6 +203,11 @@ func TestCheckJudgesReflections(t *testing.T) {
 		if check.OK() {
 			t.Errorf("the reflection of packet 9 passes for that of packet %d", n)
 		}
+	}
+	reflection[13] = 0 // the multiplier of the error estimate
+	check = p.Expect(0, 9, testTime)
+	if check.FeedDatagram(reflection); check.OK() {
+		t.Error("an error estimate of 0 passes")
 	}
 }
 
@@ -206,21 +224,10 @@ func TestCheckNamesTheFirstWrongByte(t *testing.T) {
 	}
 }
 
-func TestParseSequenceInvertsPut(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		client, n := rapid.Uint64Range(0, 1e8-1).Draw(t, "client"), rapid.Uint64Range(0, 1e12-1).Draw(t, "n")
-		var head [sequenceHead]byte
-		putSequence(head[:], client, n)
-		if c, m, ok := parseSequence(head[:]); c != client || m != n || !ok {
-			t.Fatalf("%q gives %d/%d, %v", head, c, m, ok)
-		}
-	})
-}
-
 func FuzzCheck(f *testing.F) {
 	f.Add(uint8(0), []byte("hello"), uint8(2))
 	f.Add(uint8(5), []byte("+1 us\n"), uint8(1))
-	f.Add(uint8(6), bytes.Repeat([]byte{0}, 44), uint8(40))
+	f.Add(uint8(6), bytes.Repeat([]byte{0}, clock.TestPacketLen), uint8(40))
 	f.Fuzz(func(t *testing.T, kind uint8, answer []byte, cut uint8) {
 		p := mustParse(t, echoedSpecs[int(kind)%len(echoedSpecs)], 0)
 		whole, pieces := p.Expect(1, 2, testTime), p.Expect(1, 2, testTime)
