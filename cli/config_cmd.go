@@ -1,0 +1,172 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"wirelab/cli/config"
+)
+
+func (a *app) newConfigCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "config",
+		Short: "Write, show or check the configuration",
+		Long: "One file, wirelab.yaml, holds the laboratory of one host. No file is needed: every\n" +
+			"key has a default. The file overrides defaults, WIRELAB_* variables override the\n" +
+			"file, and flags override all.",
+		Example: "  wirelab config init\n  wirelab config show\n  wirelab config check",
+	}
+	cmd.AddCommand(a.newConfigInitCommand(), a.newConfigShowCommand(), a.newConfigCheckCommand())
+	return cmd
+}
+
+func (a *app) newConfigInitCommand() *cobra.Command {
+	var force bool
+	cmd := &cobra.Command{
+		Use:     "init [FILE]",
+		Short:   "Write a wirelab.yaml with every key explained",
+		Long:    "Writes a configuration file in which every key stands commented out, with its\ndefault and what it does. A file that exists is kept, unless --force is given.",
+		Example: "  wirelab config init\n  wirelab config init --force lab/wirelab.yaml",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			name := a.configName(args)
+			if err := writeNew(name, config.Example(settingChoices()), force); err != nil {
+				return err
+			}
+			a.note("wrote %s", name)
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&force, "force", false, "replace a file that exists")
+	return cmd
+}
+
+// configName returns the file that a config command works on.
+func (a *app) configName(args []string) string {
+	switch {
+	case len(args) > 0:
+		return args[0]
+	case a.configPath != "":
+		return a.configPath
+	}
+	return defaultConfig
+}
+
+// writeNew writes a file as a whole or not at all, and over another only with
+// force.
+func writeNew(name, text string, force bool) error {
+	f, err := os.CreateTemp(filepath.Dir(name), ".wirelab-*.yaml")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	defer os.Remove(f.Name()) // fails, as it should, once it is renamed
+	_, err = f.WriteString(text)
+	if err = errors.Join(err, f.Chmod(0o644), f.Close()); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	if force {
+		return os.Rename(f.Name(), name)
+	}
+	err = os.Link(f.Name(), name) // unlike Rename, it fails if the name is taken
+	if errors.Is(err, fs.ErrExist) {
+		return failedCheck(fmt.Errorf("%s exists and was kept; use --force to replace it", name))
+	}
+	return err
+}
+
+func (a *app) newConfigShowCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "show",
+		Short: "Show every value in force and where it comes from",
+		Long: "Shows the value of every key after file, environment and defaults, and its origin:\n" +
+			"\"default\", the line of the file, the variable, or the key that it follows.",
+		Example: "  wirelab config show\n  WIRELAB_SERVER_PORT=8000 wirelab config show -o json",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.settings(cmd)
+			if err != nil {
+				return err
+			}
+			if a.json() {
+				return a.printJSON(newConfigReport(c))
+			}
+			return a.printConfig(c)
+		},
+	}
+}
+
+// configReport is what `wirelab config show -o json` prints.
+type configReport struct {
+	Schema   string          `json:"schema"`
+	Settings []configSetting `json:"settings"`
+}
+
+type configSetting struct {
+	Key    string `json:"key"`
+	Value  any    `json:"value"` // sizes and durations as the file has them
+	Origin string `json:"origin"`
+}
+
+func newConfigReport(c *config.Config) configReport {
+	r := configReport{Schema: "wirelab.config/1"}
+	for _, k := range config.Keys() {
+		r.Settings = append(r.Settings, configSetting{k.Name, k.Value(c), c.Origin(k.Name)})
+	}
+	return r
+}
+
+func (a *app) printConfig(c *config.Config) error {
+	t := newTable("KEY", "VALUE", "ORIGIN")
+	for _, k := range config.Keys() {
+		t.row(k.Name, k.Text(c), c.Origin(k.Name))
+	}
+	return t.write(a.stdout, max(width(a.stdout), 200), a.colors(a.stdout))
+}
+
+func (a *app) newConfigCheckCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check [FILE]",
+		Short: "Find mistakes in the configuration",
+		Long: "Reads the configuration as every command does and reports all mistakes, each with\n" +
+			"its line and what is allowed. The exit status is 0 when there is none, else 2.",
+		Example: "  wirelab config check\n  wirelab config check lab/wirelab.yaml",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				a.configPath = args[0]
+			}
+			if _, err := a.settings(cmd); err != nil {
+				return err
+			}
+			return a.printChecked()
+		},
+	}
+}
+
+func (a *app) printChecked() error {
+	name, _, err := a.readConfig()
+	switch {
+	case err != nil:
+		return err
+	case a.json():
+		return a.printJSON(configCheck{Schema: "wirelab.config-check/1", File: name, OK: true})
+	case name == "":
+		name = "no file; defaults and environment are"
+	default:
+		name += " is"
+	}
+	_, err = fmt.Fprintf(a.stdout, "%s fine\n", name)
+	return err
+}
+
+// configCheck is what `wirelab config check -o json` prints when all is well.
+type configCheck struct {
+	Schema string `json:"schema"`
+	File   string `json:"file,omitempty"`
+	OK     bool   `json:"ok"`
+}

@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// help prints what --help shows: first what the command is for and an example,
+// then all that it takes.
+func (a *app) help(cmd *cobra.Command, _ []string) {
+	var b strings.Builder
+	if cmd.Long != "" {
+		b.WriteString(cmd.Long + "\n")
+	} else {
+		b.WriteString(cmd.Short + "\n")
+	}
+	fmt.Fprintf(&b, "\nUsage: %s\n", usageLine(cmd))
+	if cmd.Example != "" {
+		fmt.Fprintf(&b, "\nExample:\n%s\n", strings.TrimRight(cmd.Example, "\n"))
+	}
+	for _, g := range cmd.Groups() {
+		writeCommands(&b, g.Title, cmd, g.ID)
+	}
+	writeCommands(&b, "Commands:", cmd, "")
+	columns := min(width(a.stdout), 100)
+	if cmd.HasAvailableLocalFlags() {
+		fmt.Fprintf(&b, "\nFlags:\n%s", cmd.LocalFlags().FlagUsagesWrapped(columns))
+	}
+	if cmd.HasAvailableInheritedFlags() {
+		fmt.Fprintf(&b, "\nFlags of every command:\n%s", cmd.InheritedFlags().FlagUsagesWrapped(columns))
+	}
+	if !cmd.HasParent() {
+		b.WriteString("\nExit status: 0 done; 1 what was measured or checked did not hold; 2 usage or\n" +
+			"configuration; 3 not permitted or not supported here; 130 interrupted.\n")
+	}
+	if cmd.HasAvailableSubCommands() {
+		fmt.Fprintf(&b, "\nMore about a command: %s COMMAND --help\n", cmd.CommandPath())
+	}
+	fmt.Fprint(a.stdout, b.String())
+}
+
+func usageLine(cmd *cobra.Command) string {
+	if cmd.HasAvailableSubCommands() {
+		return cmd.CommandPath() + " COMMAND"
+	}
+	line := cmd.UseLine()
+	if cmd.HasAvailableLocalFlags() {
+		line += " [FLAGS]"
+	}
+	return line
+}
+
+func writeCommands(b *strings.Builder, title string, cmd *cobra.Command, group string) {
+	headed := false
+	for _, sub := range cmd.Commands() {
+		if sub.GroupID != group || !sub.IsAvailableCommand() {
+			continue
+		}
+		if !headed {
+			fmt.Fprintf(b, "\n%s\n", title)
+			headed = true
+		}
+		fmt.Fprintf(b, "  %-*s  %s\n", cmd.NamePadding(), sub.Name(), sub.Short)
+	}
+}
+
+// newHelpCommand makes `wirelab help COMMAND` the same as `wirelab COMMAND
+// --help`.
+func (a *app) newHelpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [COMMAND...]",
+		Short:   "Show what a command does and takes",
+		Long:    "Shows what a command does and takes, as --help after the command does.",
+		Example: "  wirelab help config show",
+		Hidden:  true,
+		Args:    cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			found, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return unknownCommand(found, strings.Join(rest, " "))
+			}
+			return found.Help()
+		},
+	}
+}

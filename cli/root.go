@@ -1,0 +1,127 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Main runs the command that args (without the name of the program) asks for
+// and returns the exit status: 0 done, 1 what was measured or checked did not
+// hold, 2 usage or configuration, 3 not permitted or not supported here, 130
+// interrupted.
+//
+// The first SIGINT or SIGTERM cancels the command, which then drains; the second
+// ends the process at once.
+func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, getenv: os.Getenv, environ: os.Environ()}
+	return a.run(ctx, args)
+}
+
+// An app is one run of the command line: where it reads and writes, and the
+// flags that every command has.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	getenv         func(string) string
+	environ        []string // as os.Environ returns it
+
+	args       []string
+	output     outputFormat
+	configPath string
+	verbose    bool
+	started    bool // the command has begun: what fails now is no mistake of usage
+}
+
+// commands is the table of all commands, in the order of the help.
+func (a *app) commands() []commandGroup {
+	return []commandGroup{
+		{"Set up:", []*cobra.Command{
+			a.newConfigCommand(),
+			a.newVersionCommand(),
+			a.newCompletionCommand(),
+		}},
+	}
+}
+
+type commandGroup struct {
+	title    string
+	commands []*cobra.Command
+}
+
+func (a *app) run(ctx context.Context, args []string) int {
+	a.args = args
+	root := a.newRootCommand()
+	cmd, err := root.ExecuteContextC(ctx)
+	if err != nil && !a.started {
+		err = &usageError{err}
+	}
+	a.report(ctx, cmd, err)
+	return exitStatus(ctx, err)
+}
+
+func (a *app) newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "wirelab",
+		Short: "A network laboratory in one program",
+		Long: "wirelab is a network laboratory in one program: concurrent TCP and UDP servers,\n" +
+			"clients by hand and by the thousand, measured and explained.",
+		Example: "  wirelab up             # TCP and UDP servers on 127.0.0.1:12345\n" +
+			"  wirelab connect tcp    # in another terminal: talk to them",
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+	}
+	for _, g := range a.commands() {
+		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title})
+		for _, c := range g.commands {
+			c.GroupID = g.title
+			root.AddCommand(c)
+		}
+	}
+	root.SetHelpCommand(a.newHelpCommand())
+	flags := root.PersistentFlags()
+	flags.VarP(&a.output, "output", "o", "text for people, json for programs")
+	flags.StringVar(&a.configPath, "config", "", "configuration `file` (default wirelab.yaml, if there is one)")
+	flags.BoolVarP(&a.verbose, "verbose", "v", false, "show each message, with function and line")
+	root.SetArgs(a.args)
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	root.SetHelpFunc(a.help)
+	root.SetFlagErrorFunc(a.flagError)
+	a.prepare(root)
+	return root
+}
+
+// prepare gives cmd and all below it what they have in common.
+func (a *app) prepare(cmd *cobra.Command) {
+	for _, sub := range cmd.Commands() {
+		a.prepare(sub)
+	}
+	if cmd.RunE == nil {
+		cmd.Args, cmd.RunE = cobra.ArbitraryArgs, a.runGroup
+	}
+	cmd.Flags().SortFlags = false
+	cmd.DisableFlagsInUseLine = true
+	run := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		a.started = true
+		return run(cmd, args)
+	}
+}
+
+// runGroup is what a command does that only groups others.
+func (a *app) runGroup(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return unknownCommand(cmd, args[0])
+	}
+	return cmd.Help()
+}
