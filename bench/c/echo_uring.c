@@ -10,8 +10,8 @@
 
 enum {
 	ENTRIES = 4096,
-	BUFFERS = 4096, /* a power of two */
-	BUFFER = 4096,
+	BUFFERS = 1024, /* a power of two */
+	BUFFER = 2048,
 	GROUP = 0,
 	NONE = -1,
 };

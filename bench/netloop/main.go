@@ -18,12 +18,11 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: netloop IPV4:PORT")
 		os.Exit(2)
 	}
-	if err := serve(os.Args[1]); err != nil {
-		fmt.Fprintln(os.Stderr, "netloop:", err)
-		os.Exit(1)
-	}
+	fmt.Fprintln(os.Stderr, "netloop:", serve(os.Args[1]))
+	os.Exit(1)
 }
 
+// serve echoes until accepting fails.
 func serve(addr string) error {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
