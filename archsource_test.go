@@ -40,7 +40,7 @@ var restrictions = []restriction{
 // immutable are functions whose results a package-level variable may hold.
 var immutable = []string{
 	"errors.New", "hash/crc32.MakeTable", "net/netip.MustParseAddr", "net/netip.MustParsePrefix",
-	"regexp.MustCompile", "strings.NewReplacer", "time.Date",
+	"regexp.MustCompile", "strings.NewReplacer", "time.Date", "time.Unix",
 }
 
 // variables are package-level variables that are let through, as
