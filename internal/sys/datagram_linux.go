@@ -1,0 +1,139 @@
+package sys
+
+import (
+	"net/netip"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A DatagramConn is a UDP socket that reads and writes datagrams in batches,
+// each with its kernel receive stamp, TTL and local address as far as the kernel
+// supplies them. It waits in Go's network poller, which occupies no thread.
+//
+// One goroutine may read through a DatagramReader while another writes through
+// a DatagramWriter. Close makes both return os.ErrClosed.
+type DatagramConn struct {
+	file  *os.File
+	raw   syscall.RawConn
+	local netip.AddrPort
+	is6   bool // the socket's family is IPv6, so that it names IPv4 addresses in mapped form
+
+	closed atomic.Bool // file's raw connection returns an error without a name then
+}
+
+// ListenDatagrams opens a socket that is bound to cfg.Addr. Kernel stamps,
+// TTLs, local addresses and the count of drops are asked for; where the kernel has none,
+// the datagrams and Dropped say so. Errors are those of socket, setsockopt and bind.
+func ListenDatagrams(cfg DatagramConfig) (*DatagramConn, error) {
+	family, sa := sockaddr(cfg.Addr)
+	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_UDP)
+	if err != nil {
+		return nil, opError("socket", err)
+	}
+	local, err := bindDatagrams(fd, family, sa, cfg)
+	if err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	file := os.NewFile(uintptr(fd), "udp "+local.String())
+	raw, err := file.SyscallConn()
+	if err != nil {
+		file.Close()
+		return nil, opError("syscallconn", err)
+	}
+	return &DatagramConn{file: file, raw: raw, local: local, is6: family == unix.AF_INET6}, nil
+}
+
+// bindDatagrams sets options before it binds, so that they hold for the first datagram.
+func bindDatagrams(fd, family int, sa unix.Sockaddr, cfg DatagramConfig) (netip.AddrPort, error) {
+	if family == unix.AF_INET6 {
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 0); err != nil {
+			return netip.AddrPort{}, opError("setsockopt IPV6_V6ONLY", err)
+		}
+	}
+	if cfg.ReceiveBuffer > 0 {
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, cfg.ReceiveBuffer); err != nil {
+			return netip.AddrPort{}, opError("setsockopt SO_RCVBUF", err)
+		}
+	}
+	askForControl(fd, family, cfg.Addr.Addr().IsUnspecified())
+	if err := unix.Bind(fd, sa); err != nil {
+		return netip.AddrPort{}, opError("bind", err)
+	}
+	return LocalAddr(fd)
+}
+
+// askForControl asks for what is reported beside each datagram. A kernel that
+// knows an option less supplies less, which each datagram shows: no error. Local
+// addresses cost a little and are only in doubt on a socket for all of them.
+func askForControl(fd, family int, allAddresses bool) {
+	set := func(level, name, value int) { _ = unix.SetsockoptInt(fd, level, name, value) }
+	set(unix.SOL_SOCKET, unix.SO_TIMESTAMPING_NEW, unix.SOF_TIMESTAMPING_RX_SOFTWARE|unix.SOF_TIMESTAMPING_SOFTWARE)
+	set(unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1)
+	// An IPv6 socket takes the IPv4 options too, for the IPv4 datagrams it receives.
+	set(unix.IPPROTO_IP, unix.IP_RECVTTL, 1)
+	if allAddresses {
+		set(unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
+	}
+	if family == unix.AF_INET6 {
+		set(unix.IPPROTO_IPV6, unix.IPV6_RECVHOPLIMIT, 1)
+		if allAddresses {
+			set(unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1)
+		}
+	}
+}
+
+// LocalAddr returns the address that the socket is bound to.
+func (c *DatagramConn) LocalAddr() netip.AddrPort { return c.local }
+
+// SetDeadline makes reads and writes fail with os.ErrDeadlineExceeded from t on,
+// those that wait now included; the zero time removes the limit.
+func (c *DatagramConn) SetDeadline(t time.Time) error { return c.file.SetDeadline(t) }
+
+// Close closes the socket.
+func (c *DatagramConn) Close() error {
+	c.closed.Store(true)
+	return c.file.Close()
+}
+
+// waitError names the operation that failed, by errno or by err where waiting for
+// the socket failed.
+func (c *DatagramConn) waitError(op string, err error, errno syscall.Errno) error {
+	switch {
+	case err != nil && c.closed.Load():
+		err = os.ErrClosed
+	case err == nil && errno != 0:
+		err = errno
+	}
+	return opError(op, err)
+}
+
+// Dropped returns how many datagrams the kernel has discarded since the socket
+// was opened, for want of space in its receive buffer or for a bad checksum: SO_MEMINFO of
+// socket(7). It counts up to 2^32 and begins again. Unlike DatagramReader.Dropped it
+// includes those after which none has come yet.
+func (c *DatagramConn) Dropped() (uint32, error) {
+	var memory [9]uint32 // linux/sock_diag.h: SK_MEMINFO_VARS
+	const drops = 8      // SK_MEMINFO_DROPS
+	length := uint32(unsafe.Sizeof(memory))
+	var errno syscall.Errno
+	err := c.raw.Control(func(fd uintptr) {
+		_, _, errno = unix.Syscall6(unix.SYS_GETSOCKOPT, fd, unix.SOL_SOCKET, unix.SO_MEMINFO,
+			uintptr(unsafe.Pointer(&memory)), uintptr(unsafe.Pointer(&length)), 0)
+	})
+	if err == nil && errno == 0 && length < uint32(unsafe.Sizeof(memory)) {
+		errno = unix.ENOPROTOOPT // a kernel before 4.12, which does not count
+	}
+	return memory[drops], c.waitError("getsockopt SO_MEMINFO", err, errno)
+}
+
+// mmsghdr is struct mmsghdr of recvmmsg(2).
+type mmsghdr struct {
+	unix.Msghdr
+	Len uint32
+}

@@ -1,0 +1,30 @@
+//go:build !linux
+
+package sys
+
+import (
+	"net/netip"
+	"time"
+)
+
+type DatagramConn struct{}
+
+func ListenDatagrams(DatagramConfig) (*DatagramConn, error) {
+	return nil, opError("receive stamps and batches of datagrams", ErrUnsupported)
+}
+func (*DatagramConn) LocalAddr() netip.AddrPort          { return netip.AddrPort{} }
+func (*DatagramConn) SetDeadline(time.Time) error        { return ErrUnsupported }
+func (*DatagramConn) Close() error                       { return ErrUnsupported }
+func (*DatagramConn) Dropped() (uint32, error)           { return 0, ErrUnsupported }
+func (*DatagramConn) NewReader(int, int) *DatagramReader { return nil }
+func (*DatagramConn) NewWriter(int) *DatagramWriter      { return nil }
+
+type DatagramReader struct{}
+
+func (*DatagramReader) Read() ([]Datagram, error)    { return nil, ErrUnsupported }
+func (*DatagramReader) ReadNow() ([]Datagram, error) { return nil, ErrUnsupported }
+func (*DatagramReader) Dropped() uint32              { return 0 }
+
+type DatagramWriter struct{}
+
+func (*DatagramWriter) Write([]Datagram) (int, error) { return 0, ErrUnsupported }

@@ -1,0 +1,113 @@
+package sys
+
+import (
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A DatagramWriter writes batches of datagrams without allocating. It is used by
+// one goroutine.
+type DatagramWriter struct {
+	conn    *DatagramConn
+	headers []mmsghdr
+	iovecs  []unix.Iovec
+	names   []unix.RawSockaddrInet6
+	control []controlBuffer
+
+	// The state of one send, see DatagramReader.
+	sent, count int
+	errno       syscall.Errno
+	waitAndSend func(fd uintptr) bool
+}
+
+// NewWriter returns a writer that hands at most batch datagrams, at least 1, to
+// the kernel at a time.
+func (c *DatagramConn) NewWriter(batch int) *DatagramWriter {
+	w := &DatagramWriter{
+		conn:    c,
+		headers: make([]mmsghdr, batch),
+		iovecs:  make([]unix.Iovec, batch),
+		names:   make([]unix.RawSockaddrInet6, batch),
+		control: make([]controlBuffer, batch),
+	}
+	for i := range w.headers {
+		h := &w.headers[i].Msghdr
+		h.Iov = &w.iovecs[i]
+		h.SetIovlen(1)
+		h.Name = (*byte)(unsafe.Pointer(&w.names[i]))
+	}
+	w.waitAndSend = w.send
+	return w
+}
+
+// Write sends datagrams to their Peer, from their Local address and the
+// Interface of a link-local one, and waits while the kernel has no room for them. It
+// returns how many were sent; the error is that of the first which was not, and
+// nothing was tried with those behind it. It fails with os.ErrClosed after Close and with
+// os.ErrDeadlineExceeded after a deadline. Payloads are not used after it returns.
+func (w *DatagramWriter) Write(datagrams []Datagram) (n int, err error) {
+	for n < len(datagrams) {
+		count := min(len(datagrams)-n, len(w.headers))
+		for i := range count {
+			w.prepare(i, &datagrams[n+i])
+		}
+		w.sent, w.count, w.errno = 0, count, 0
+		err := w.conn.raw.Write(w.waitAndSend)
+		n += w.sent
+		if err != nil || w.errno != 0 {
+			return n, w.conn.waitError("sendmmsg", err, w.errno)
+		}
+	}
+	return n, nil
+}
+
+// send reports false if it must be called again when there is room.
+func (w *DatagramWriter) send(fd uintptr) bool {
+	for w.sent < w.count {
+		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&w.headers[w.sent])), uintptr(w.count-w.sent), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+		switch errno {
+		case 0:
+			w.sent += int(n)
+		case unix.EINTR:
+		case unix.EAGAIN:
+			return false
+		default:
+			w.errno = errno
+			return true
+		}
+	}
+	return true
+}
+
+// prepare makes header i describe d.
+func (w *DatagramWriter) prepare(i int, d *Datagram) {
+	h := &w.headers[i].Msghdr
+	w.iovecs[i].Base = unsafe.SliceData(d.Payload)
+	w.iovecs[i].SetLen(len(d.Payload))
+	h.Namelen = w.putName(&w.names[i], d)
+	h.Control = nil
+	if length := putLocal(&w.control[i], d); length > 0 {
+		h.Control = &w.control[i].bytes()[0]
+		h.SetControllen(length)
+	} else {
+		h.SetControllen(0)
+	}
+}
+
+// putName writes the peer's address in the form that the socket's family wants.
+// The kernel refuses an IPv6 address on an IPv4 socket, and one that is not valid.
+func (w *DatagramWriter) putName(name *unix.RawSockaddrInet6, d *Datagram) uint32 {
+	addr, port := d.Peer.Addr().Unmap(), networkOrder(d.Peer.Port())
+	if addr.Is4() && !w.conn.is6 {
+		name4 := (*unix.RawSockaddrInet4)(unsafe.Pointer(name))
+		*name4 = unix.RawSockaddrInet4{Family: unix.AF_INET, Port: port, Addr: addr.As4()}
+		return unix.SizeofSockaddrInet4
+	}
+	*name = unix.RawSockaddrInet6{Family: unix.AF_INET6, Port: port, Addr: addr.As16()}
+	if addr.IsLinkLocalUnicast() && addr.Is6() {
+		name.Scope_id = d.Interface
+	}
+	return unix.SizeofSockaddrInet6
+}
