@@ -111,6 +111,19 @@ func (r *running) eventually(what string, holds func(observe.Server) bool) obser
 	}
 }
 
+// stalls waits until the server has something to send and can send no more:
+// two looks apart nothing has moved.
+func (r *running) stalls() {
+	r.t.Helper()
+	last := uint64(0)
+	r.eventually("nothing moves", func(st observe.Server) bool {
+		time.Sleep(50 * time.Millisecond)
+		same := st.Traffic.BytesOut == last && last > 0
+		last = st.Traffic.BytesOut
+		return same
+	})
+}
+
 // converse writes text, half-closes and returns all that comes back.
 func converse(t *testing.T, c *net.TCPConn, text string) string {
 	t.Helper()

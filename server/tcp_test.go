@@ -149,7 +149,8 @@ func TestKickWhilePeerDoesNotRead(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, "chargen")
 		s.dial()
-		st := s.eventually("it is fed", func(st observe.Server) bool { return st.Traffic.BytesOut > 0 })
+		s.stalls()
+		st := s.Status()
 		s.Kick(st.Connections[0].ID)
 		s.eventually("gone", func(st observe.Server) bool { return st.Closed["kicked"] == 1 })
 	})
@@ -197,7 +198,7 @@ func TestDrainBreaksOffWhoNeverReads(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, "chargen", func(cfg *server.TCPConfig) { cfg.DrainTimeout = 200 * time.Millisecond })
 		s.dial()
-		s.eventually("it is fed", func(st observe.Server) bool { return st.Traffic.BytesOut > 0 })
+		s.stalls()
 		s.stop()
 		if st := s.Status(); st.Closed["drain_timeout"] != 1 {
 			t.Errorf("closed %v", st.Closed)
