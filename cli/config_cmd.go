@@ -125,7 +125,7 @@ func (a *app) printConfig(c *config.Config) error {
 	for _, k := range config.Keys() {
 		t.row(k.Name, k.Text(c), c.Origin(k.Name))
 	}
-	return t.write(a.stdout, max(width(a.stdout), 200), a.colors(a.stdout))
+	return t.write(a.stdout, 0, a.colors(a.stdout))
 }
 
 func (a *app) newConfigCheckCommand() *cobra.Command {

@@ -73,8 +73,7 @@ func (a *app) newRootCommand() *cobra.Command {
 		Short: "A network laboratory in one program",
 		Long: "wirelab is a network laboratory in one program: concurrent TCP and UDP servers,\n" +
 			"clients by hand and by the thousand, measured and explained.",
-		Example: "  wirelab up             # TCP and UDP servers on 127.0.0.1:12345\n" +
-			"  wirelab connect tcp    # in another terminal: talk to them",
+		Example:           "  wirelab config init    # write a wirelab.yaml with every key explained",
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
@@ -89,7 +88,7 @@ func (a *app) newRootCommand() *cobra.Command {
 	root.SetHelpCommand(a.newHelpCommand())
 	flags := root.PersistentFlags()
 	flags.VarP(&a.output, "output", "o", "text for people, json for programs")
-	flags.StringVar(&a.configPath, "config", "", "configuration `file` (default wirelab.yaml, if there is one)")
+	flags.StringVar(&a.configPath, "config", "", "configuration `file` (default wirelab.yaml)")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "show each message, with function and line")
 	root.SetArgs(a.args)
 	root.SetIn(a.stdin)

@@ -35,8 +35,8 @@ func (t *table) row(cells ...any) {
 	t.rows = append(t.rows, row)
 }
 
-// write writes the headings and the rows, none wider than width: the last column
-// is cut. The headings are painted by p.
+// write writes the headings, painted by p, and the rows. What is wider than width
+// is cut, unless width is 0.
 func (t *table) write(w io.Writer, width int, p palette) error {
 	widths := make([]int, len(t.head))
 	for _, row := range append([][]string{t.head}, t.rows...) {
@@ -66,7 +66,11 @@ func (t *table) line(row []string, widths []int, most int) string {
 			b.WriteString(cell + pad)
 		}
 	}
-	return cut(strings.TrimRight(b.String(), " "), most)
+	line := strings.TrimRight(b.String(), " ")
+	if most == 0 {
+		return line
+	}
+	return cut(line, most)
 }
 
 // cut shortens s to most characters, with a sign that it did.

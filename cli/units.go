@@ -64,9 +64,10 @@ func formatDuration(d time.Duration) string {
 		return "-" + formatDuration(-d)
 	case d < time.Second:
 		return d.Round(time.Millisecond).String()
-	case d < time.Minute:
+	case d.Round(100*time.Millisecond) < time.Minute:
 		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + "s"
 	case d < time.Hour:
+		d = d.Round(time.Second)
 		return pair(d, time.Minute, "m", time.Second, "s")
 	case d < 24*time.Hour:
 		return pair(d, time.Hour, "h", time.Minute, "m")

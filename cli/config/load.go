@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -42,6 +43,9 @@ func Load(in Input) (*Config, error) {
 	for _, s := range settings {
 		l.assign(s)
 	}
+	slices.SortStableFunc(l.errs, func(a, b *Error) int {
+		return cmp.Or(cmp.Compare(a.number, b.number), cmp.Compare(a.column, b.column))
+	})
 	l.environment(in.Environ)
 	l.flags(in.Flags)
 	l.follow()

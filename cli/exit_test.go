@@ -1,0 +1,50 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"wirelab/cli/config"
+	"wirelab/internal/sys"
+)
+
+func TestExitStatusOfErrors(t *testing.T) {
+	_, configuration := config.Load(config.Input{Source: []byte("x")})
+	live := context.Background()
+	signal := errors.New("terminated signal received")
+	cancelled, cancel := context.WithCancelCause(live)
+	cancel(signal)
+	tests := []struct {
+		ctx    context.Context
+		err    error
+		status int
+		stderr string
+	}{
+		{live, nil, 0, ""},
+		{live, errCheckFailed, 1, ""},
+		{live, failedCheck(errors.New("2 bytes differ")), 1, "wirelab: 2 bytes differ\n"},
+		{live, failedCheck(sys.ErrUnsupported), 1, "wirelab: not supported here\n"},
+		{live, errors.New("the port is taken"), 1, "wirelab: the port is taken\n"},
+		{live, fmt.Errorf("load: %w", usagef("%d clients are too many", 7)), 2, "wirelab: load: 7 clients are too many; see 'wirelab --help'\n"},
+		{live, fmt.Errorf("serve: %w", configuration), 2, "wirelab: :1:1: keys belong here, such as \"port: 12345\", not \"x\"\n  1 | x\n    | ^\n"},
+		{live, fmt.Errorf("stamp: %w", sys.ErrUnsupported), 3, "wirelab: stamp: not supported here\n"},
+		{live, fmt.Errorf("bind: %w", sys.ErrNotPermitted), 3, "wirelab: bind: not permitted\n"},
+		{live, &fs.PathError{Op: "open", Path: "x", Err: fs.ErrPermission}, 3, "wirelab: open x: permission denied\n"},
+		{live, fmt.Errorf("load: %w", context.Canceled), 130, "wirelab: interrupted\n"},
+		{cancelled, fmt.Errorf("load: %w", signal), 130, "wirelab: interrupted\n"},
+		{cancelled, errors.New("one"), 1, "wirelab: one\n"},
+		{live, errors.New("two\nlines \x1b[31m"), 1, "wirelab: two; lines \ufffd[31m\n"},
+	}
+	for _, tt := range tests {
+		a, _, stderr := newTestApp("")
+		a.report(tt.ctx, &cobra.Command{Use: "wirelab"}, tt.err)
+		if got := exitStatus(tt.ctx, tt.err); got != tt.status || stderr.String() != tt.stderr {
+			t.Errorf("%v: status %d, want %d; stderr %q, want %q", tt.err, got, tt.status, stderr, tt.stderr)
+		}
+	}
+}

@@ -1,0 +1,159 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// newTestApp returns an app without terminal and environment, and what it prints.
+func newTestApp(stdin string) (a *app, stdout, stderr *bytes.Buffer) {
+	stdout, stderr = new(bytes.Buffer), new(bytes.Buffer)
+	return &app{stdin: strings.NewReader(stdin), stdout: stdout, stderr: stderr, getenv: func(string) string { return "" }}, stdout, stderr
+}
+
+// walk calls fn for cmd and for all commands below it.
+func walk(cmd *cobra.Command, fn func(*cobra.Command)) {
+	fn(cmd)
+	for _, sub := range cmd.Commands() {
+		walk(sub, fn)
+	}
+}
+
+func TestEveryCommandExplainsItself(t *testing.T) {
+	a, _, _ := newTestApp("")
+	walk(a.newRootCommand(), func(cmd *cobra.Command) {
+		for what, text := range map[string]string{"Short": cmd.Short, "Long": cmd.Long, "Example": cmd.Example} {
+			if text == "" {
+				t.Errorf("%s has no %s", cmd.CommandPath(), what)
+			}
+			for line := range strings.Lines(text) {
+				if len(strings.TrimRight(line, "\n")) > 90 {
+					t.Errorf("%s: a line of %s is %d columns wide: %s", cmd.CommandPath(), what, len(line), line)
+				}
+			}
+		}
+		if strings.HasSuffix(cmd.Short, ".") || len(cmd.Short) > 64 {
+			t.Errorf("%s: Short is no short phrase: %q", cmd.CommandPath(), cmd.Short)
+		}
+		cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
+			if f.Usage == "" {
+				t.Errorf("%s --%s is not explained", cmd.CommandPath(), f.Name)
+			}
+		})
+	})
+}
+
+func TestExamplesAreCommands(t *testing.T) {
+	a, _, _ := newTestApp("")
+	walk(a.newRootCommand(), func(cmd *cobra.Command) {
+		for line := range strings.Lines(cmd.Example) {
+			if args := exampleArgs(line); args != nil {
+				checkExample(t, args)
+			}
+		}
+	})
+}
+
+// exampleArgs returns the arguments of wirelab in a line of an example, up to a
+// comment or what a shell does with the rest; nil if the line does not run wirelab.
+func exampleArgs(line string) []string {
+	words := strings.Fields(line)
+	begin := slices.Index(words, "wirelab")
+	if begin < 0 {
+		return nil
+	}
+	words = words[begin+1:]
+	if end := slices.IndexFunc(words, func(w string) bool { return strings.ContainsAny(w[:1], "#|><&;") }); end >= 0 {
+		words = words[:end]
+	}
+	for i, w := range words {
+		words[i] = strings.Trim(w, `'"`)
+	}
+	return words
+}
+
+// checkExample fails unless args name a command, and flags and arguments that it
+// takes.
+func checkExample(t *testing.T, args []string) {
+	t.Helper()
+	a, _, _ := newTestApp("")
+	cmd, rest, err := a.newRootCommand().Find(args)
+	if err == nil {
+		err = cmd.ParseFlags(rest)
+	}
+	if err == nil {
+		err = cmd.ValidateArgs(cmd.Flags().Args())
+	}
+	if err == nil && !cmd.HasSubCommands() {
+		_, err = a.settings(cmd)
+	}
+	if err != nil || cmd.HasSubCommands() && cmd.Flags().NArg() > 0 {
+		t.Errorf("the example wirelab %s does not run: %v", strings.Join(args, " "), err)
+	}
+}
+
+func TestFirstScreenFits(t *testing.T) {
+	a, stdout, _ := newTestApp("")
+	if status := a.run(context.Background(), nil); status != exitDone {
+		t.Fatalf("status %d", status)
+	}
+	for line := range strings.Lines(stdout.String()) {
+		if len(strings.TrimRight(line, "\n")) > 80 {
+			t.Errorf("%d columns: %s", len(line), line)
+		}
+	}
+}
+
+func TestExitStatuses(t *testing.T) {
+	tests := []struct {
+		args   string
+		status int
+		stderr string
+	}{
+		{"version", 0, ""},
+		{"config --help", 0, ""},
+		{"help config init", 0, ""},
+		{"versoin", 2, "wirelab: wirelab has no command \"versoin\"; did you mean version?; see 'wirelab --help'\n"},
+		{"banana --port 1", 2, "wirelab has no command \"banana\"; there are"},
+		{"help banana", 2, "wirelab has no command \"banana\""},
+		{"config shwo", 2, "wirelab config has no command \"shwo\"; did you mean show?"},
+		{"config init --forse", 2, "unknown flag: --forse; did you mean --force?; see 'wirelab config init --help'"},
+		{"version -x", 2, "unknown shorthand flag: 'x' in -x"},
+		{"version --output", 2, "flag needs an argument: --output"},
+		{"version -o yaml", 2, "formats are text and json"},
+		{"version x", 2, "wirelab version takes no argument, but was given \"x\""},
+		{"completion powershell", 2, "give a shell: bash, zsh, fish"},
+		{"config show --config /nonexistent/wirelab.yaml", 2, "wirelab: configuration: open /nonexistent/wirelab.yaml: no such file or directory"},
+		{"config show --config /", 2, "is a directory"},
+	}
+	for _, tt := range tests {
+		a, _, stderr := newTestApp("")
+		status := a.run(context.Background(), strings.Fields(tt.args))
+		if got := stderr.String(); status != tt.status || !strings.Contains(got, tt.stderr) || strings.Count(got, "\n") > 1 {
+			t.Errorf("wirelab %s: status %d, want %d; stderr %q, want %q", tt.args, status, tt.status, got, tt.stderr)
+		}
+	}
+}
+
+func TestCompletionScripts(t *testing.T) {
+	for _, shell := range []string{"bash", "zsh", "fish"} {
+		a, stdout, _ := newTestApp("")
+		if status := a.run(context.Background(), []string{"completion", shell}); status != 0 || !strings.Contains(stdout.String(), "wirelab") {
+			t.Errorf("%s: status %d, %d bytes", shell, status, stdout.Len())
+		}
+	}
+}
+
+func TestCompletesCommands(t *testing.T) {
+	a, stdout, _ := newTestApp("")
+	a.run(context.Background(), []string{"__complete", "config", "s"})
+	if !strings.HasPrefix(stdout.String(), "show\t") {
+		t.Errorf("completions of config s: %q", stdout)
+	}
+}
