@@ -93,6 +93,13 @@ func (c *Check) Reason() string {
 	return fmt.Sprintf("byte %d is 0x%02x, not 0x%02x", c.unlike, c.got, want)
 }
 
+// reject makes the answer wrong for a reason that only its receiver can see.
+func (c *Check) reject(reason string) {
+	if c.OK() {
+		c.reason = reason
+	}
+}
+
 // Echoed reports whether all bytes seen so far are those that were sent.
 func (c *Check) Echoed() bool { return c.unlike < 0 }
 

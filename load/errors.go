@@ -1,0 +1,36 @@
+package load
+
+import (
+	"errors"
+	"syscall"
+)
+
+// errorKind returns the name under which an error is counted: short, the same on
+// every machine, and understood without a manual.
+func errorKind(err error) string {
+	var errno syscall.Errno
+	if !errors.As(err, &errno) {
+		return err.Error()
+	}
+	switch errno {
+	case syscall.ECONNREFUSED:
+		return "connection refused"
+	case syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNABORTED:
+		return "connection reset"
+	case syscall.ETIMEDOUT:
+		return "connection timed out"
+	case syscall.EHOSTUNREACH:
+		return "host unreachable"
+	case syscall.ENETUNREACH:
+		return "network unreachable"
+	case syscall.EADDRNOTAVAIL:
+		return "no local port left"
+	case syscall.EMFILE, syscall.ENFILE:
+		return "no descriptor left"
+	case syscall.EPERM, syscall.EACCES:
+		return "not permitted"
+	case syscall.ENOBUFS, syscall.ENOMEM:
+		return "no buffer left"
+	}
+	return errno.Error()
+}

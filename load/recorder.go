@@ -1,0 +1,126 @@
+package load
+
+import (
+	"maps"
+	"math"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// A recorder holds what one loop has counted and measured. Its loop writes it, the
+// run merges all when the loops have ended.
+type recorder struct {
+	connected                uint64 // connections established
+	sent, received           uint64
+	mismatched               uint64
+	late, duplicate          uint64 // answers, of datagrams
+	pending                  uint64 // messages whose answer was not waited for
+	unexpected               uint64 // bytes that answer nothing
+	bytesSent, bytesReceived uint64
+	failures                 uint64 // the sum of errors
+	errors                   map[string]uint64
+	firstMismatch            *Mismatch
+	latencies, connects      distribution
+	exchanges                *exchangeRecorder // nil unless messages are STAMP packets
+}
+
+func newRecorder(stamps bool) *recorder {
+	r := &recorder{
+		errors:    make(map[string]uint64),
+		latencies: newDistribution(MaxTimeout),
+		connects:  newDistribution(MaxTimeout),
+	}
+	if stamps {
+		r.exchanges = newExchangeRecorder()
+	}
+	return r
+}
+
+func (r *recorder) connect(took time.Duration) {
+	r.connected++
+	r.connects.add(took)
+}
+
+func (r *recorder) answer(latency time.Duration) {
+	r.received++
+	r.latencies.add(latency)
+}
+
+func (r *recorder) fail(kind string) {
+	r.failures++
+	r.errors[kind]++
+}
+
+func (r *recorder) mismatch(c *client) {
+	r.mismatched++
+	if r.firstMismatch == nil {
+		r.firstMismatch = &Mismatch{Client: c.number, Message: c.sent, Reason: c.check.Reason()}
+	}
+}
+
+// merge adds what other has recorded to r.
+func (r *recorder) merge(other *recorder) {
+	r.connected += other.connected
+	r.sent += other.sent
+	r.received += other.received
+	r.mismatched += other.mismatched
+	r.late += other.late
+	r.duplicate += other.duplicate
+	r.pending += other.pending
+	r.unexpected += other.unexpected
+	r.bytesSent += other.bytesSent
+	r.bytesReceived += other.bytesReceived
+	r.failures += other.failures
+	for kind, n := range maps.All(other.errors) {
+		r.errors[kind] += n
+	}
+	if r.firstMismatch == nil {
+		r.firstMismatch = other.firstMismatch
+	}
+	r.latencies.merge(&other.latencies)
+	r.connects.merge(&other.connects)
+	if r.exchanges != nil {
+		r.exchanges.merge(other.exchanges)
+	}
+}
+
+// A distribution is a histogram of durations from 0, to three digits, with the
+// exact least, greatest and mean beside it.
+type distribution struct {
+	histogram *hdrhistogram.Histogram // in nanoseconds
+	limit     time.Duration           // longer ones count as this
+	least     time.Duration
+	greatest  time.Duration
+	sum       float64 // in nanoseconds
+}
+
+func newDistribution(limit time.Duration) distribution {
+	return distribution{
+		histogram: hdrhistogram.New(1, int64(limit), 3),
+		limit:     limit,
+		least:     math.MaxInt64,
+		greatest:  math.MinInt64,
+	}
+}
+
+func (d *distribution) add(v time.Duration) {
+	// It can fail only for values out of the range that these two keep it in.
+	_ = d.histogram.RecordValue(int64(min(max(v, 0), d.limit)))
+	d.least, d.greatest = min(d.least, v), max(d.greatest, v)
+	d.sum += float64(v)
+}
+
+func (d *distribution) merge(other *distribution) {
+	d.histogram.Merge(other.histogram)
+	d.least, d.greatest = min(d.least, other.least), max(d.greatest, other.greatest)
+	d.sum += other.sum
+}
+
+func (d *distribution) count() int64 { return d.histogram.TotalCount() }
+
+// quantile returns the value that a share of q, from 0 to 1, does not exceed. It
+// lies between the least and the greatest.
+func (d *distribution) quantile(q float64) time.Duration {
+	return min(max(time.Duration(d.histogram.ValueAtQuantile(q*100)), d.least), d.greatest)
+}

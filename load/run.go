@@ -1,0 +1,160 @@
+// Package load talks to servers: Connect is one client by hand, Run is any
+// number of clients that measure.
+package load
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// progressInterval is how often Config.Progress is called.
+const progressInterval = 150 * time.Millisecond
+
+// Run connects all clients, then lets each of them send its messages one after the
+// other, each when the answer to the last one was verified, and reports. A client
+// ends early when its connection fails or, over TCP, an answer takes longer than the
+// timeout; over UDP such a message is lost and the client goes on.
+//
+// When ctx is cancelled, Run ends at once and reports what was measured so far as
+// interrupted. The error is of kind ErrConfig, *DescriptorError or
+// sys.ErrUnsupported, or says that the machine refused an event queue; what befell
+// the clients is in the report.
+func Run(ctx context.Context, cfg Config) (*Report, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	r := &run{cfg: cfg, origin: time.Now(), begin: make(chan struct{})}
+	defer r.close()
+	if err := r.open(); err != nil {
+		return nil, fmt.Errorf("load: %w", err)
+	}
+	cfg.Log.Info("load begins", "network", cfg.Network, "target", cfg.Target, "clients", cfg.Clients,
+		"messages", cfg.Messages, "duration", cfg.Duration, "payload", cfg.Payload.String(), "size", cfg.Payload.Len())
+	if err := r.wait(ctx); err != nil {
+		return nil, fmt.Errorf("load: %w", err)
+	}
+	report := r.report()
+	cfg.Log.Info("load ends", "sent", report.Sent, "received", report.Received, "lost", report.Lost,
+		"mismatched", report.Mismatched, "errors", report.Errors, "elapsed", r.elapsed())
+	return report, nil
+}
+
+// run is what the loops of one run share. Nothing in it changes while messages
+// are exchanged, except the atomics.
+type run struct {
+	cfg      Config
+	schedule schedule
+	origin   time.Time // the loops' times are those since then
+	loops    []*loop
+
+	connecting atomic.Int32  // loops whose clients are not all connected yet
+	begin      chan struct{} // closed when they are
+	began      time.Duration // when begin was closed
+	beginning  atomic.Int64  // began, for whoever does not wait for begin; 0 before
+	stopped    atomic.Bool
+}
+
+// now returns the time since the origin. It never steps.
+func (r *run) now() time.Duration { return time.Since(r.origin) }
+
+// open makes the loops and deals the clients out to them.
+func (r *run) open() error {
+	first := 0
+	for i := range r.cfg.Loops {
+		clients := (r.cfg.Clients - first) / (r.cfg.Loops - i)
+		l, err := newLoop(r, first, clients)
+		if err != nil {
+			return err
+		}
+		r.loops = append(r.loops, l)
+		first += clients
+	}
+	r.connecting.Store(int32(len(r.loops)))
+	return nil
+}
+
+func (r *run) close() {
+	for _, l := range r.loops {
+		l.close()
+	}
+}
+
+// wait runs the loops to their end, or until ctx is cancelled.
+func (r *run) wait(ctx context.Context) error {
+	var loops errgroup.Group
+	for _, l := range r.loops {
+		loops.Go(l.drive)
+	}
+	var watchers sync.WaitGroup
+	over, end := context.WithCancel(ctx)
+	watchers.Go(func() { r.watch(over) })
+	err := loops.Wait()
+	end()
+	watchers.Wait()
+	return err
+}
+
+// watch shows progress until ctx is cancelled, and then stops the loops.
+func (r *run) watch(ctx context.Context) {
+	ticker := time.NewTicker(progressInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			if r.cfg.Progress != nil {
+				r.cfg.Progress(r.progress())
+			}
+		case <-ctx.Done():
+			r.stopped.Store(true)
+			for _, l := range r.loops {
+				l.wake()
+			}
+			return
+		}
+	}
+}
+
+// connected is called by each loop when all its clients are connected or have
+// failed, and returns when all loops have called it: the measurement begins for all
+// at once, with all connections open.
+func (r *run) connected() {
+	if r.connecting.Add(-1) == 0 {
+		r.began = r.now()
+		r.schedule = schedule{messages: r.cfg.Messages}
+		if r.cfg.Duration > 0 {
+			r.schedule.end = r.began + r.cfg.Duration
+		}
+		r.beginning.Store(int64(r.began))
+		close(r.begin)
+	}
+	<-r.begin
+}
+
+func (r *run) progress() Progress {
+	p := Progress{Clients: r.cfg.Clients}
+	if began := time.Duration(r.beginning.Load()); began > 0 {
+		p.Elapsed = r.now() - began
+	}
+	if r.cfg.Duration == 0 {
+		p.Messages = r.cfg.Messages * uint64(r.cfg.Clients)
+	}
+	for _, l := range r.loops {
+		l.published.addTo(&p)
+	}
+	return p
+}
+
+// elapsed returns how long messages were exchanged: until the last loop ended.
+func (r *run) elapsed() time.Duration {
+	var end time.Duration
+	for _, l := range r.loops {
+		end = max(end, l.ended)
+	}
+	return max(end-r.began, 0)
+}
