@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -118,12 +119,14 @@ func (a *app) flagError(cmd *cobra.Command, err error) error {
 		return unknownCommand(cmd, rest[0])
 	}
 	var unknown *pflag.NotExistError
-	if !errors.As(err, &unknown) || unknown.GetSpecifiedShortnames() != "" {
+	if !errors.As(err, &unknown) {
 		return usagef("%w", err)
 	}
+	// "-port" is read as the shorthands p, o, r and t.
+	word, _, _ := strings.Cut(cmp.Or(unknown.GetSpecifiedShortnames(), unknown.GetSpecifiedName()), "=")
 	var known []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
-	if nearest := spell.Nearest(unknown.GetSpecifiedName(), known); nearest != "" {
+	if nearest := spell.Nearest(word, known); nearest != "" {
 		return usagef("%w; did you mean --%s?", err, nearest)
 	}
 	return usagef("%w", err)

@@ -63,17 +63,39 @@ func TestExamplesAreCommands(t *testing.T) {
 // exampleArgs returns the arguments of wirelab in a line of an example, up to a
 // comment or what a shell does with the rest; nil if the line does not run wirelab.
 func exampleArgs(line string) []string {
-	words := strings.Fields(line)
+	words := shellWords(line)
 	begin := slices.Index(words, "wirelab")
 	if begin < 0 {
 		return nil
 	}
 	words = words[begin+1:]
-	if end := slices.IndexFunc(words, func(w string) bool { return strings.ContainsAny(w[:1], "#|><&;") }); end >= 0 {
+	if end := slices.IndexFunc(words, func(w string) bool { return w != "" && strings.ContainsAny(w[:1], "#|><&;") }); end >= 0 {
 		words = words[:end]
 	}
-	for i, w := range words {
-		words[i] = strings.Trim(w, `'"`)
+	return words
+}
+
+// shellWords splits line at spaces, except within quotes, which it takes away.
+func shellWords(line string) []string {
+	var words []string
+	var word strings.Builder
+	inWord, quote := false, rune(0)
+	for _, r := range strings.TrimSpace(line) + " " {
+		switch {
+		case r == quote:
+			quote = 0
+		case quote == 0 && (r == '\'' || r == '"'):
+			inWord, quote = true, r
+		case quote == 0 && r == ' ':
+			if inWord {
+				words = append(words, word.String())
+			}
+			word.Reset()
+			inWord = false
+		default:
+			word.WriteRune(r)
+			inWord = true
+		}
 	}
 	return words
 }
@@ -124,6 +146,7 @@ func TestExitStatuses(t *testing.T) {
 		{"help banana", 2, "wirelab has no command \"banana\""},
 		{"config shwo", 2, "wirelab config has no command \"shwo\"; did you mean show?"},
 		{"config init --forse", 2, "unknown flag: --forse; did you mean --force?; see 'wirelab config init --help'"},
+		{"config init -force", 2, "unknown shorthand flag: 'f' in -force; did you mean --force?"},
 		{"version -x", 2, "unknown shorthand flag: 'x' in -x"},
 		{"version --output", 2, "flag needs an argument: --output"},
 		{"version -o yaml", 2, "formats are text and json"},
