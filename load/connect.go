@@ -1,0 +1,246 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// ConnectConfig says whom Connect talks to, what it says, and who is shown
+// the conversation.
+type ConnectConfig struct {
+	Network string     // "tcp" or "udp"
+	Address string     // "HOST:PORT" or "[IPv6]:PORT"; HOST may be a name
+	TLS     *TLSConfig // nil: none; TCP only
+
+	// DialTimeout bounds one attempt to connect, TLS handshake included; 0
+	// means no bound but the operating system's.
+	DialTimeout time.Duration
+	// IdleTimeout ends the conversation. TCP: after so long without a byte in
+	// either direction, with ErrIdle; 0 means never. UDP: after so long without a
+	// datagram from the peer once the input has ended; 0 means at once.
+	IdleTimeout time.Duration
+	// Retries is how many more times a failed connect is tried, for failures
+	// that may pass: refused, timed out, unreachable. TCP only.
+	Retries int
+
+	// Input is what is sent. TCP: all of it, then the direction is shut down. UDP:
+	// one datagram for each Read. Connect closes Input before it returns, whatever
+	// happens; Close must unblock a Read (as that of net.Conn and sys.Input does).
+	Input io.ReadCloser
+	// Message, if not nil, is sent Count times in place of Input. It appends
+	// message n, counted from 0, to dst. Over UDP, with an IdleTimeout, the next one
+	// is sent when the last one is answered or IdleTimeout has passed.
+	Message func(dst []byte, n uint64, now time.Time) []byte
+	Count   uint64
+	// Reflections says that what the peer answers over UDP are STAMP packets
+	// (RFC 8762); their events carry a Reflection.
+	Reflections bool
+
+	// EndWithPeer ends the conversation when the peer sends no more (TCP), as a
+	// person expects. Otherwise, Input is sent to its end first.
+	EndWithPeer bool
+
+	// View is shown every event, never by two goroutines at once. An error from it
+	// ends the conversation. It may be nil.
+	View View
+}
+
+// Conversation is what Connect has done when it returns.
+type Conversation struct {
+	Network     string
+	Local       netip.AddrPort // zero until connected
+	Remote      netip.AddrPort
+	Attempts    int // to connect, the last one included
+	BytesOut    uint64
+	BytesIn     uint64
+	MessagesOut uint64 // writes, or datagrams
+	MessagesIn  uint64 // reads, or datagrams
+	Duration    time.Duration
+}
+
+// The ways in which a conversation ends early although nothing broke.
+var (
+	// ErrIdle: neither side sent anything for IdleTimeout.
+	ErrIdle = errors.New("silence on both sides")
+	// ErrNoAnswer: datagrams were sent and not answered within IdleTimeout.
+	ErrNoAnswer = errors.New("no answer")
+	// ErrUnsent: the peer closed the connection while there was more to send.
+	ErrUnsent = errors.New("the peer closed the connection before everything was sent")
+)
+
+// ConnectError is a failure of the network or of the peer.
+type ConnectError struct {
+	Op       string // "connect to", "TLS with", "send to", "receive from"
+	Network  string
+	Address  string
+	Attempts int // how often connecting was tried; 1 otherwise
+	Err      error
+}
+
+func (e *ConnectError) Error() string {
+	text := fmt.Sprintf("%s %s: %v", e.Op, e.Address, cause(e.Err))
+	if e.Attempts > 1 {
+		text += fmt.Sprintf(" (tried %d times)", e.Attempts)
+	}
+	return text
+}
+
+// Unwrap returns the cause, which matches syscall.ECONNREFUSED and the like.
+func (e *ConnectError) Unwrap() error { return e.Err }
+
+// cause strips what packages net and os repeat: operation and addresses.
+func cause(err error) error {
+	switch e := err.(type) {
+	case *net.OpError:
+		return cause(e.Err)
+	case *os.SyscallError:
+		return e.Err
+	}
+	return err
+}
+
+// Connect talks to one peer until the conversation has ended: TCP, when both
+// sides have closed their direction; UDP, when the input has ended and the
+// answers have. It returns a *ConnectError, ErrIdle, ErrNoAnswer, an error of
+// Input or View, or the context's cause; the Conversation is valid with any of
+// them. A cancelled context ends it at once, what is unsent included.
+//
+// Nothing that Connect starts outlives it, and a panic in one of its
+// goroutines is raised again in the caller's.
+func Connect(ctx context.Context, cfg ConnectConfig) (Conversation, error) {
+	if cfg.Network != "tcp" && cfg.Network != "udp" {
+		return Conversation{}, fmt.Errorf("connect: network %q is neither tcp nor udp", cfg.Network)
+	}
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	s := &session{cfg: &cfg, source: newSource(&cfg), end: end, result: Conversation{Network: cfg.Network}}
+	defer s.source.Close()
+
+	conn, err := s.dial(ctx)
+	if err != nil {
+		return s.result, err
+	}
+	defer conn.Close()
+	s.conn = conn
+	s.start = time.Now()
+	err = s.run(ctx)
+	s.result.Duration = time.Since(s.start)
+	return s.result, err
+}
+
+// Reasons to end a conversation that are not errors.
+var (
+	errFinished = errors.New("finished")
+	errPanicked = errors.New("panicked")
+)
+
+// session is one conversation. Its sender and its receiver own their halves
+// of result; end, show and touch may be called by both.
+type session struct {
+	cfg    *ConnectConfig
+	conn   net.Conn
+	source source
+	end    context.CancelCauseFunc // the first cause given counts
+	active atomic.Int64            // when a byte last came or went, in ns since start
+	start  time.Time
+
+	showing sync.Mutex
+	result  Conversation
+	sendErr error // why sending stopped early; receiving goes on
+}
+
+func (s *session) run(ctx context.Context) error {
+	var watchers sync.WaitGroup
+	defer watchers.Wait()
+	defer s.end(errFinished)
+	watchers.Go(func() {
+		<-ctx.Done()
+		_ = s.conn.SetDeadline(time.Unix(1, 0)) // fails only when closed already
+		s.source.Close()
+	})
+	if s.cfg.Network == "udp" {
+		return s.runDatagrams(ctx)
+	}
+	if s.cfg.IdleTimeout > 0 {
+		watchers.Go(func() { s.watchIdle(ctx, s.cfg.IdleTimeout) })
+	}
+	return s.runStream(ctx)
+}
+
+// show passes an event on to the view; a view that fails ends everything.
+func (s *session) show(e *Event) {
+	if s.cfg.View == nil {
+		return
+	}
+	s.showing.Lock()
+	defer s.showing.Unlock()
+	if err := s.cfg.View(e); err != nil {
+		s.end(err)
+	}
+}
+
+// touch says that the conversation is alive.
+func (s *session) touch() { s.active.Store(int64(time.Since(s.start))) }
+
+// watchIdle ends a conversation that has been silent for limit. The time in which
+// the view holds the receiver up is not the peer's silence.
+func (s *session) watchIdle(ctx context.Context, limit time.Duration) {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		if s.showing.TryLock() {
+			s.showing.Unlock()
+		} else {
+			s.touch()
+		}
+		silence := time.Since(s.start) - time.Duration(s.active.Load())
+		if silence >= limit {
+			s.end(fmt.Errorf("%w for %v", ErrIdle, limit))
+			return
+		}
+		timer.Reset(limit - silence)
+	}
+}
+
+func (s *session) fail(op string, err error) error {
+	return &ConnectError{Op: op, Network: s.cfg.Network, Address: s.cfg.Address, Attempts: 1, Err: err}
+}
+
+// together runs the halves of a conversation and waits for both. A panic ends
+// the conversation and goes on in the caller's goroutine, whose deferred calls
+// (a terminal to restore) would not run otherwise.
+func (s *session) together(halves ...func()) {
+	panics := make(chan string, len(halves))
+	var wg sync.WaitGroup
+	for _, half := range halves {
+		wg.Go(func() {
+			defer func() {
+				if p := recover(); p != nil {
+					panics <- fmt.Sprintf("%v\n\n%s", p, debug.Stack())
+					s.end(errPanicked)
+				}
+			}()
+			half()
+		})
+	}
+	wg.Wait()
+	select {
+	case p := <-panics:
+		panic(p)
+	default:
+	}
+}

@@ -1,0 +1,118 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// datagrams is a conversation over UDP.
+type datagrams struct {
+	*session
+	answered chan struct{} // something came in; room for one
+}
+
+// runDatagrams talks over UDP until the input and the wait for answers have
+// ended or end is called.
+func (s *session) runDatagrams(ctx context.Context) error {
+	d := &datagrams{session: s, answered: make(chan struct{}, 1)}
+	s.together(func() { d.send(ctx) }, d.receive)
+	if err := context.Cause(ctx); !errors.Is(err, errFinished) {
+		return err
+	}
+	return d.missing()
+}
+
+// missing is the error for answers that were waited for in vain. Where there
+// is no wait, or no knowing how many answers to expect, silence alone is one.
+func (d *datagrams) missing() error {
+	out, in := d.result.MessagesOut, d.result.MessagesIn
+	if d.cfg.IdleTimeout == 0 || out == 0 || in >= out || in > 0 && d.cfg.Message == nil {
+		return nil
+	}
+	return fmt.Errorf("%w from %s within %v to %d of %d datagrams", ErrNoAnswer, d.cfg.Address, d.cfg.IdleTimeout, out-in, out)
+}
+
+// send sends the input, waits for answers, and ends the conversation.
+func (d *datagrams) send(ctx context.Context) {
+	for {
+		b, err := d.source.next()
+		if err == nil || len(b) > 0 {
+			d.sendOne(b)
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			d.end(err)
+			return
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if d.cfg.Message != nil {
+			d.await(ctx)
+		}
+	}
+	d.show(&Event{Kind: EventInputEnded, Time: time.Now()})
+	if d.cfg.Message == nil && d.result.MessagesOut > 0 {
+		for d.await(ctx) {
+		}
+	}
+	d.end(errFinished)
+}
+
+func (d *datagrams) sendOne(b []byte) {
+	// An answer to an earlier datagram is none to this one.
+	select {
+	case <-d.answered:
+	default:
+	}
+	d.show(&Event{Kind: EventSent, Time: time.Now(), Offset: d.result.BytesOut, Data: b})
+	n, err := d.conn.Write(b)
+	if err != nil {
+		d.end(d.fail("send to", err))
+		return
+	}
+	d.result.BytesOut += uint64(n)
+	d.result.MessagesOut++
+}
+
+// await waits for a datagram and reports whether one came in time.
+func (d *datagrams) await(ctx context.Context) bool {
+	if d.cfg.IdleTimeout == 0 {
+		return false
+	}
+	timeout := time.NewTimer(d.cfg.IdleTimeout)
+	defer timeout.Stop()
+	select {
+	case <-d.answered:
+		return true
+	case <-timeout.C:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+func (d *datagrams) receive() {
+	buf := make([]byte, receiveSize)
+	for {
+		n, err := d.conn.Read(buf)
+		if err != nil {
+			d.end(d.fail("receive from", err))
+			return
+		}
+		now := time.Now()
+		e := &Event{Time: now, Data: buf[:n]}
+		if d.cfg.Reflections {
+			e.Reflection = parseReflection(buf[:n], now)
+		}
+		d.received(e)
+		select {
+		case d.answered <- struct{}{}:
+		default:
+		}
+	}
+}

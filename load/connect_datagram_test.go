@@ -1,0 +1,183 @@
+package load_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"wirelab/internal/require"
+	"wirelab/load"
+)
+
+// answerDatagrams gives each datagram that comes to a free loopback port to answer,
+// which may write as many as it likes, until the test ends.
+func answerDatagrams(t *testing.T, answer func(c *net.UDPConn, peer net.Addr, b []byte)) (address string) {
+	t.Helper()
+	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		buf := make([]byte, 65536)
+		for {
+			n, peer, err := c.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			answer(c, peer, buf[:n])
+		}
+	})
+	t.Cleanup(func() { c.Close(); wg.Wait() })
+	return c.LocalAddr().String()
+}
+
+func echoDatagram(c *net.UDPConn, peer net.Addr, b []byte) { c.WriteTo(b, peer) }
+
+func ignoreDatagram(*net.UDPConn, net.Addr, []byte) {}
+
+// pieces is an Input that returns each of its elements from one Read.
+type pieces []string
+
+func (p *pieces) Read(b []byte) (int, error) {
+	if len(*p) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(b, (*p)[0])
+	*p = (*p)[1:]
+	return n, nil
+}
+
+func (*pieces) Close() error { return nil }
+
+func numbered(dst []byte, n uint64, _ time.Time) []byte { return fmt.Appendf(dst, "%d;", n) }
+
+func TestConnectUDPSendsEachReadAsDatagram(t *testing.T) {
+	require.NoLeaks(t)
+	address := answerDatagrams(t, func(c *net.UDPConn, peer net.Addr, b []byte) {
+		fmt.Fprintf(writerTo{c, peer}, "<%s>", b)
+	})
+	var out bytes.Buffer
+	conv, err := connect(t, load.ConnectConfig{
+		Network: "udp", Address: address, IdleTimeout: 200 * time.Millisecond,
+		Input: &pieces{"one\n", "two\n"}, View: load.RawView(&out),
+	})
+	if err != nil || out.String() != "<one\n><two\n>" {
+		t.Fatalf("received %q, %v", &out, err)
+	}
+	if conv.MessagesOut != 2 || conv.MessagesIn != 2 || conv.BytesOut != 8 || conv.BytesIn != 12 {
+		t.Errorf("conversation %+v", conv)
+	}
+}
+
+type writerTo struct {
+	c    *net.UDPConn
+	peer net.Addr
+}
+
+func (w writerTo) Write(b []byte) (int, error) { return w.c.WriteTo(b, w.peer) }
+
+func TestConnectUDPRefused(t *testing.T) {
+	require.NoLeaks(t)
+	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	_, err = connect(t, load.ConnectConfig{
+		Network: "udp", Address: c.LocalAddr().String(), IdleTimeout: patience, Input: &pieces{"x"},
+	})
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Fatalf("error %v, want connection refused", err)
+	}
+}
+
+func TestConnectUDPNoAnswer(t *testing.T) {
+	address := answerDatagrams(t, ignoreDatagram)
+	tests := map[string]struct {
+		cfg  load.ConnectConfig
+		want error
+	}{
+		"silence":         {load.ConnectConfig{Input: &pieces{"x"}, IdleTimeout: 10 * time.Millisecond}, load.ErrNoAnswer},
+		"nobody waits":    {load.ConnectConfig{Input: &pieces{"x"}}, nil},
+		"nothing sent":    {load.ConnectConfig{Input: &pieces{}, IdleTimeout: patience}, nil},
+		"messages":        {load.ConnectConfig{Message: numbered, Count: 3, IdleTimeout: 10 * time.Millisecond}, load.ErrNoAnswer},
+		"messages, flood": {load.ConnectConfig{Message: numbered, Count: 3}, nil},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			require.NoLeaks(t)
+			test.cfg.Network, test.cfg.Address = "udp", address
+			if _, err := connect(t, test.cfg); !errors.Is(err, test.want) {
+				t.Errorf("error %v, want %v", err, test.want)
+			}
+		})
+	}
+}
+
+// Messages go one at a time: each waits for the answer to the one before, and the
+// last answer ends the conversation at once.
+func TestConnectUDPMessagesInTurn(t *testing.T) {
+	require.NoLeaks(t)
+	address := answerDatagrams(t, echoDatagram)
+	var order []string
+	view := func(e *load.Event) error {
+		switch e.Kind {
+		case load.EventSent:
+			order = append(order, ">"+string(e.Data))
+		case load.EventReceived:
+			order = append(order, "<"+string(e.Data))
+		}
+		return nil
+	}
+	start := time.Now()
+	_, err := connect(t, load.ConnectConfig{
+		Network: "udp", Address: address, Message: numbered, Count: 3, IdleTimeout: patience, View: view,
+	})
+	if err != nil || time.Since(start) >= patience {
+		t.Fatalf("%v after %v", err, time.Since(start))
+	}
+	if want := "[>0; <0; >1; <1; >2; <2;]"; fmt.Sprint(order) != want {
+		t.Errorf("order %v, want %v", order, want)
+	}
+}
+
+func TestConnectUDPCountsMissingAnswers(t *testing.T) {
+	address := answerDatagrams(t, func(c *net.UDPConn, peer net.Addr, b []byte) {
+		if b[0] != '1' {
+			c.WriteTo(b, peer)
+		}
+	})
+	_, err := connect(t, load.ConnectConfig{
+		Network: "udp", Address: address, Message: numbered, Count: 3, IdleTimeout: 100 * time.Millisecond,
+	})
+	if want := "no answer from " + address + " within 100ms to 1 of 3 datagrams"; err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+}
+
+func TestConnectUDPLargestAndEmptyDatagrams(t *testing.T) {
+	address := answerDatagrams(t, echoDatagram)
+	for _, size := range []int{0, 1, 65507} {
+		conv, err := connect(t, load.ConnectConfig{
+			Network: "udp", Address: address, Count: 1, IdleTimeout: patience,
+			Message: func(dst []byte, _ uint64, _ time.Time) []byte { return append(dst, make([]byte, size)...) },
+		})
+		if err != nil || conv.BytesIn != uint64(size) || conv.MessagesIn != 1 {
+			t.Errorf("size %d: %+v, %v", size, conv, err)
+		}
+	}
+	_, err := connect(t, load.ConnectConfig{
+		Network: "udp", Address: address, Count: 1, IdleTimeout: patience,
+		Message: func(dst []byte, _ uint64, _ time.Time) []byte { return append(dst, make([]byte, 65508)...) },
+	})
+	if !errors.Is(err, syscall.EMSGSIZE) {
+		t.Errorf("error %v for a datagram that is too long", err)
+	}
+}
