@@ -31,6 +31,7 @@ const (
 	maxRequest     = 1 << 10
 	controlTimeout = 10 * time.Second // for one request, either side
 	drainControl   = time.Second      // for requests that are running when Run ends
+	askHolder      = time.Second / 2  // for the holder of a socket to say who it is
 )
 
 // ControlHandlers answer what another process asks for. They are called from
@@ -97,7 +98,8 @@ func bindControl(path string) (net.Listener, error) {
 }
 
 // lockControl takes the lock that says whose the socket is. A process that looks
-// whether it is stale holds it for a moment, so that one refusal means nothing.
+// whether it is stale holds the lock for a moment, without a socket that answers:
+// so that one refusal means little.
 func lockControl(path string) (*fileLock, error) {
 	const tries, pause = 5, 20 * time.Millisecond
 	for try := 1; ; try++ {
@@ -108,13 +110,13 @@ func lockControl(path string) (*fileLock, error) {
 		case !errors.Is(err, errLocked):
 			return nil, fmt.Errorf("control socket: %w", err)
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), askHolder)
 		status, err := QueryStatus(ctx, path)
 		cancel()
 		switch {
 		case err == nil:
 			return nil, fmt.Errorf("control socket %s: %w by process %d", path, ErrControlBusy, status.PID)
-		case try == tries:
+		case try == tries || errors.Is(err, context.DeadlineExceeded):
 			return nil, fmt.Errorf("control socket %s: %w by a process that does not answer", path, ErrControlBusy)
 		}
 		time.Sleep(pause)

@@ -32,13 +32,14 @@ func FindControls(dir string) ([]string, error) {
 	if err := privateDir(dir); err != nil {
 		return nil, err
 	}
-	sockets, err := filepath.Glob(filepath.Join(globEscaped(dir), "*.sock"))
+	files, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	live := sockets[:0]
-	for _, path := range sockets {
-		if !removeStale(path) {
+	var live []string
+	for _, file := range files {
+		path := filepath.Join(dir, file.Name())
+		if file.Type() == fs.ModeSocket && filepath.Ext(path) == ".sock" && !removeStale(path) {
 			live = append(live, path)
 		}
 	}
@@ -53,19 +54,6 @@ func removeStale(path string) bool {
 	}
 	defer lock.unlock()
 	return os.Remove(path) == nil
-}
-
-// globEscaped keeps a path from being a pattern.
-func globEscaped(path string) string {
-	var b []byte
-	for i := range len(path) {
-		switch path[i] {
-		case '*', '?', '[', '\\':
-			b = append(b, '\\')
-		}
-		b = append(b, path[i])
-	}
-	return string(b)
 }
 
 // QueryStatus asks the process whose control socket is at path for its Status.

@@ -74,6 +74,15 @@ func uncompressedName(path string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(path, ".gz"), ".zst")
 }
 
+// paths returns the set of the rotated files, whether compressed or not.
+func (g *logGroup) paths() map[string]bool {
+	paths := make(map[string]bool, len(g.rotated))
+	for _, r := range g.rotated {
+		paths[uncompressedName(r.path)] = true
+	}
+	return paths
+}
+
 // sort orders the rotated files, and keeps one of each two that differ only in
 // compression: for a moment both are there.
 func (g *logGroup) sort() {

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"math"
 	"strconv"
-	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -56,7 +55,7 @@ func levelName(l slog.Level) string {
 }
 
 func appendJSONAttr(b []byte, prefix string, a slog.Attr) []byte {
-	v := resolve(a.Value)
+	v := a.Value.Resolve()
 	if v.Kind() == slog.KindGroup {
 		if a.Key != "" {
 			prefix += a.Key + "."
@@ -122,19 +121,6 @@ func marshal(v any) (raw []byte, ok bool) {
 
 func isPrintable(text []byte) bool {
 	return bytes.IndexFunc(text, func(r rune) bool { return !strconv.IsPrint(r) }) < 0
-}
-
-// resolve calls LogValue methods, which must not take the service down.
-func resolve(v slog.Value) (resolved slog.Value) {
-	if v.Kind() != slog.KindLogValuer {
-		return v
-	}
-	defer func() {
-		if p := recover(); p != nil {
-			resolved = slog.StringValue(fmt.Sprintf("!PANIC: %v", p))
-		}
-	}()
-	return v.Resolve()
 }
 
 // valueString is the text of any value.
@@ -221,7 +207,7 @@ func appendUnicodeEscape(b []byte, r rune) []byte {
 
 // levelOf is the inverse of levelName.
 func levelOf(name string) (slog.Level, bool) {
-	switch strings.ToLower(name) {
+	switch name {
 	case "debug":
 		return slog.LevelDebug, true
 	case "info":

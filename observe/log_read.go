@@ -87,7 +87,6 @@ func (m *logMerge) refresh() error {
 	if err != nil {
 		return err
 	}
-	opened := time.Now()
 	active := make(map[string]*os.File)
 	for path, g := range groups {
 		if s := m.streams[path]; s != nil {
@@ -108,7 +107,7 @@ func (m *logMerge) refresh() error {
 		if later := again[path]; err == nil && later != nil {
 			g = later
 		}
-		m.streams[path] = newStream(g, active[path], opened, m.filter)
+		m.streams[path] = newStream(g, active[path], m.filter)
 	}
 	return nil
 }

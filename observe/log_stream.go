@@ -17,7 +17,7 @@ type logStream struct {
 
 	segments []segment // the first is being read
 	lines    *lineReader
-	rotation time.Time // of the latest rotation that is known
+	rotated  map[string]bool // the rotated files that are known, by uncompressed path
 
 	head Entry     // the next entry
 	full bool      // there is one
@@ -34,16 +34,12 @@ type segment struct {
 }
 
 // newStream reads g from its first line that the filter may want. The active file
-// is nil if there is none; it was opened at the time opened, before g was listed.
-func newStream(g *logGroup, active *os.File, opened time.Time, filter *Filter) *logStream {
-	s := &logStream{filter: filter, name: g.active, component: g.component}
+// is nil if there is none; it was opened before g was listed.
+func newStream(g *logGroup, active *os.File, filter *Filter) *logStream {
+	s := &logStream{filter: filter, name: g.active, component: g.component, rotated: g.paths()}
 	for _, r := range g.rotated {
-		s.rotation = r.at
-		switch {
-		case r.at.Before(filter.Since):
-		case active != nil && (isAt(active, r.path) || r.at.After(opened)):
-			// Rotated since it was opened.
-		default:
+		// It may have been rotated since it was opened.
+		if !r.at.Before(filter.Since) && (active == nil || !isAt(active, r.path)) {
 			s.segments = append(s.segments, segment{path: r.path})
 		}
 	}
@@ -169,19 +165,22 @@ func (s *logStream) refresh(g *logGroup) {
 	s.addActive(next)
 }
 
-// catchUp adds the files that came and went since the last look.
+// catchUp adds the files that came and went since the last look. The first of them
+// is the one that was active, if it was compressed and so cannot be compared. Names
+// count, not their times: the clock may have been set back.
 func (s *logStream) catchUp(g *logGroup, active *os.File) {
 	first := true
 	for _, r := range g.rotated {
-		if !r.at.After(s.rotation) {
+		if s.rotated[uncompressedName(r.path)] {
 			continue
 		}
-		own := first && active != nil && (r.path != uncompressedName(r.path) || isAt(active, r.path))
-		if !own {
+		compressed := r.path != uncompressedName(r.path)
+		if active == nil || !(first && compressed) && !isAt(active, r.path) {
 			s.segments = append(s.segments, segment{path: r.path})
 		}
-		s.rotation, first = r.at, false
+		first = false
 	}
+	s.rotated = g.paths()
 }
 
 // active returns the file at whose end the stream stays, or nil.

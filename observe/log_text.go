@@ -68,7 +68,7 @@ func levelText(l slog.Level) (name, color string) {
 }
 
 func (s TextStyle) appendAttr(b []byte, prefix string, a slog.Attr) []byte {
-	v := resolve(a.Value)
+	v := a.Value.Resolve()
 	if v.Kind() == slog.KindGroup {
 		if a.Key != "" {
 			prefix += a.Key + "."
