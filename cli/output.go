@@ -74,16 +74,16 @@ func width(w io.Writer) int {
 }
 
 // A palette colours text, or leaves it as it is.
-type palette struct{ enabled bool }
+type palette struct{ on bool }
 
 // colors returns the palette for w: colours only on a terminal that has them, and
 // none when NO_COLOR is set (no-color.org).
 func (a *app) colors(w io.Writer) palette {
-	return palette{enabled: a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb" && isTerminal(w)}
+	return palette{on: a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb" && isTerminal(w)}
 }
 
 func (p palette) paint(sgr, s string) string {
-	if !p.enabled {
+	if !p.on {
 		return s
 	}
 	return "\x1b[" + sgr + "m" + s + "\x1b[0m"

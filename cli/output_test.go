@@ -27,10 +27,10 @@ func TestTable(t *testing.T) {
 
 func TestNoColoursWithoutTerminal(t *testing.T) {
 	a, stdout, _ := newTestApp("")
-	if c := a.colors(stdout); c.enabled || c.red("x") != "x" {
+	if c := a.colors(stdout); c.on || c.red("x") != "x" {
 		t.Error("a buffer gets colours")
 	}
-	if got := (palette{enabled: true}).green("x"); got != "\x1b[32mx\x1b[0m" {
+	if got := (palette{on: true}).green("x"); got != "\x1b[32mx\x1b[0m" {
 		t.Errorf("green is %q", got)
 	}
 	if width(stdout) != 80 {
