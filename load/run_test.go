@@ -362,7 +362,9 @@ func TestRunInterrupted(t *testing.T) {
 	addr := serveStream(t, func(c *net.TCPConn) {
 		select {
 		case <-first:
-			io.CopyN(c, c, 64)
+			m := make([]byte, 64)
+			io.ReadFull(c, m)
+			c.Write(m)
 			cancel()
 		default:
 		}

@@ -1,0 +1,82 @@
+package load
+
+import (
+	"errors"
+	"math"
+	"net/netip"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"wirelab/internal/sys"
+)
+
+func TestRunRejectsWhatMakesNoSense(t *testing.T) {
+	good := func() Config {
+		return Config{
+			Network: "tcp", Target: netip.MustParseAddrPort("127.0.0.1:1"), Clients: 1, Messages: 1, Payload: mustParse(t, "seq", 0),
+		}
+	}
+	tests := []struct {
+		change func(*Config)
+		want   string
+	}{
+		{func(c *Config) { c.Network = "sctp" }, "neither"},
+		{func(c *Config) { c.Target = netip.AddrPort{} }, "target"},
+		{func(c *Config) { c.Target = netip.MustParseAddrPort("127.0.0.1:0") }, "target"},
+		{func(c *Config) { c.Clients = 0 }, "clients"},
+		{func(c *Config) { c.Clients = -1 }, "clients"},
+		{func(c *Config) { c.Clients = MaxClients + 1 }, "clients"},
+		{func(c *Config) { c.Messages = math.MaxUint64 }, "messages"},
+		{func(c *Config) { c.Messages = 0 }, "when to end"},
+		{func(c *Config) { c.Duration = -1 }, "duration"},
+		{func(c *Config) { c.Timeout = time.Microsecond }, "timeout"},
+		{func(c *Config) { c.Timeout = 2 * time.Hour }, "timeout"},
+		{func(c *Config) { c.Clients, c.Loops = 5000, 2000 }, "loops"},
+		{func(c *Config) { c.Loops = -1 }, "loops"},
+		{func(c *Config) { c.Payload = nil }, "payload"},
+		{func(c *Config) { c.Network, c.Payload = "udp", mustParse(t, "seq", MaxDatagram+1) }, "datagram"},
+	}
+	for _, test := range tests {
+		cfg := good()
+		test.change(&cfg)
+		report, err := Run(t.Context(), cfg)
+		if report != nil || !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%+v: error %v, want one with %q", cfg, err, test.want)
+		}
+	}
+}
+
+func TestRunMoreClientsThanDescriptors(t *testing.T) {
+	limit, _, err := sys.DescriptorLimit()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if limit >= MaxClients {
+		t.Skipf("%d descriptors are more than there may be clients", limit)
+	}
+	_, err = Run(t.Context(), Config{
+		Network: "tcp", Target: netip.MustParseAddrPort("127.0.0.1:1"), Clients: limit, Messages: 1, Payload: mustParse(t, "seq", 0),
+	})
+	var descriptors *DescriptorError
+	if !errors.As(err, &descriptors) || descriptors.Limit != limit || !errors.Is(err, sys.ErrNotPermitted) || !strings.Contains(err.Error(), "ulimit") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestErrorKinds(t *testing.T) {
+	tests := map[error]string{
+		syscall.ECONNREFUSED:  "connection refused",
+		syscall.EPIPE:         "connection reset",
+		syscall.EADDRNOTAVAIL: "no local port left",
+		syscall.EMFILE:        "no descriptor left",
+		syscall.EXDEV:         "invalid cross-device link",
+		errors.New("other"):   "other",
+	}
+	for err, want := range tests {
+		if got := errorKind(err); got != want {
+			t.Errorf("%v: %q, want %q", err, got, want)
+		}
+	}
+}
