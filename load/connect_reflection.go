@@ -3,6 +3,8 @@ package load
 import (
 	"fmt"
 	"time"
+
+	"wirelab/clock"
 )
 
 // Reflection is what one reflected STAMP packet says about the two clocks and
@@ -19,7 +21,7 @@ type Reflection struct {
 // String returns one line without its end.
 func (r *Reflection) String() string {
 	return fmt.Sprintf("reflection of packet %d: offset %+.1f ± %.1f us, round trip %.1f us, held %.1f us (our stamps: user space)",
-		r.Sequence, micros(r.Offset), micros(r.Bound), micros(r.RoundTrip), micros(r.Held))
+		r.Sequence, microseconds(r.Offset), microseconds(r.Bound), microseconds(r.RoundTrip), microseconds(r.Held))
 }
 
 type jsonReflection struct {
@@ -36,11 +38,25 @@ func (r *Reflection) json() *jsonReflection {
 		return nil
 	}
 	return &jsonReflection{
-		Sequence: r.Sequence, OffsetUS: micros(r.Offset), BoundUS: micros(r.Bound),
-		RoundTripUS: micros(r.RoundTrip), HeldUS: micros(r.Held), StampSource: "user",
+		Sequence: r.Sequence, OffsetUS: microseconds(r.Offset), BoundUS: microseconds(r.Bound),
+		RoundTripUS: microseconds(r.RoundTrip), HeldUS: microseconds(r.Held), StampSource: "user",
 	}
 }
 
-func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
-
-func parseReflection(b []byte, received time.Time) *Reflection { return nil }
+// parseReflection reads an answer that arrived at received. It returns nil for what
+// is no reflection, such as an echo, which has no stamps of its own.
+func parseReflection(b []byte, received time.Time) *Reflection {
+	packet, err := clock.ParseReflector(b)
+	if err != nil || !packet.Estimate.Valid() {
+		return nil
+	}
+	t1, t2, t3, ok := packet.Times(received)
+	if !ok {
+		return nil
+	}
+	e := Exchange{T1: t1, T2: t2, T3: t3, T4: received}
+	return &Reflection{
+		Sequence: packet.SenderSequence, Offset: e.Offset(), Bound: e.Delay() / 2,
+		RoundTrip: e.Delay(), Held: wallSub(t3, t2),
+	}
+}
