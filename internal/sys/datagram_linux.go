@@ -91,9 +91,12 @@ func askForControl(fd, family int, allAddresses bool) {
 // LocalAddr returns the address that the socket is bound to.
 func (c *DatagramConn) LocalAddr() netip.AddrPort { return c.local }
 
-// SetDeadline makes reads and writes fail with os.ErrDeadlineExceeded from t on,
-// those that wait now included; the zero time removes the limit.
-func (c *DatagramConn) SetDeadline(t time.Time) error { return c.file.SetDeadline(t) }
+// SetReadDeadline makes reads fail with os.ErrDeadlineExceeded from t on, one that
+// waits now included; the zero time removes the limit.
+func (c *DatagramConn) SetReadDeadline(t time.Time) error { return c.file.SetReadDeadline(t) }
+
+// SetWriteDeadline does the same for writes.
+func (c *DatagramConn) SetWriteDeadline(t time.Time) error { return c.file.SetWriteDeadline(t) }
 
 // Close closes the socket.
 func (c *DatagramConn) Close() error {

@@ -21,7 +21,7 @@ func listen(t testing.TB, addr string) *sys.DatagramConn {
 	conn, err := sys.ListenDatagrams(sys.DatagramConfig{Addr: netip.MustParseAddrPort(addr)})
 	require.Supported(t, err)
 	t.Cleanup(func() { conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	return conn
@@ -159,7 +159,7 @@ func TestDatagramReadEnds(t *testing.T) {
 	read := func() { _, err := r.Read(); ended <- err }
 
 	go read()
-	if err := conn.SetDeadline(time.Unix(1, 0)); err != nil {
+	if err := conn.SetReadDeadline(time.Unix(1, 0)); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-ended; !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -169,7 +169,7 @@ func TestDatagramReadEnds(t *testing.T) {
 	if got, err := r.ReadNow(); len(got) != 1 || err != nil {
 		t.Errorf("what has come can be read after the deadline: %d, %v", len(got), err)
 	}
-	if err := conn.SetDeadline(time.Time{}); err != nil {
+	if err := conn.SetReadDeadline(time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	go read()
@@ -218,7 +218,7 @@ func TestDatagramPortBusy(t *testing.T) {
 
 func BenchmarkDatagrams(b *testing.B) {
 	conn := listen(b, "127.0.0.1:0")
-	if err := conn.SetDeadline(time.Time{}); err != nil {
+	if err := conn.SetReadDeadline(time.Time{}); err != nil {
 		b.Fatal(err)
 	}
 	const size = 32

@@ -13,7 +13,8 @@ func ListenDatagrams(DatagramConfig) (*DatagramConn, error) {
 	return nil, opError("receive stamps and batches of datagrams", ErrUnsupported)
 }
 func (*DatagramConn) LocalAddr() netip.AddrPort          { return netip.AddrPort{} }
-func (*DatagramConn) SetDeadline(time.Time) error        { return ErrUnsupported }
+func (*DatagramConn) SetReadDeadline(time.Time) error    { return ErrUnsupported }
+func (*DatagramConn) SetWriteDeadline(time.Time) error   { return ErrUnsupported }
 func (*DatagramConn) Close() error                       { return ErrUnsupported }
 func (*DatagramConn) Dropped() (uint32, error)           { return 0, ErrUnsupported }
 func (*DatagramConn) NewReader(int, int) *DatagramReader { return nil }

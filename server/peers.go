@@ -1,0 +1,170 @@
+package server
+
+import (
+	"net/netip"
+	"time"
+
+	"wirelab/clock"
+	"wirelab/observe"
+)
+
+// MaxPeers bounds how many peers a UDP server knows. Each takes about 300 bytes,
+// and 1.4 KB more once it has sent a timestamp.
+const MaxPeers = 65536
+
+// A peerTable holds what is known of the sources of datagrams, at most max of
+// them: a new one takes the place, and the memory, of the one that has been silent
+// for longest. Its user locks it.
+type peerTable struct {
+	max            int
+	byAddr         map[netip.AddrPort]*peer
+	newest, oldest *peer // ends of a list in the order of their last datagrams
+	evicted        uint64
+}
+
+// A peer is a source of datagrams. Its record changes hands when it is evicted:
+// who kept a pointer must compare addr.
+type peer struct {
+	addr         netip.AddrPort
+	newer, older *peer
+	packets      uint64
+	bytes        uint64
+	first, last  time.Time
+	measured     bool
+	measurements *measurements // allocated when first needed; kept, not valid, for the next owner
+}
+
+// measurements are what timestamps and sequence numbers in datagrams say.
+type measurements struct {
+	sequence    clock.Sequence
+	jitter      clock.Jitter
+	differences clock.Differences
+}
+
+func newPeerTable(max int) *peerTable {
+	return &peerTable{max: max, byAddr: map[netip.AddrPort]*peer{}}
+}
+
+// arrived accounts for a datagram and returns its source, and whether it is new.
+// For a known source, and for a new one in a full table, it allocates nothing.
+func (t *peerTable) arrived(addr netip.AddrPort, size int, at time.Time) (p *peer, isNew bool) {
+	p, known := t.byAddr[addr]
+	if known {
+		t.unlink(p)
+	} else {
+		p = t.add(addr)
+		p.first = at
+	}
+	t.pushNewest(p)
+	p.packets++
+	p.bytes += uint64(size)
+	p.last = at
+	return p, !known
+}
+
+// add returns a record for addr that is not in the list yet.
+func (t *peerTable) add(addr netip.AddrPort) *peer {
+	var p *peer
+	if len(t.byAddr) < t.max {
+		p = &peer{}
+	} else {
+		p = t.oldest
+		t.unlink(p)
+		delete(t.byAddr, p.addr)
+		t.evicted++
+		*p = peer{measurements: p.measurements}
+	}
+	p.addr = addr
+	t.byAddr[addr] = p
+	return p
+}
+
+func (t *peerTable) pushNewest(p *peer) {
+	p.newer, p.older = nil, t.newest
+	if t.newest != nil {
+		t.newest.newer = p
+	}
+	t.newest = p
+	if t.oldest == nil {
+		t.oldest = p
+	}
+}
+
+func (t *peerTable) unlink(p *peer) {
+	if p.newer != nil {
+		p.newer.older = p.older
+	} else {
+		t.newest = p.older
+	}
+	if p.older != nil {
+		p.older.newer = p.newer
+	} else {
+		t.oldest = p.newer
+	}
+}
+
+// latestFirst returns all peers, those heard of last first.
+func (t *peerTable) latestFirst() []*peer {
+	peers := make([]*peer, 0, len(t.byAddr))
+	for p := t.newest; p != nil; p = p.older {
+		peers = append(peers, p)
+	}
+	return peers
+}
+
+// measure accounts for what a datagram's own stamp and number say.
+func (p *peer) measure(received time.Time, f *findings) {
+	if !f.hasSent && !f.hasSequence {
+		return
+	}
+	switch {
+	case p.measurements == nil:
+		p.measurements = &measurements{}
+	case !p.measured:
+		*p.measurements = measurements{}
+	}
+	p.measured = true
+	if f.hasSequence {
+		p.measurements.sequence.Add(f.sequence, received)
+	}
+	if f.hasSent {
+		difference := received.Sub(f.sent)
+		p.measurements.jitter.Add(difference)
+		p.measurements.differences.Add(difference)
+	}
+}
+
+// A peerSnapshot is a copy of a peer, to be evaluated without its table's lock.
+type peerSnapshot struct {
+	peer         peer
+	measurements measurements
+}
+
+func (s *peerSnapshot) take(p *peer) {
+	s.peer = *p
+	if p.measured {
+		s.measurements = *p.measurements
+	}
+}
+
+// status evaluates the snapshot: this sorts the latest differences.
+func (s *peerSnapshot) status() observe.Peer {
+	p := observe.Peer{
+		Peer: s.peer.addr.String(), Packets: s.peer.packets, Bytes: s.peer.bytes,
+		FirstSeen: s.peer.first.UTC(), LastSeen: s.peer.last.UTC(),
+	}
+	if !s.peer.measured {
+		return p
+	}
+	p.Lost, p.Reordered, p.Duplicate = s.measurements.sequence.Counts()
+	p.JitterUS = microseconds(s.measurements.jitter.Value())
+	if d := s.measurements.differences.Summary(); d.Window > 0 {
+		p.Diff = &observe.Diff{
+			Min: microseconds(d.Min), Median: microseconds(d.Median), P99: microseconds(d.P99),
+			Last: microseconds(d.Last), Window: d.Window,
+		}
+	}
+	return p
+}
+
+func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
