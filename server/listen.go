@@ -22,9 +22,9 @@ type PortBusyError struct {
 
 func (e *PortBusyError) Error() string {
 	if e.Holder == (sys.Process{}) {
-		return fmt.Sprintf("%s port %s is busy", e.Network, e.Addr)
+		return fmt.Sprintf("port %d is taken", e.Addr.Port())
 	}
-	return fmt.Sprintf("%s port %s is held by %v", e.Network, e.Addr, e.Holder)
+	return fmt.Sprintf("port %d is held by %v", e.Addr.Port(), e.Holder)
 }
 
 func (e *PortBusyError) Unwrap() error { return e.Err }

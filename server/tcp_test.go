@@ -194,11 +194,22 @@ func TestDrainAnswersWhatHasArrived(t *testing.T) {
 	})
 }
 
+// torrent answers every connection with more than all buffers on the way hold.
+type torrent struct{}
+
+func (torrent) Open(*server.Conn) server.Session { return torrent{} }
+func (torrent) Close()                           {}
+func (torrent) Handle(in []byte, _ bool, out []byte) (int, []byte, server.Next) {
+	return len(in), append(out, make([]byte, 64<<20)...), server.Wait
+}
+
 func TestDrainBreaksOffWhoNeverReads(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, engine string) {
-		s := serve(t, engine, "chargen", func(cfg *server.TCPConfig) { cfg.DrainTimeout = 200 * time.Millisecond })
+		s := serve(t, engine, "echo", func(cfg *server.TCPConfig) {
+			cfg.Handler, cfg.DrainTimeout = torrent{}, 200*time.Millisecond
+		})
 		s.dial()
-		s.stalls()
+		s.eventually("it is in", func(st observe.Server) bool { return st.Active == 1 })
 		s.stop()
 		if st := s.Status(); st.Closed["drain_timeout"] != 1 {
 			t.Errorf("closed %v", st.Closed)

@@ -1,0 +1,145 @@
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"wirelab/internal/require"
+	"wirelab/observe"
+	"wirelab/server"
+)
+
+// lockedBuffer is a bytes.Buffer for several goroutines.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) count(text string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.b.String(), text)
+}
+
+// A server that is out of descriptors leaves new connections waiting, says so
+// once, and serves on when some are free.
+func TestOutOfDescriptors(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, engine string) {
+		require.NoLeaks(t)
+		var logged lockedBuffer
+		s, err := server.ListenTCP(server.TCPConfig{
+			Addr: netip.MustParseAddrPort("127.0.0.1:0"), Engine: engine, Handler: newHandler(t, "echo", nil),
+			Log: slog.New(slog.NewTextHandler(&logged, nil)),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		var conns []net.Conn
+		for range 40 { // the kernel's backlog takes them before the server runs
+			c, err := net.Dial("tcp", s.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			conns = append(conns, c)
+		}
+		restore := limitDescriptors(t, 10)
+		go func() { done <- s.Run(ctx) }()
+		r := &running{TCP: s, t: t}
+		r.eventually("it is starved", func(st observe.Server) bool { return st.Events["accept_starved"] > 2 && st.Active > 0 })
+		for _, c := range conns {
+			c.SetDeadline(time.Now().Add(patience))
+			io.WriteString(c, "x")
+			c.(*net.TCPConn).CloseWrite()
+			if got, err := io.ReadAll(c); err != nil || string(got) != "x" {
+				t.Fatalf("%q, %v", got, err)
+			}
+			c.Close()
+		}
+		restore()
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if n := logged.count("out of descriptors"); n < 1 || n > 5 {
+			t.Errorf("logged %d times", n)
+		}
+		if logged.count("descriptors are free again") == 0 {
+			t.Error("the recovery is not logged")
+		}
+	})
+}
+
+// limitDescriptors leaves this process only so many more descriptors than it has.
+func limitDescriptors(t *testing.T, spare int) (restore func()) {
+	t.Helper()
+	var old syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
+		t.Fatal(err)
+	}
+	low := old
+	low.Cur = uint64(highestDescriptor(t) + spare + 1)
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &low); err != nil {
+		t.Fatal(err)
+	}
+	fillGaps(t, spare)
+	restore = sync.OnceFunc(func() { syscall.Setrlimit(syscall.RLIMIT_NOFILE, &old) })
+	t.Cleanup(restore)
+	return restore
+}
+
+func highestDescriptor(t *testing.T) int {
+	t.Helper()
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	highest := 0
+	for _, e := range open {
+		n, err := strconv.Atoi(e.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		highest = max(highest, n)
+	}
+	return highest
+}
+
+// fillGaps opens files until none can be opened, and closes spare of them.
+func fillGaps(t *testing.T, spare int) {
+	t.Helper()
+	var files []*os.File
+	for {
+		f, err := os.Open("/dev/null")
+		if err != nil {
+			break
+		}
+		files = append(files, f)
+	}
+	for _, f := range files[:spare] {
+		f.Close()
+	}
+	t.Cleanup(func() {
+		for _, f := range files[spare:] {
+			f.Close()
+		}
+	})
+}
