@@ -184,7 +184,7 @@ func appendFullLine(out []byte, at time.Time, source clock.Source, difference ti
 // appendTimeOfDay writes as much of the time as there is space for: at least
 // its seconds, which take two bytes.
 func appendTimeOfDay(out []byte, at time.Time, space int) []byte {
-	var buf [len("15:04:05.000000")]byte
+	var buf [32]byte // AppendFormat writes all nine decimals first
 	text := at.AppendFormat(buf[:0], "15:04:05.000000")
 	if space < len(text) {
 		text = text[len("15:04:"):]
