@@ -2,6 +2,7 @@ package server
 
 import (
 	"cmp"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -92,18 +93,17 @@ func (t *connTable) close() {
 // all returns the open connections by number.
 func (t *connTable) all() []*Conn {
 	t.mu.Lock()
-	conns := make([]*Conn, 0, len(t.byID))
-	for _, c := range t.byID {
-		conns = append(conns, c)
-	}
-	t.mu.Unlock()
-	slices.SortFunc(conns, func(a, b *Conn) int { return cmp.Compare(a.id, b.id) })
-	return conns
+	defer t.mu.Unlock()
+	return t.sorted()
 }
 
-// fill puts the table's counters into s; the traffic is that of ended
-// connections plus live's, which the caller took before.
-func (t *connTable) fill(s *observe.Server) {
+func (t *connTable) sorted() []*Conn {
+	return slices.SortedFunc(maps.Values(t.byID), func(a, b *Conn) int { return cmp.Compare(a.id, b.id) })
+}
+
+// fill puts the table's counters into s and returns the connections that they
+// count as open, by number.
+func (t *connTable) fill(s *observe.Server) []*Conn {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s.Accepted, s.Active, s.PeakActive = t.accepted, len(t.byID), t.peak
@@ -112,6 +112,7 @@ func (t *connTable) fill(s *observe.Server) {
 	for _, c := range t.byID {
 		s.Traffic.Add(c.traffic())
 	}
+	return t.sorted()
 }
 
 func byName(counts map[Reason]uint64) map[string]uint64 {

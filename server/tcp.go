@@ -296,10 +296,9 @@ func (s *TCP) Status() observe.Server {
 		TLS: s.cfg.TLS != nil, Since: s.since,
 	}
 	now := time.Now()
-	for _, c := range s.conns.all() {
+	for _, c := range s.conns.fill(&st) {
 		st.Connections = append(st.Connections, c.status(now))
 	}
-	s.conns.fill(&st)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st.Events = maps.Clone(s.events)

@@ -1,0 +1,15 @@
+package cli
+
+import "github.com/spf13/cobra"
+
+func (a *app) newServeCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run one server",
+		Long: "Runs one server in the foreground until Ctrl-C or SIGTERM. Then it takes no new\n" +
+			"connections, lets running answers finish, and sums up.",
+		Example: "  wirelab serve tcp --handler chat\n  wirelab serve udp --port 0",
+	}
+	cmd.AddCommand(a.newServeTCPCommand(), a.newServeUDPCommand())
+	return cmd
+}

@@ -1,0 +1,325 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"wirelab/cli/config"
+	"wirelab/internal/task"
+	"wirelab/observe"
+	"wirelab/server"
+)
+
+// serviceFlags are the flags of commands that run servers.
+type serviceFlags struct {
+	readyFile string
+	control   string
+}
+
+func (f *serviceFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.readyFile, "ready-file", "", "`file` to write a JSON line to for each server that listens")
+	cmd.Flags().StringVar(&f.control, "control", "", "`path` of the control socket for ps and kick (default one for each process)")
+}
+
+// A service is one process that runs servers, with what belongs to them: logs,
+// the control socket, the ready file, access rules that SIGHUP renews, a summary.
+type service struct {
+	app    *app
+	cmd    *cobra.Command
+	flags  serviceFlags
+	cfg    *config.Config
+	since  time.Time
+	logs   *observe.Logs
+	access server.Access
+	screen *screen
+	parts  []part
+}
+
+// A part is one server of a service, listening and not yet running.
+type part struct {
+	listening listening
+	run       task.Task
+	source    observe.Source
+}
+
+// listening is what a server says first.
+type listening struct {
+	Event          string `json:"event"` // "listening"
+	Network        string `json:"network"`
+	Addr           string `json:"addr"`
+	Handler        string `json:"handler"`
+	Engine         string `json:"engine,omitempty"`
+	TLSFingerprint string `json:"tls_fingerprint,omitempty"` // SHA-256 of the certificate
+	PID            int    `json:"pid"`
+}
+
+// runService opens the servers and runs them until ctx ends or one fails.
+func (a *app) runService(cmd *cobra.Command, flags serviceFlags, open ...func(*service) (part, error)) error {
+	cfg, err := a.settings(cmd)
+	if err != nil {
+		return err
+	}
+	s := &service{app: a, cmd: cmd, flags: flags, cfg: cfg, since: time.Now(), logs: a.openLogs(cfg), screen: newScreen(a)}
+	defer s.logs.Close()
+	s.access.Set(cfg.Server.Allow, cfg.Server.Deny)
+	control, err := observe.ListenControl(s.controlPath())
+	if err != nil {
+		return err
+	}
+	defer control.Close()
+	if err := s.openParts(open); err != nil {
+		return err
+	}
+	if err := s.announce(); err != nil {
+		return errors.Join(err, s.abandon())
+	}
+	defer s.removeReadyFile()
+	err = s.runParts(cmd.Context(), control)
+	return errors.Join(err, s.summarize())
+}
+
+// openLogs starts logging as cfg says, with warnings on stderr, and with
+// --verbose everything.
+func (a *app) openLogs(cfg *config.Config) *observe.Logs {
+	l := cfg.Logs
+	return observe.OpenLogs(observe.LogConfig{
+		Dir: l.Dir, Level: l.Level, MaxSize: l.MaxSize, Keep: l.Keep, MaxAge: l.MaxAge,
+		Terminal: a.stderr, Color: a.colors(a.stderr).on, Verbose: a.verbose,
+	})
+}
+
+func (s *service) controlPath() string {
+	if s.flags.control != "" {
+		return s.flags.control
+	}
+	return filepath.Join(s.app.controlDir(), strconv.Itoa(os.Getpid())+".sock")
+}
+
+// openParts opens all servers or none.
+func (s *service) openParts(open []func(*service) (part, error)) error {
+	for _, o := range open {
+		p, err := o(s)
+		if err != nil {
+			return errors.Join(explainListen(err, s.cfg), s.abandon())
+		}
+		s.parts = append(s.parts, p)
+	}
+	return nil
+}
+
+// abandon closes servers that were opened and are not to run.
+func (s *service) abandon() error {
+	ended, end := context.WithCancel(context.Background())
+	end()
+	var errs []error
+	for _, p := range s.parts {
+		errs = append(errs, task.Run(ended, p.run))
+	}
+	return errors.Join(errs...)
+}
+
+// explainListen says what to do about an address that cannot be had.
+func explainListen(err error, cfg *config.Config) error {
+	var busy *server.PortBusyError
+	switch {
+	case errors.As(err, &busy) && cfg.Server.AutoPort:
+		return fmt.Errorf("%w, and so are the ports after it; choose another with --port", err)
+	case errors.As(err, &busy):
+		return fmt.Errorf("%w; choose another with --port, or take the next free one with --auto-port", err)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%w; ports below 1024 need CAP_NET_BIND_SERVICE: choose a higher --port, or grant it with setcap", err)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("%w; --bind takes an address of this host, 0.0.0.0 or :: (see: ip address)", err)
+	}
+	return err
+}
+
+// announce says where the servers listen, on stdout and in the ready file.
+func (s *service) announce() error {
+	if s.flags.readyFile != "" {
+		if err := writeReadyFile(s.flags.readyFile, s.parts); err != nil {
+			return err
+		}
+	}
+	for _, p := range s.parts {
+		if s.app.json() {
+			if err := s.app.printEvent(p.listening); err != nil {
+				return err
+			}
+			continue
+		}
+		fmt.Fprintln(s.app.stdout, p.listening)
+	}
+	if !s.app.json() {
+		s.app.note("%s", s.app.colors(s.app.stderr).dim("Try: wirelab connect tcp   Look: wirelab ps   End: Ctrl-C"))
+	}
+	return nil
+}
+
+// listening describes a server of s that has been opened.
+func (s *service) listening(network string, addr netip.AddrPort, handler string) listening {
+	return listening{Event: "listening", Network: network, Addr: addr.String(), Handler: handler, PID: os.Getpid()}
+}
+
+func (l listening) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "listening on %s %s: %s", l.Network, l.Addr, l.Handler)
+	if l.Engine != "" {
+		fmt.Fprintf(&b, ", engine %s", l.Engine)
+	}
+	if l.TLSFingerprint != "" {
+		fmt.Fprintf(&b, ", TLS\n  certificate SHA-256 %s", l.TLSFingerprint)
+	}
+	return b.String()
+}
+
+// writeReadyFile writes the file as a whole, so that whoever waits for it never
+// reads half of it.
+func writeReadyFile(name string, parts []part) error {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	for _, p := range parts {
+		if err := e.Encode(p.listening); err != nil {
+			return err
+		}
+	}
+	draft := name + ".new"
+	if err := os.WriteFile(draft, []byte(b.String()), 0o644); err != nil {
+		return fmt.Errorf("write ready file: %w", err)
+	}
+	if err := os.Rename(draft, name); err != nil {
+		return fmt.Errorf("write ready file: %w", err)
+	}
+	return nil
+}
+
+func (s *service) removeReadyFile() {
+	if s.flags.readyFile != "" {
+		os.Remove(s.flags.readyFile)
+	}
+}
+
+// runParts runs the servers and what belongs to them.
+func (s *service) runParts(ctx context.Context, control *observe.Control) error {
+	around, endAround := context.WithCancel(context.WithoutCancel(ctx))
+	aroundEnded := make(chan error, 1)
+	go func() {
+		aroundEnded <- task.Run(around, s.reloadOnHangup, s.screen.run, func(ctx context.Context) error {
+			return control.Run(ctx, observe.ControlHandlers{Status: s.status, Kick: s.kick})
+		})
+	}()
+	tasks := make([]task.Task, len(s.parts))
+	for i, p := range s.parts {
+		tasks[i] = p.run
+	}
+	err := task.Run(ctx, tasks...)
+	endAround() // after the servers: a drain can be looked at too
+	return errors.Join(err, <-aroundEnded)
+}
+
+// reloadOnHangup reads the access rules again on each SIGHUP. A file with
+// mistakes changes nothing.
+func (s *service) reloadOnHangup(ctx context.Context) error {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-hangup:
+			s.reload()
+		}
+	}
+}
+
+func (s *service) reload() {
+	cfg, err := s.app.settings(s.cmd)
+	if err != nil {
+		s.app.complain(fmt.Sprintf("not reloaded, the old access rules stay: %v", err))
+		return
+	}
+	s.access.Set(cfg.Server.Allow, cfg.Server.Deny)
+	s.app.note("access rules reloaded: %d allow, %d deny", len(cfg.Server.Allow), len(cfg.Server.Deny))
+}
+
+func (s *service) status() observe.Status {
+	st := observe.Status{
+		Schema: "wirelab.ps/1", PID: os.Getpid(), Command: "wirelab " + strings.Join(s.app.args, " "),
+		Since: s.since, Logs: s.logs.Status(),
+	}
+	for _, p := range s.parts {
+		st.Servers = append(st.Servers, p.source.Status())
+	}
+	return st
+}
+
+func (s *service) kick(id uint64) bool {
+	for _, p := range s.parts {
+		if p.source.Kick(id) {
+			return true
+		}
+	}
+	return false
+}
+
+// summarize says what the servers have done.
+func (s *service) summarize() error {
+	st := s.status()
+	if s.app.json() {
+		return s.app.printEvent(struct {
+			Event string `json:"event"`
+			observe.Status
+		}{"stopped", st})
+	}
+	for _, sv := range st.Servers {
+		fmt.Fprintln(s.app.stdout, serverSummary(sv))
+	}
+	if lost := st.Logs.LostLines; lost > 0 {
+		s.app.complain(fmt.Sprintf("%d log lines were lost", lost))
+	}
+	return nil
+}
+
+// serverSummary sums up a server that has stopped.
+func serverSummary(sv observe.Server) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s stopped: ", sv.Network, sv.Addr)
+	if sv.Network == "tcp" {
+		fmt.Fprintf(&b, "%s, at most %s at once", counted(sv.Accepted, "connection"), formatCount(uint64(sv.PeakActive)))
+	} else {
+		fmt.Fprintf(&b, "%s, %s", counted(uint64(sv.Active), "peer"), counted(sv.Traffic.MessagesIn, "datagram"))
+	}
+	fmt.Fprintf(&b, ", %s in, %s out", formatBytes(sv.Traffic.BytesIn), formatBytes(sv.Traffic.BytesOut))
+	for _, why := range slices.Sorted(maps.Keys(sv.Refused)) {
+		fmt.Fprintf(&b, ", %s refused (%s)", formatCount(sv.Refused[why]), strings.ReplaceAll(why, "_", " "))
+	}
+	return b.String()
+}
+
+// counted writes n and what it counts: 1 peer, 2 peers.
+func counted(n uint64, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return formatCount(n) + " " + what
+}
+
+// writeChoice writes a line of a table of names that may be chosen.
+func writeChoice(b *strings.Builder, name, summary string) {
+	fmt.Fprintf(b, "  %-10s %s\n", name, summary)
+}
