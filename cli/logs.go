@@ -1,0 +1,167 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"wirelab/cli/config"
+	"wirelab/observe"
+)
+
+// logsFlags are the flags of logs.
+type logsFlags struct {
+	follow     bool
+	components []string
+	since      string
+	level      string
+	lines      int
+}
+
+const (
+	followedLines = 20      // of the past, when --follow is given and nothing else says how many
+	mostLines     = 100_000 // that --lines holds in memory
+)
+
+func (a *app) newLogsCommand() *cobra.Command {
+	var flags logsFlags
+	cmd := &cobra.Command{
+		Use:   "logs",
+		Short: "Read the log files, or follow them",
+		Long: "Shows the lines of all components' log files in the order of their times, rotated\n" +
+			"and compressed files included. What happened to be cut or broken is shown as such.",
+		Example: "  wirelab logs --since 10m\n  wirelab logs -f --component server-tcp\n  wirelab logs --level warn -o json",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := a.settings(cmd)
+			if err != nil {
+				return err
+			}
+			filter, err := flags.filter(time.Now())
+			if err != nil {
+				return err
+			}
+			return a.showLogs(cmd.Context(), cfg.Logs.Dir, filter, flags.follow)
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVarP(&flags.follow, "follow", "f", false, "go on with each line as it comes, until Ctrl-C")
+	f.StringSliceVar(&flags.components, "component", nil, "only these: server-tcp, server-udp, client, ...; server is both servers (`names`)")
+	f.StringVar(&flags.since, "since", "", "only lines since then: 10m, 2h, 1d, or 2026-11-22T10:00:00Z (`time`)")
+	f.StringVar(&flags.level, "level", "debug", "only this `level` and above: debug, info, warn, error")
+	f.IntVarP(&flags.lines, "lines", "n", 0, "only the last `N` lines (0: all; with --follow 20, unless --since is given)")
+	a.bindSettings(cmd, "logs.dir")
+	return cmd
+}
+
+// filter makes of the flags what the reader of the logs takes.
+func (f logsFlags) filter(now time.Time) (observe.Filter, error) {
+	filter := observe.Filter{Components: f.components, Last: f.lines}
+	if f.lines < 0 || f.lines > mostLines {
+		return filter, usagef("--lines %d: from 0 (all) to %d", f.lines, mostLines)
+	}
+	level, err := parseLogLevel(f.level)
+	if err != nil {
+		return filter, err
+	}
+	filter.Level = level
+	if f.since != "" {
+		filter.Since, err = parseSince(f.since, now)
+	} else if f.follow && f.lines == 0 {
+		filter.Last = followedLines
+	}
+	return filter, err
+}
+
+func parseLogLevel(name string) (slog.Level, error) {
+	switch name {
+	case "debug":
+		return slog.LevelDebug, nil
+	case "info":
+		return slog.LevelInfo, nil
+	case "warn":
+		return slog.LevelWarn, nil
+	case "error":
+		return slog.LevelError, nil
+	}
+	return 0, usagef("--level %q: levels are debug, info, warn, error", name)
+}
+
+// parseSince takes how long ago it was, or when.
+func parseSince(s string, now time.Time) (time.Time, error) {
+	if ago, err := config.ParseDuration(s); err == nil {
+		if ago < 0 {
+			return time.Time{}, usagef("--since %s: no log line is from the future", s)
+		}
+		return now.Add(-ago), nil
+	}
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02"} {
+		if t, err := time.ParseInLocation(layout, s, time.Local); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, usagef("--since %q: a time is 10m, 2h, 1d, or 2026-11-22T10:00:00Z", s)
+}
+
+// showLogs prints the entries in dir that filter wants.
+func (a *app) showLogs(ctx context.Context, dir string, filter observe.Filter, follow bool) error {
+	if dir == "" {
+		return usagef("logs.dir is empty: there are no log files; say where they are with --dir")
+	}
+	p := &logPrinter{app: a, out: a.stdout, style: observe.TextStyle{Color: a.colors(a.stdout).on, Verbose: a.verbose, Date: true}}
+	if follow {
+		return observe.Follow(ctx, dir, filter, p.print)
+	}
+	out := bufio.NewWriter(a.stdout)
+	p.out = out
+	err := observe.ReadLogs(dir, filter, func(e observe.Entry) error {
+		return errors.Join(context.Cause(ctx), p.print(e))
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("no log directory %s here; servers make it, or say where it is with --dir", dir)
+	}
+	if p.broken > 0 {
+		a.note("%d broken lines", p.broken)
+	}
+	return errors.Join(err, out.Flush())
+}
+
+// A logPrinter prints entries as a person or a program wants them.
+type logPrinter struct {
+	app    *app
+	out    io.Writer
+	style  observe.TextStyle
+	broken int
+	buf    []byte
+}
+
+// brokenLine stands in JSON output for a line that is none.
+type brokenLine struct {
+	Time      time.Time `json:"time"`
+	Component string    `json:"component"`
+	Broken    string    `json:"broken"` // the line, or what was wrong with the file
+}
+
+func (p *logPrinter) print(e observe.Entry) error {
+	if e.Broken {
+		p.broken++
+	}
+	switch {
+	case !p.app.json():
+		p.buf = p.style.AppendEntry(p.buf[:0], &e)
+	case e.Broken:
+		return json.NewEncoder(p.out).Encode(brokenLine{Time: e.Time.UTC(), Component: e.Component, Broken: string(e.Raw)})
+	default:
+		p.buf = append(append(p.buf[:0], e.Raw...), '\n')
+	}
+	_, err := p.out.Write(p.buf)
+	return err
+}
