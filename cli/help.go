@@ -20,10 +20,13 @@ func (a *app) help(cmd *cobra.Command, _ []string) {
 	if cmd.Example != "" {
 		fmt.Fprintf(&b, "\nExample:\n%s\n", strings.TrimRight(cmd.Example, "\n"))
 	}
-	for _, g := range cmd.Groups() {
-		writeCommands(&b, g.Title, cmd, g.ID)
+	if !cmd.HasParent() {
+		for _, g := range a.groups {
+			writeCommands(&b, g.title, cmd, g.commands)
+		}
+	} else {
+		writeCommands(&b, "Commands:", cmd, cmd.Commands())
 	}
-	writeCommands(&b, "Commands:", cmd, "")
 	columns := min(width(a.stdout), 100)
 	if cmd.HasAvailableLocalFlags() {
 		fmt.Fprintf(&b, "\nFlags:\n%s", cmd.LocalFlags().FlagUsagesWrapped(columns))
@@ -52,17 +55,15 @@ func usageLine(cmd *cobra.Command) string {
 	return line
 }
 
-func writeCommands(b *strings.Builder, title string, cmd *cobra.Command, group string) {
-	headed := false
-	for _, sub := range cmd.Commands() {
-		if sub.GroupID != group || !sub.IsAvailableCommand() {
-			continue
+func writeCommands(b *strings.Builder, title string, parent *cobra.Command, commands []*cobra.Command) {
+	if !parent.HasAvailableSubCommands() {
+		return
+	}
+	fmt.Fprintf(b, "\n%s\n", title)
+	for _, sub := range commands {
+		if sub.IsAvailableCommand() {
+			fmt.Fprintf(b, "  %-*s  %s\n", parent.NamePadding(), sub.Name(), sub.Short)
 		}
-		if !headed {
-			fmt.Fprintf(b, "\n%s\n", title)
-			headed = true
-		}
-		fmt.Fprintf(b, "  %-*s  %s\n", cmd.NamePadding(), sub.Name(), sub.Short)
 	}
 }
 

@@ -34,6 +34,7 @@ type app struct {
 	environ        []string // as os.Environ returns it
 
 	args       []string
+	groups     []commandGroup
 	output     outputFormat
 	configPath string
 	verbose    bool
@@ -43,6 +44,18 @@ type app struct {
 // commands is the table of all commands, in the order of the help.
 func (a *app) commands() []commandGroup {
 	return []commandGroup{
+		{"Serve:", []*cobra.Command{
+			a.newUpCommand(),
+			a.newServeCommand(),
+		}},
+		{"Talk and measure:", []*cobra.Command{
+			a.newConnectCommand(),
+			a.newLoadCommand(),
+		}},
+		{"Look:", []*cobra.Command{
+			a.newPsCommand(),
+			a.newLogsCommand(),
+		}},
 		{"Set up:", []*cobra.Command{
 			a.newConfigCommand(),
 			a.newVersionCommand(),
@@ -73,17 +86,15 @@ func (a *app) newRootCommand() *cobra.Command {
 		Short: "A network laboratory in one program",
 		Long: "wirelab is a network laboratory in one program: concurrent TCP and UDP servers,\n" +
 			"clients by hand and by the thousand, measured and explained.",
-		Example:           "  wirelab config init    # write a wirelab.yaml with every key explained",
+		Example: "  wirelab up             # TCP and UDP servers on 127.0.0.1:12345\n" +
+			"  wirelab connect tcp    # in another terminal: talk to them",
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
-	for _, g := range a.commands() {
-		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title})
-		for _, c := range g.commands {
-			c.GroupID = g.title
-			root.AddCommand(c)
-		}
+	a.groups = a.commands()
+	for _, g := range a.groups {
+		root.AddCommand(g.commands...)
 	}
 	root.SetHelpCommand(a.newHelpCommand())
 	flags := root.PersistentFlags()

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -27,7 +28,7 @@ func (a *app) bindSettings(cmd *cobra.Command, keys ...string) {
 		if !ok {
 			panic("cli: no key " + name)
 		}
-		usage := strings.TrimSuffix(key.Doc, ".")
+		usage := flagUsage(key)
 		if names := choices[name]; names != nil {
 			usage += ": " + strings.Join(names, ", ")
 		}
@@ -44,6 +45,16 @@ func (a *app) bindSettings(cmd *cobra.Command, keys ...string) {
 			_ = cmd.RegisterFlagCompletionFunc(f.Name, cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp))
 		}
 	}
+}
+
+// flagUsage returns the key's doc as flags are explained: begun small, unless with
+// an abbreviation, and without a full stop.
+func flagUsage(key config.Key) string {
+	doc := strings.TrimSuffix(key.Doc, ".")
+	if unicode.IsLower(rune(doc[1])) {
+		return strings.ToLower(doc[:1]) + doc[1:]
+	}
+	return doc
 }
 
 // A settingFlag is a flag that sets a key. It takes everything: config.Load
@@ -114,14 +125,17 @@ func (a *app) readConfig() (name string, source []byte, err error) {
 // settingChoices returns what may be chosen for the keys that name something in a
 // table of another package.
 func settingChoices() config.Choices {
-	var engines, handlers []string
+	var engines, handlers, udpHandlers []string
 	for _, e := range server.Engines() {
 		engines = append(engines, e.Name)
 	}
 	for _, h := range server.TCPHandlers() {
 		handlers = append(handlers, h.Name)
 	}
-	return config.Choices{"server.engine": engines, "server.handler": handlers}
+	for _, h := range server.UDPHandlers() {
+		udpHandlers = append(udpHandlers, h.Name)
+	}
+	return config.Choices{"server.engine": engines, "server.handler": handlers, "server.udp.handler": udpHandlers}
 }
 
 // oneOf is the Args of a command that takes exactly one of words.

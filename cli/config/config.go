@@ -48,6 +48,7 @@ type UDPServer struct {
 	Port     uint16
 	AutoPort bool
 	Handler  string
+	Buffer   int64 // bytes
 }
 
 // Client holds where clients connect to unless told.

@@ -127,6 +127,8 @@ func udpKeys() []Key {
 			"When the UDP port is taken, take the next free one.")),
 		one("server.udp.handler", "timediff", name(), func(c *Config) *string { return &c.Server.UDP.Handler },
 			"What the UDP server does with datagrams."),
+		one("server.udp.buffer", "65507", size(64, 65507), func(c *Config) *int64 { return &c.Server.UDP.Buffer },
+			"Bytes taken of a datagram; a longer one is counted and not answered."),
 	}
 }
 
