@@ -105,6 +105,9 @@ const plausible = time.Minute
 // that pad with other than zeros are not recognised: their packets cannot be
 // told from a reflector's, and two reflectors must not reflect each other's for ever.
 func isTestPacket(b []byte, received time.Time) bool {
+	if len(b) < clock.ShortSenderLen {
+		return false // before an error is made, which costs an allocation
+	}
 	packet, err := clock.ParseSender(b)
 	if err != nil || !packet.Estimate.Valid() {
 		return false

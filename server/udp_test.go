@@ -1,0 +1,429 @@
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"wirelab/clock"
+	"wirelab/internal/require"
+	"wirelab/internal/sys"
+	"wirelab/observe"
+	"wirelab/server"
+)
+
+func TestUDPEcho(t *testing.T) {
+	s := serveUDP(t, "echo")
+	c := s.dial()
+	for _, size := range []int{1, 64, 1472, 60000} {
+		payload := bytes.Repeat([]byte{byte(size)}, size)
+		if got := ask(t, c, payload); !bytes.Equal(got, payload) {
+			t.Errorf("%d bytes came back as %d", size, len(got))
+		}
+	}
+	s.stop()
+	st := s.Status()
+	want := observe.Traffic{BytesIn: 61537, BytesOut: 61537, MessagesIn: 4, MessagesOut: 4}
+	if st.Traffic != want || st.Active != 1 || st.StampSource != "kernel" || len(st.Events) != 0 || len(st.Peers) != 1 {
+		t.Errorf("%+v", st)
+	}
+	if p := st.Peers[0]; p.Peer != c.LocalAddr().String() || p.Packets != 4 || p.Bytes != 61537 || p.FirstSeen.After(p.LastSeen) || p.Diff != nil {
+		t.Errorf("%+v", p)
+	}
+}
+
+func TestUDPDiscard(t *testing.T) {
+	s := serveUDP(t, "discard")
+	if _, err := s.dial().Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	st := s.eventually("received", func(st observe.Server) bool { return st.Traffic.MessagesIn == 1 })
+	s.stop()
+	if st = s.Status(); st.Traffic.MessagesOut != 0 {
+		t.Errorf("%+v", st)
+	}
+}
+
+func TestUDPTimeDiffLongLine(t *testing.T) {
+	s := serveUDP(t, "timediff")
+	c := s.dial()
+	for number := 1; number <= 3; number++ {
+		sent := time.Now()
+		line := fmt.Sprintf("%-60s\n", sent.Format(time.RFC3339Nano))
+		got := string(ask(t, c, []byte(line)))
+		var stamp, source string
+		var microseconds float64
+		var n int
+		if _, err := fmt.Sscanf(got, "%s %s %f us #%d\n", &stamp, &source, &microseconds, &n); err != nil {
+			t.Fatalf("%q: %v", got, err)
+		}
+		received, err := time.Parse("2006-01-02T15:04:05.000000Z", stamp)
+		if err != nil || source != "kernel" || n != number {
+			t.Errorf("%q", got)
+		}
+		if d := received.Sub(sent) - time.Duration(microseconds*1000); d.Abs() > time.Microsecond {
+			t.Errorf("%q to %q: off by %v", line, got, d)
+		}
+	}
+}
+
+func TestUDPReflectsHandMadePackets(t *testing.T) {
+	s := serveUDP(t, "timediff")
+	c := s.dial()
+	base, err := hex.DecodeString("00000007" + "eead3c5800000000" + "0001" + "abcd" + strings.Repeat("00", 28))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, extra := range []string{"", "80010002aabb", "8009000101"} {
+		tlvs, err := hex.DecodeString(extra)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := time.Now()
+		got := ask(t, c, append(bytes.Clone(base), tlvs...))
+		after := time.Now()
+		p, err := clock.ParseReflector(got)
+		if err != nil || len(got) != len(base)+len(tlvs) {
+			t.Fatalf("%x, %v", got, err)
+		}
+		_, t2, t3, ok := p.Times(before)
+		if !ok || t2.Before(before) || t3.Before(t2) || after.Before(t3) {
+			t.Errorf("T2 %v, T3 %v, between %v and %v", t2, t3, before, after)
+		}
+		if p.Sequence != 7 || p.SSID != 0xabcd || p.SenderSequence != 7 || p.SenderTimestamp != 0xeead3c58_00000000 ||
+			p.SenderEstimate != 1 || p.SenderTTL != 64 || !p.Estimate.Valid() {
+			t.Errorf("%+v", p)
+		}
+	}
+}
+
+func TestUDPCountsSequenceNumbers(t *testing.T) {
+	s := serveUDP(t, "timediff")
+	c := s.dial()
+	for _, n := range []uint32{1, 2, 5, 4, 5, 8} {
+		ask(t, c, clock.SenderPacket{Sequence: n, Timestamp: clock.NTP.Encode(time.Now()), Estimate: 1}.Append(nil, 44))
+	}
+	s.stop()
+	p := s.Status().Peers[0]
+	if p.Packets != 6 || p.Lost != 3 || p.Reordered != 1 || p.Duplicate != 1 || p.JitterUS <= 0 || p.Diff == nil || p.Diff.Window != 6 {
+		t.Errorf("%+v", p)
+	}
+	if d := p.Diff; d.Min <= 0 || d.Min > d.Median || d.Median > d.P99 || d.Last < d.Min {
+		t.Errorf("%+v", d)
+	}
+}
+
+func TestUDPRandomBytesToEveryHandler(t *testing.T) {
+	for _, h := range server.UDPHandlers() {
+		t.Run(h.Name, func(t *testing.T) {
+			s := serveUDP(t, h.Name)
+			c := s.dial()
+			random := rand.New(rand.NewPCG(1, 2))
+			const count = 500
+			for range count {
+				payload := make([]byte, 1+random.IntN(1500))
+				for i := range payload {
+					payload[i] = byte(random.Uint32())
+				}
+				if h.Name == "discard" {
+					if _, err := c.Write(payload); err != nil {
+						t.Fatal(err)
+					}
+					continue
+				}
+				if got := ask(t, c, payload); !bytes.Equal(got, payload) {
+					t.Fatalf("%x answered with %x", payload, got)
+				}
+			}
+			s.eventually("all received", func(st observe.Server) bool { return st.Traffic.MessagesIn == count })
+		})
+	}
+}
+
+// longWinded answers with one byte more than it was sent.
+type longWinded struct{}
+
+func (longWinded) Respond(d *server.Datagram, out []byte) []byte {
+	return append(append(out, d.Payload...), '!')
+}
+
+func TestUDPNeverAmplifies(t *testing.T) {
+	s := serveUDP(t, "", func(cfg *server.UDPConfig) { cfg.Handler = longWinded{} })
+	if _, err := s.dial().Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	st := s.eventually("counted", func(st observe.Server) bool { return st.Events[server.EventAnswerTooLong] == 1 })
+	if st.Traffic.MessagesOut != 0 {
+		t.Errorf("%+v", st)
+	}
+}
+
+func TestUDPDoesNotAnswerSimpleServices(t *testing.T) {
+	s := serveUDP(t, "timediff")
+	sent := uint64(0)
+	for _, port := range []uint16{7, 13, 17, 19, 37} {
+		c, err := net.DialUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port)), net.UDPAddrFromAddrPort(s.Addr()))
+		if errors.Is(err, syscall.EACCES) {
+			require.Root(t)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := c.Write([]byte("1795341784.122335\n")); err != nil {
+			t.Fatal(err)
+		}
+		sent++
+	}
+	st := s.eventually("counted", func(st observe.Server) bool { return st.Events[server.EventNotAnsweredPort] == sent })
+	if st.Traffic.MessagesOut != 0 || st.Traffic.MessagesIn != sent {
+		t.Errorf("%+v", st)
+	}
+}
+
+// TestUDPEndsLoops sends to a server as a second one on the same port would.
+func TestUDPEndsLoops(t *testing.T) {
+	s := serveUDP(t, "timediff", func(cfg *server.UDPConfig) { cfg.Addr = netip.MustParseAddrPort("127.0.0.1:0") })
+	twin := s.dialFrom(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.2"), s.Addr().Port()), "127.0.0.1")
+	for _, line := range []string{"1795341784.122335\n", "hello"} {
+		if _, err := twin.Write([]byte(line)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.eventually("counted", func(st observe.Server) bool { return st.Events[server.EventNotAnsweredPort] == 2 })
+	packet := clock.SenderPacket{Sequence: 1, Timestamp: clock.NTP.Encode(time.Now()), Estimate: 1}.Append(nil, 44)
+	if got := ask(t, twin, packet); len(got) != 44 {
+		t.Errorf("a STAMP session between equal ports got %x", got)
+	}
+}
+
+func TestUDPAnswersFromTheAddressAsked(t *testing.T) {
+	for _, tc := range []struct{ bind, host string }{{"0.0.0.0:0", "127.0.0.2"}, {"[::]:0", "127.0.0.3"}, {"[::]:0", "::1"}} {
+		t.Run(tc.bind+" "+tc.host, func(t *testing.T) {
+			s := serveUDP(t, "echo", func(cfg *server.UDPConfig) { cfg.Addr = netip.MustParseAddrPort(tc.bind) })
+			c := s.dialFrom(netip.AddrPort{}, tc.host)
+			if got := ask(t, c, []byte("x")); string(got) != "x" {
+				t.Errorf("%q", got)
+			}
+			if p := s.Status().Peers[0].Peer; p != c.LocalAddr().String() {
+				t.Errorf("peer %s, want %s", p, c.LocalAddr())
+			}
+		})
+	}
+}
+
+func TestUDPDoesNotAnswerBroadcast(t *testing.T) {
+	s := serveUDP(t, "echo", func(cfg *server.UDPConfig) { cfg.Addr = netip.MustParseAddrPort("0.0.0.0:0") })
+	if _, err := s.dialFrom(netip.AddrPort{}, "127.255.255.255").Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	s.eventually("counted", func(st observe.Server) bool { return st.Events[server.EventNotAnsweredGroup] == 1 })
+}
+
+func TestUDPTruncatedIsNotAnswered(t *testing.T) {
+	s := serveUDP(t, "echo", func(cfg *server.UDPConfig) { cfg.Buffer = server.MinDatagram })
+	c := s.dial()
+	if _, err := c.Write(make([]byte, server.MinDatagram+1)); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(t, c, make([]byte, server.MinDatagram)); len(got) != server.MinDatagram {
+		t.Errorf("%d bytes", len(got))
+	}
+	if n := s.Status().Events[server.EventTruncated]; n != 1 {
+		t.Errorf("%d counted", n)
+	}
+}
+
+func TestUDPAccess(t *testing.T) {
+	var access server.Access
+	deny := []netip.Prefix{netip.MustParsePrefix("127.0.0.5/32")}
+	access.Set(nil, deny)
+	var log bytes.Buffer
+	s := serveUDP(t, "echo", func(cfg *server.UDPConfig) {
+		cfg.Access = &access
+		cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+	})
+	denied := s.dialFrom(netip.MustParseAddrPort("127.0.0.5:0"), "127.0.0.1")
+	if _, err := denied.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	st := s.eventually("refused", func(st observe.Server) bool { return st.Refused["denied"] == 1 })
+	if st.Active != 0 || st.Traffic != (observe.Traffic{}) {
+		t.Errorf("%+v", st)
+	}
+	access.Set(nil, nil)
+	if got := ask(t, denied, []byte("y")); string(got) != "y" {
+		t.Errorf("allowed, but %q", got)
+	}
+	s.stop()
+	for _, line := range []string{"datagram refused", "reason=denied", "new peer", "peer summary", "msg=stopped"} {
+		if !strings.Contains(log.String(), line) {
+			t.Errorf("no %q in the log:\n%s", line, &log)
+		}
+	}
+}
+
+// TestUDPDrains sends datagrams that the server has not read when it is told to end.
+func TestUDPDrains(t *testing.T) {
+	require.NoLeaks(t)
+	s, err := server.ListenUDP(server.UDPConfig{Addr: netip.MustParseAddrPort("127.0.0.1:0"), Handler: server.TimeDiff{}})
+	require.Supported(t, err)
+	r := &runningUDP{UDP: s, t: t}
+	c := r.dial()
+	const count = 100
+	for n := range count {
+		if _, err := fmt.Fprintf(c, "%d", n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ended, end := context.WithCancel(context.Background())
+	end()
+	if err := s.Run(ended); err != nil {
+		t.Fatal(err)
+	}
+	for n := range count {
+		answer := make([]byte, 10)
+		if k, err := c.Read(answer); err != nil || string(answer[:k]) != fmt.Sprint(n) {
+			t.Fatalf("answer %d: %q, %v", n, answer[:k], err)
+		}
+	}
+	if _, err := s.Addr(), s.Run(context.Background()); err == nil {
+		t.Error("a server that has ended runs again")
+	}
+}
+
+func TestUDPPorts(t *testing.T) {
+	s := serveUDP(t, "echo")
+	cfg := server.UDPConfig{Addr: s.Addr(), Handler: server.TimeDiff{}}
+	var busy *server.PortBusyError
+	if _, err := server.ListenUDP(cfg); !errors.As(err, &busy) || busy.Network != "udp" || !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("%v", err)
+	}
+	cfg.AutoPort = true
+	next, err := server.ListenUDP(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if next.Addr().Port() <= s.Addr().Port() {
+		t.Errorf("%v after %v", next.Addr(), s.Addr())
+	}
+	ended, end := context.WithCancel(context.Background())
+	end()
+	if err := next.Run(ended); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestUDPConfigErrors(t *testing.T) {
+	addr := netip.MustParseAddrPort("127.0.0.1:0")
+	for name, cfg := range map[string]server.UDPConfig{
+		"no handler":   {Addr: addr},
+		"small buffer": {Addr: addr, Handler: server.TimeDiff{}, Buffer: server.MinDatagram - 1},
+		"large buffer": {Addr: addr, Handler: server.TimeDiff{}, Buffer: server.MaxDatagram + 1},
+	} {
+		if _, err := server.ListenUDP(cfg); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+// TestUDPCountsWhatTheKernelDrops sends more than the socket's buffer holds.
+func TestUDPCountsWhatTheKernelDrops(t *testing.T) {
+	require.NoLeaks(t)
+	s, err := server.ListenUDP(server.UDPConfig{Addr: netip.MustParseAddrPort("127.0.0.1:0"), Handler: server.TimeDiff{}})
+	require.Supported(t, err)
+	c := (&runningUDP{UDP: s, t: t}).dial()
+	const sent = 20000
+	for range sent {
+		if _, err := c.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dropped := s.Status().Events[server.EventDroppedByKernel]
+	ended, end := context.WithCancel(context.Background())
+	end()
+	if err := s.Run(ended); err != nil {
+		t.Fatal(err)
+	}
+	st := s.Status()
+	if dropped == 0 || st.Traffic.MessagesIn+dropped != sent || st.Events[server.EventDroppedByKernel] != dropped {
+		t.Errorf("received %d, dropped %d, then %d, of %d", st.Traffic.MessagesIn, dropped, st.Events[server.EventDroppedByKernel], sent)
+	}
+}
+
+// TestUDPDoesNotAllocatePerDatagram counts what server and client allocate together.
+func TestUDPDoesNotAllocatePerDatagram(t *testing.T) {
+	s := serveUDP(t, "timediff")
+	c := s.dial()
+	answer := make([]byte, 100)
+	for name, payload := range map[string][]byte{
+		"STAMP": clock.SenderPacket{Sequence: 1, Timestamp: clock.NTP.Encode(time.Now()), Estimate: 1}.Append(nil, 44),
+		"text":  []byte("1795341784.122335\n"),
+		"echo":  []byte("hello"),
+	} {
+		exchange := func() {
+			if _, err := c.Write(payload); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.Read(answer); err != nil {
+				t.Fatal(err)
+			}
+		}
+		exchange()
+		if allocs := testing.AllocsPerRun(500, exchange); allocs > 0 {
+			t.Errorf("%s: %v allocations for each datagram", name, allocs)
+		}
+	}
+}
+
+func BenchmarkUDP(b *testing.B) {
+	s, err := server.ListenUDP(server.UDPConfig{Addr: netip.MustParseAddrPort("127.0.0.1:0"), Handler: server.TimeDiff{}})
+	require.Supported(b, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	b.Run("ping-pong", func(b *testing.B) { benchmarkUDP(b, s, 1) })
+	b.Run("32 at once", func(b *testing.B) { benchmarkUDP(b, s, 32) })
+	cancel()
+	if err := <-done; err != nil {
+		b.Error(err)
+	}
+}
+
+func benchmarkUDP(b *testing.B, s *server.UDP, batch int) {
+	client, err := sys.ListenDatagrams(sys.DatagramConfig{Addr: netip.MustParseAddrPort("127.0.0.1:0")})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer client.Close()
+	packet := clock.SenderPacket{Sequence: 1, Timestamp: clock.NTP.Encode(time.Now()), Estimate: 1}.Append(nil, 64)
+	questions := make([]sys.Datagram, batch)
+	for i := range questions {
+		questions[i] = sys.Datagram{Payload: packet, Peer: s.Addr()}
+	}
+	r, w := client.NewReader(batch, 100), client.NewWriter(batch)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := w.Write(questions); err != nil {
+			b.Fatal(err)
+		}
+		for got := 0; got < batch; {
+			answers, err := r.Read()
+			if err != nil {
+				b.Fatal(err)
+			}
+			got += len(answers)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*batch), "ns/datagram")
+}
