@@ -75,7 +75,7 @@ type UDPHandler struct {
 // UDPHandlers returns the handlers, the default first.
 func UDPHandlers() []UDPHandler {
 	return []UDPHandler{
-		{"timediff", "STAMP packets and text timestamps are answered with the time difference, anything else comes back",
+		{"timediff", "STAMP packets and text times get their difference, all else comes back",
 			func() Responder { return TimeDiff{} }},
 		{"echo", "every datagram comes back (RFC 862)", func() Responder { return datagramEcho{} }},
 		{"discard", "every datagram is thrown away (RFC 863)", func() Responder { return datagramDiscard{} }},
