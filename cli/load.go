@@ -1,0 +1,196 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"wirelab/load"
+)
+
+func (a *app) newLoadCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "load",
+		Short: "Put a server under load with many clients, and measure it",
+		Long: "Runs many clients at once against a server. Each sends a message, verifies every\n" +
+			"byte of the answer, and sends the next. The report says what was lost, what\n" +
+			"differed, and how long answers took.",
+		Example: "  wirelab load tcp --clients 500 --messages 200 --size 512\n" +
+			"  wirelab load udp --clients 4 --payload stamp",
+	}
+	cmd.AddCommand(
+		a.newLoadNetworkCommand(&cobra.Command{
+			Use:   "tcp [HOST:PORT]",
+			Short: "Load a TCP server",
+			Long: "Connects all clients first, then measures. A client ends when its connection\n" +
+				"fails or an answer takes longer than --timeout. The exit status is 1 when a byte\n" +
+				"differs or an answer is missing.\n\n" + payloadHelp,
+			Example: "  wirelab load tcp --clients 500 --messages 200 --size 512\n" +
+				"  wirelab load tcp 127.0.0.1:12345 --clients 50 --duration 10s -o json",
+		}),
+		a.newLoadNetworkCommand(&cobra.Command{
+			Use:   "udp [HOST:PORT]",
+			Short: "Load a UDP server",
+			Long: "A datagram that is not answered within --timeout is lost, and its client goes on\n" +
+				"with the next. With the payloads seq, random and stamp, late and repeated answers\n" +
+				"are told apart. The exit status is 1 when a byte differs or no answer came at all.\n\n" +
+				payloadHelp,
+			Example: "  wirelab load udp --clients 100 --messages 1000 --timeout 200ms\n" +
+				"  wirelab load udp --clients 1 --payload stamp",
+		}),
+	)
+	return cmd
+}
+
+const payloadHelp = `Payloads:
+  seq          begins with client and message number
+  pattern      printable characters, always the same
+  random:SEED  bytes that follow from the seed, different in every message
+  text:WORDS   these bytes; \n, \xFF and so on are understood
+  hex:0a0bff   these bytes
+  file:PATH    the bytes of a file
+  time         seconds since 1970 as a line: for timediff servers
+  stamp        a STAMP packet (RFC 8762): offset and one-way differences are reported
+`
+
+// loadFlags are the flags of `wirelab load`.
+type loadFlags struct {
+	clients  int
+	messages uint64
+	size     int
+	duration time.Duration
+	payload  string
+	timeout  time.Duration
+	loops    int
+}
+
+func (f *loadFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.IntVarP(&f.clients, "clients", "c", 10, "`number` of clients at once")
+	flags.Uint64VarP(&f.messages, "messages", "m", 100, "`number` of messages that each client sends; with --duration alone, no limit")
+	flags.IntVarP(&f.size, "size", "s", 0, "`bytes` of a message (default 64, or what the payload has)")
+	flags.DurationVarP(&f.duration, "duration", "d", 0, "`time` after which no message is sent, such as 10s")
+	flags.StringVarP(&f.payload, "payload", "p", "seq", "`what` messages hold, see above")
+	flags.DurationVarP(&f.timeout, "timeout", "t", 5*time.Second, "the most `time` that a connect or an answer may take")
+	flags.IntVar(&f.loops, "loops", 0, "`number` of event loops, each on a thread of its own (default one a core)")
+}
+
+// newLoadNetworkCommand completes a command for the network that its name says.
+func (a *app) newLoadNetworkCommand(cmd *cobra.Command) *cobra.Command {
+	var flags loadFlags
+	flags.add(cmd)
+	cmd.Args = atMostTarget
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return a.runLoad(cmd, flags, args)
+	}
+	return cmd
+}
+
+func (a *app) runLoad(cmd *cobra.Command, flags loadFlags, args []string) error {
+	settings, err := a.settings(cmd)
+	if err != nil {
+		return err
+	}
+	address, err := target(settings, args)
+	if err != nil {
+		return err
+	}
+	cfg, err := flags.config(cmd)
+	if err != nil {
+		return err
+	}
+	if cfg.Target, err = resolve(cmd.Context(), address); err != nil {
+		return err
+	}
+	logs := a.openLogs(settings)
+	defer logs.Close()
+	cfg.Log = logs.Component("client")
+
+	line := a.progress(loadPlan(cfg))
+	cfg.Progress = func(p load.Progress) { line.update(p.Received) }
+	report, err := load.Run(cmd.Context(), cfg)
+	line.clear()
+	if errors.Is(err, load.ErrConfig) {
+		return usagef("%w", err)
+	}
+	if err != nil {
+		return err
+	}
+	if err := a.printLoad(report); err != nil {
+		return err
+	}
+	return loadVerdict(cmd, report)
+}
+
+// config returns what the flags ask for, without target and log.
+func (f *loadFlags) config(cmd *cobra.Command) (load.Config, error) {
+	payload, err := load.ParsePayload(f.payload, f.size)
+	if err != nil {
+		return load.Config{}, usagef("%w", err)
+	}
+	if cmd.Flags().Changed("size") && f.size == 0 {
+		return load.Config{}, usagef("--size must be at least 1 byte")
+	}
+	if cmd.Flags().Changed("timeout") && f.timeout <= 0 {
+		return load.Config{}, usagef("--timeout must be longer than nothing")
+	}
+	messages := f.messages
+	if f.duration != 0 && !cmd.Flags().Changed("messages") {
+		messages = 0
+	}
+	return load.Config{
+		Network: cmd.Name(), Clients: f.clients, Messages: messages, Duration: f.duration,
+		Payload: payload, Timeout: f.timeout, Loops: f.loops,
+	}, nil
+}
+
+func loadPlan(cfg load.Config) progressPlan {
+	return progressPlan{
+		label: "load " + cfg.Network, unit: "answers", until: cfg.Duration,
+		total: cfg.Messages * uint64(max(cfg.Clients, 0)),
+	}
+}
+
+// loadVerdict returns the error that ends the command as the report deserves.
+func loadVerdict(cmd *cobra.Command, r *load.Report) error {
+	err := r.Verify()
+	switch {
+	case err == nil && r.Interrupted:
+		return cmd.Context().Err()
+	case err == nil:
+		return nil
+	case r.Received == 0 && r.Errors["connection refused"] > 0:
+		return failedCheck(errors.New("nothing listens at " + r.Network + " " + r.Target + "; start one: wirelab serve " + r.Network))
+	}
+	return failedCheck(err)
+}
+
+// resolve returns the address that HOST:PORT means: of a name that has several, the
+// first of IPv4, which servers here bind to by default.
+func resolve(ctx context.Context, address string) (netip.AddrPort, error) {
+	host, portText, err := net.SplitHostPort(address)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	port, err := strconv.ParseUint(portText, 10, 16)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	chosen := addrs[0].Unmap()
+	for _, addr := range addrs {
+		if addr = addr.Unmap(); addr.Is4() {
+			chosen = addr
+			break
+		}
+	}
+	return netip.AddrPortFrom(chosen, uint16(port)), nil
+}

@@ -1,0 +1,127 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"wirelab/load"
+)
+
+// goodLoad is the report of a run in which all went well.
+func goodLoad() *load.Report {
+	return &load.Report{
+		Network: "tcp", Target: "127.0.0.1:12345", Payload: "seq", SizeBytes: 512,
+		Clients: 500, Connected: 500, Loops: 2, Messages: 100_000, Sent: 100_000, Received: 100_000,
+		ElapsedS: 1.25, RatePerS: 80_000, BytesSent: 51_200_000, BytesReceived: 51_200_000, CPUUS: 7.4,
+		LatencyUS: &load.Quantiles{Min: 12.34, Mean: 6000, P50: 5800, P90: 8000, P99: 12_000, P999: 20_000, Max: 1.5e6},
+		ConnectUS: &load.Quantiles{Min: 40, Mean: 120, P50: 100, P90: 200, P99: 500, P999: 900, Max: 1000},
+	}
+}
+
+// badLoad is one in which everything went wrong that can.
+func badLoad() *load.Report {
+	r := goodLoad()
+	r.Network, r.Payload, r.Interrupted = "udp", "stamp", true
+	r.Messages, r.Received, r.Mismatched, r.Lost, r.Late, r.Duplicate, r.Pending, r.Unexpected = 100_000, 99_000, 2, 900, 7, 8, 100, 1
+	r.Connected = 499
+	r.Errors = map[string]uint64{"connection refused": 900, "no buffer left": 1000, "other": 1}
+	r.FirstMismatch = &load.Mismatch{Client: 3, Message: 17, Reason: "byte 12 is 0x41, not 0x42"}
+	r.ConnectUS = nil
+	r.OffsetUS = &load.Offset{Best: -250_000, Bound: 11.5, Quantiles: load.Quantiles{Min: -250_100, Mean: -250_000, P50: -250_000, P90: -249_990, P99: -249_900, P999: -249_000, Max: 1}}
+	r.ForwardUS, r.BackwardUS = &r.OffsetUS.Quantiles, &load.Quantiles{}
+	r.StampSource = "user"
+	return r
+}
+
+func TestPrintLoad(t *testing.T) {
+	for name, report := range map[string]*load.Report{"load_good": goodLoad(), "load_bad": badLoad()} {
+		var out bytes.Buffer
+		a := &app{stdout: &out, stderr: &out, getenv: func(string) string { return "" }}
+		if err := a.printLoad(report); err != nil {
+			t.Fatal(err)
+		}
+		golden := "testdata/" + name + ".txt"
+		want, err := os.ReadFile(golden)
+		if err != nil {
+			t.Error(err)
+		}
+		if diff := cmp.Diff(string(want), out.String()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", golden, diff)
+		}
+		for line := range strings.Lines(out.String()) {
+			if len(line) > 81 { // with its newline
+				t.Errorf("wider than 80 columns: %q", line)
+			}
+		}
+	}
+}
+
+// Without a single answer there is nothing to divide by and no latency to show.
+func TestPrintLoadWithoutAnswers(t *testing.T) {
+	var out bytes.Buffer
+	a := &app{stdout: &out, getenv: func(string) string { return "" }}
+	r := &load.Report{Network: "tcp", Target: "127.0.0.1:1", Clients: 1, Loops: 1, Messages: 1, Errors: map[string]uint64{"connection refused": 1}}
+	if err := a.printLoad(r); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"0 of 1 answer verified", "0 of 1 connected", "1 connection refused"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in:\n%s", want, &out)
+		}
+	}
+	if strings.Contains(out.String(), "NaN") || strings.Contains(out.String(), "p50") {
+		t.Errorf("figures of nothing:\n%s", &out)
+	}
+}
+
+func TestResolve(t *testing.T) {
+	for _, address := range []string{"127.0.0.1:80", "[::1]:80"} {
+		if got, err := resolve(t.Context(), address); err != nil || got.String() != address {
+			t.Errorf("%s: %v, %v", address, got, err)
+		}
+	}
+	if got, err := resolve(t.Context(), "localhost:80"); err != nil || !got.Addr().IsLoopback() || got.Port() != 80 {
+		t.Errorf("localhost: %v, %v", got, err)
+	}
+	for _, address := range []string{"127.0.0.1", "127.0.0.1:x", "127.0.0.1:65536"} {
+		if got, err := resolve(t.Context(), address); err == nil {
+			t.Errorf("%s: %v", address, got)
+		}
+	}
+}
+
+func TestLoadInterrupted(t *testing.T) {
+	t.Chdir(t.TempDir()) // where the logs go
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, interrupt := context.WithCancel(t.Context())
+	var server sync.WaitGroup
+	server.Go(func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		c.Read(make([]byte, 1)) // the measurement has begun, and this one is not answered
+		interrupt()
+		io.Copy(io.Discard, c)
+	})
+	var out, complaints bytes.Buffer
+	a := &app{stdin: strings.NewReader(""), stdout: &out, stderr: &complaints, getenv: func(string) string { return "" }}
+	status := a.run(ctx, []string{"load", "tcp", l.Addr().String(), "--clients", "1", "--timeout", "1h"})
+	if status != exitInterrupted || !strings.Contains(out.String(), "(interrupted)") || !strings.Contains(out.String(), "1 not waited for") {
+		t.Errorf("status %d\n%s%s", status, &out, &complaints)
+	}
+	l.Close()
+	server.Wait()
+}
