@@ -8,8 +8,8 @@ import (
 	"wirelab/observe"
 )
 
-// MaxPeers bounds how many peers a UDP server knows. Each takes about 300 bytes,
-// and 1.4 KB more once it has sent a timestamp.
+// MaxPeers bounds how many peers a UDP server knows. Each takes about 200 bytes,
+// and 1.3 KB more once it has sent a timestamp or a sequence number.
 const MaxPeers = 65536
 
 // A peerTable holds what is known of the sources of datagrams, at most max of

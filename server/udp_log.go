@@ -8,15 +8,35 @@ func (w *udpWorker) logBatch(exchanges []exchange) {
 		e := &exchanges[i]
 		switch {
 		case e.peer == nil && w.refusals.allow(e.Received.Time):
-			w.cfg.Log.Warn("datagram refused", "peer", e.Peer, "reason", e.refusal.String(), "not_logged_before", w.refusals.takeHidden())
+			w.logHidden("refusals", &w.refusals)
+			w.cfg.Log.Warn("datagram refused", "peer", e.Peer, "reason", e.refusal.String())
 		case e.isNew && w.newPeers.allow(e.Received.Time):
-			w.cfg.Log.Info("new peer", "peer", e.Peer, "stamp", e.Received.Source.String(), "not_logged_before", w.newPeers.takeHidden())
+			w.logHidden("new peers", &w.newPeers)
+			w.cfg.Log.Info("new peer", "peer", e.Peer, "stamp", e.Received.Source.String())
 		}
 		if w.trace {
-			w.cfg.Log.Debug("datagram", "peer", e.Peer, "number", e.Number, "bytes", len(e.Payload), "answer", len(e.answer),
-				"sent", e.sent, "received", e.Received.Time.UTC(), "stamp", e.Received.Source.String(), "ttl", e.TTL, "event", e.findings.event)
+			w.logDatagram(e)
 		}
 	}
+}
+
+func (w *udpWorker) logHidden(what string, l *lineLimit) {
+	if l.hidden > 0 {
+		w.cfg.Log.Warn("not all were logged", "what", what, "not_logged", l.hidden)
+		l.hidden = 0
+	}
+}
+
+func (w *udpWorker) logDatagram(e *exchange) {
+	args := []any{"peer", e.Peer, "number", e.Number, "bytes", len(e.Payload), "answer", len(e.answer), "sent", e.sent,
+		"received", e.Received.Time.UTC(), "stamp", e.Received.Source.String(), "ttl", e.TTL}
+	if f := &e.findings; f.hasSent {
+		args = append(args, "difference_us", microseconds(e.Received.Time.Sub(f.sent)))
+	}
+	if event := e.findings.event; event != "" {
+		args = append(args, "event", event)
+	}
+	w.cfg.Log.Debug("datagram", args...)
 }
 
 // A lineLimit keeps log lines to what a person could read: the sources of
@@ -24,7 +44,7 @@ func (w *udpWorker) logBatch(exchanges []exchange) {
 type lineLimit struct {
 	second int64
 	lines  int
-	hidden uint64
+	hidden uint64 // lines not allowed and not yet reported
 }
 
 // maxLinesPerSecond is how many lines of one kind are logged in a second.
@@ -41,11 +61,4 @@ func (l *lineLimit) allow(at time.Time) bool {
 	}
 	l.lines++
 	return true
-}
-
-// takeHidden returns how many lines were not allowed since the last call.
-func (l *lineLimit) takeHidden() uint64 {
-	hidden := l.hidden
-	l.hidden = 0
-	return hidden
 }

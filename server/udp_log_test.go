@@ -1,0 +1,31 @@
+package server
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestUDPLogsNoMorePeersThanCanBeRead(t *testing.T) {
+	var log bytes.Buffer
+	w := &udpWorker{cfg: UDPConfig{Log: slog.New(slog.NewTextHandler(&log, nil))}}
+	arrive := func(n int, at time.Time) {
+		exchanges := make([]exchange, n)
+		for i := range exchanges {
+			exchanges[i].peer, exchanges[i].isNew, exchanges[i].Received.Time = &peer{}, true, at
+		}
+		w.logBatch(exchanges)
+	}
+	at := time.Unix(1795341784, 0)
+	arrive(maxLinesPerSecond+7, at)
+	if n := strings.Count(log.String(), "new peer"); n != maxLinesPerSecond {
+		t.Errorf("%d lines in a second", n)
+	}
+	log.Reset()
+	arrive(1, at.Add(time.Second))
+	if !strings.Contains(log.String(), "not_logged=7") || strings.Count(log.String(), "\n") != 2 {
+		t.Errorf("in the next second:\n%s", &log)
+	}
+}
