@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -16,7 +15,6 @@ import (
 
 // explainConnect says in one line what went wrong with a peer and what to do.
 func explainConnect(err error, network, address string) error {
-	var plain tls.RecordHeaderError
 	var unknown *net.DNSError
 	switch {
 	case err == nil, errors.Is(err, context.Canceled):
@@ -25,13 +23,20 @@ func explainConnect(err error, network, address string) error {
 		return refusedError{err, network, address}
 	case errors.As(err, &unknown):
 		return fmt.Errorf("%w; is the name right?", err)
-	case errors.As(err, &plain):
-		return fmt.Errorf("%w; the server does not speak TLS, leave out --tls", err)
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
 		return fmt.Errorf("%w; is the address right, and does no firewall drop it? --timeout waits longer", err)
 	}
+	return explainTLS(err)
+}
+
+func explainTLS(err error) error {
 	if fingerprint, ok := load.UntrustedFingerprint(err); ok {
 		return fmt.Errorf("%w; if the server has printed the same, give --tls-fingerprint %s", err, fingerprint)
+	}
+	var mismatch *load.FingerprintError
+	var failed *load.ConnectError
+	if errors.As(err, &failed) && failed.Op == load.OpTLS && !errors.As(err, &mismatch) {
+		return fmt.Errorf("%w; does the server speak TLS?", err)
 	}
 	return err
 }

@@ -104,7 +104,7 @@ func (t *talk) show(e *load.Event) error {
 func (t *talk) record(e *load.Event) {
 	switch e.Kind {
 	case load.EventRetry:
-		t.app.note("attempt %d: %v; next in %v", e.Attempt, e.Err, e.Wait)
+		t.app.note("%v; trying again in %v", e.Err, e.Wait)
 		t.log.Info("connecting failed", "attempt", e.Attempt, "err", e.Err)
 	case load.EventConnected:
 		t.app.note("connected to %s %s from %s%s", e.Network, e.Remote, e.Local, describeTLS(e.TLS))
@@ -143,7 +143,11 @@ type closedEvent struct {
 
 // sumUp ends what is shown and says what was said; failed is why it ended.
 func (t *talk) sumUp(c load.Conversation, failed error) (err error) {
-	t.log.Info("ended", "bytes_out", c.BytesOut, "bytes_in", c.BytesIn, "duration", c.Duration.String(), "err", failed)
+	ended := []any{"bytes_out", c.BytesOut, "bytes_in", c.BytesIn, "duration", c.Duration.String()}
+	if failed != nil {
+		ended = append(ended, "err", failed)
+	}
+	t.log.Info("ended", ended...)
 	switch {
 	case t.console != nil:
 		err = t.console.finish()

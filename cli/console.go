@@ -62,7 +62,9 @@ func openConsole(stdin *os.File, out io.Writer, interrupt func()) (*console, err
 func (c *console) Read(p []byte) (int, error) {
 	if len(c.rest) == 0 {
 		line, err := c.line.ReadLine()
-		c.typed.Store(false)
+		if err == nil || err == io.EOF {
+			c.typed.Store(false)
+		}
 		if err == io.EOF {
 			// What follows is the peer's alone, and Ctrl-C a signal again.
 			if err := c.restore(); err != nil {

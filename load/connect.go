@@ -79,12 +79,20 @@ var (
 
 // ConnectError is a failure of the network or of the peer.
 type ConnectError struct {
-	Op       string // "connect to", "TLS with", "send to", "receive from"
+	Op       string // one of the Op constants
 	Network  string
 	Address  string
 	Attempts int // how often connecting was tried; 1 otherwise
 	Err      error
 }
+
+// What a ConnectError says could not be done.
+const (
+	OpConnect = "connect to"
+	OpTLS     = "TLS with"
+	OpSend    = "send to"
+	OpReceive = "receive from"
+)
 
 func (e *ConnectError) Error() string {
 	text := fmt.Sprintf("%s %s: %v", e.Op, e.Address, cause(e.Err))

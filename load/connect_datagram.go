@@ -73,7 +73,7 @@ func (d *datagrams) sendOne(b []byte) {
 	d.show(&Event{Kind: EventSent, Time: time.Now(), Offset: d.result.BytesOut, Data: b})
 	n, err := d.conn.Write(b)
 	if err != nil {
-		d.end(d.fail("send to", err))
+		d.end(d.fail(OpSend, err))
 		return
 	}
 	d.result.BytesOut += uint64(n)
@@ -101,7 +101,7 @@ func (d *datagrams) receive() {
 	for {
 		n, err := d.conn.Read(buf)
 		if err != nil {
-			d.end(d.fail("receive from", err))
+			d.end(d.fail(OpReceive, err))
 			return
 		}
 		now := time.Now()

@@ -52,7 +52,7 @@ func (s *session) dialOnce(ctx context.Context) (net.Conn, error) {
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, s.cfg.Network, s.cfg.Address)
 	if err != nil {
-		return nil, s.dialError("connect to", err)
+		return nil, s.dialError(OpConnect, err)
 	}
 	if s.cfg.TLS == nil {
 		return conn, nil
@@ -60,7 +60,7 @@ func (s *session) dialOnce(ctx context.Context) (net.Conn, error) {
 	secured := tls.Client(conn, s.cfg.TLS.client(s.cfg.Address))
 	if err := secured.HandshakeContext(ctx); err != nil {
 		conn.Close()
-		return nil, s.dialError("TLS with", err)
+		return nil, s.dialError(OpTLS, err)
 	}
 	return secured, nil
 }

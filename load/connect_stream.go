@@ -59,7 +59,7 @@ func (s *session) send(b []byte) bool {
 		err = fmt.Errorf("%w: %w", ErrUnsent, cause(err))
 	}
 	if err != nil {
-		s.sendErr = s.fail("send to", err)
+		s.sendErr = s.fail(OpSend, err)
 		return false
 	}
 	s.result.MessagesOut++
@@ -79,7 +79,7 @@ func (s *session) receiveStream() {
 			return
 		}
 		if err != nil {
-			s.end(s.fail("receive from", err))
+			s.end(s.fail(OpReceive, err))
 			return
 		}
 	}

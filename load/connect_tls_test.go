@@ -105,7 +105,7 @@ func TestConnectTLSToPlainServer(t *testing.T) {
 				Address: servePeer(t, peer), TLS: &load.TLSConfig{Insecure: true}, Input: inputText(""), DialTimeout: 50 * time.Millisecond,
 			})
 			var failure *load.ConnectError
-			if !errors.As(err, &failure) || failure.Op != "TLS with" {
+			if !errors.As(err, &failure) || failure.Op != load.OpTLS {
 				t.Errorf("error %v", err)
 			}
 		})
