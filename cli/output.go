@@ -89,8 +89,7 @@ func (p palette) paint(sgr, s string) string {
 	return "\x1b[" + sgr + "m" + s + "\x1b[0m"
 }
 
-func (p palette) bold(s string) string   { return p.paint("1", s) }
-func (p palette) dim(s string) string    { return p.paint("2", s) }
-func (p palette) red(s string) string    { return p.paint("31", s) }
-func (p palette) green(s string) string  { return p.paint("32", s) }
-func (p palette) yellow(s string) string { return p.paint("33", s) }
+func (p palette) bold(s string) string  { return p.paint("1", s) }
+func (p palette) dim(s string) string   { return p.paint("2", s) }
+func (p palette) red(s string) string   { return p.paint("31", s) }
+func (p palette) green(s string) string { return p.paint("32", s) }

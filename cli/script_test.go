@@ -7,8 +7,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -23,8 +25,10 @@ import (
 //	wirelab ARG...        run wirelab; "! wirelab" where it must fail
 //	exits N PROGRAM ARG…  run a program, which must end with exit status N
 //	waitfile FILE [N]     wait until FILE has N complete lines (one), as --ready-file writes
+//	waitmatch REGEXP FILE wait until FILE has a line that matches
 //	address VAR FILE NET  set $VAR, $VAR_HOST and $VAR_PORT to the address that the line of
 //	                      network NET (tcp, udp) in a ready file says
+//	signal NAME FILE      send HUP, INT or TERM to the server that wrote the ready file
 //
 // A server in the background:
 //
@@ -36,15 +40,21 @@ import (
 //	cmp stdout hello.txt
 //	kill -INT server
 //	wait server
+//
+// Whether a program in the background must fail is said where it begins ("!
+// wirelab … &name&"). To look at what it has written while it still runs, redirect
+// it: exec sh -c 'exec wirelab … 2>err.txt' &name&, then waitmatch … err.txt.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                "testdata/script",
 		RequireUniqueNames: true,
 		Setup:              setUpScript,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":    scriptExits,
-			"waitfile": scriptWaitFile,
-			"address":  scriptAddress,
+			"exits":     scriptExits,
+			"waitfile":  scriptWaitFile,
+			"address":   scriptAddress,
+			"signal":    scriptSignal,
+			"waitmatch": scriptWaitMatch,
 		},
 	})
 }
@@ -59,6 +69,7 @@ func setUpScript(env *testscript.Env) error {
 	runtime := filepath.Join(env.WorkDir, ".run")
 	env.Setenv("XDG_RUNTIME_DIR", runtime)
 	env.Setenv("HOME", env.WorkDir)
+	env.Setenv("GORACE", "atexit_sleep_ms=20") // a thousand, else, in every process
 	return os.Mkdir(runtime, 0o700)
 }
 
@@ -88,31 +99,73 @@ func scriptWaitFile(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 || len(args) > 2 {
 		ts.Fatalf("usage: waitfile FILE [LINES]")
 	}
-	// A file of another process announces nothing: looking again is all there is.
+	waitContent(ts, args[0], func(content string) bool { return strings.Count(content, "\n") >= lines })
+}
+
+func scriptWaitMatch(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: waitmatch REGEXP FILE")
+	}
+	re, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	waitContent(ts, args[1], re.MatchString)
+}
+
+// waitContent waits until the file has what is wanted. A file of another process
+// announces nothing: looking again is all there is.
+func waitContent(ts *testscript.TestScript, file string, wanted func(content string) bool) {
+	var content []byte
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if content, err := os.ReadFile(ts.MkAbs(args[0])); err == nil && strings.Count(string(content), "\n") >= lines {
+		var err error
+		if content, err = os.ReadFile(ts.MkAbs(file)); err == nil && wanted(string(content)) {
 			return
 		}
 	}
-	ts.Fatalf("%s has not got %d lines", args[0], lines)
+	ts.Fatalf("%s does not get what is awaited; it holds:\n%s", file, content)
+}
+
+// readyLine is what a script needs of a line of a ready file.
+type readyLine struct {
+	Network, Addr string
+	PID           int
+}
+
+func readReady(ts *testscript.TestScript, file string) []readyLine {
+	var ready []readyLine
+	for line := range strings.Lines(ts.ReadFile(file)) {
+		var r readyLine
+		ts.Check(json.Unmarshal([]byte(line), &r))
+		ready = append(ready, r)
+	}
+	return ready
 }
 
 func scriptAddress(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: address VARIABLE FILE NETWORK")
 	}
-	for line := range strings.Lines(ts.ReadFile(args[1])) {
-		var ready struct{ Network, Addr string }
-		ts.Check(json.Unmarshal([]byte(line), &ready))
-		if ready.Network != args[2] {
+	for _, r := range readReady(ts, args[1]) {
+		if r.Network != args[2] {
 			continue
 		}
-		host, port, err := net.SplitHostPort(ready.Addr)
+		host, port, err := net.SplitHostPort(r.Addr)
 		ts.Check(err)
-		ts.Setenv(args[0], ready.Addr)
+		ts.Setenv(args[0], r.Addr)
 		ts.Setenv(args[0]+"_HOST", host)
 		ts.Setenv(args[0]+"_PORT", port)
 		return
 	}
 	ts.Fatalf("%s has no line of network %s", args[1], args[2])
+}
+
+func scriptSignal(ts *testscript.TestScript, neg bool, args []string) {
+	signals := map[string]syscall.Signal{"HUP": syscall.SIGHUP, "INT": syscall.SIGINT, "TERM": syscall.SIGTERM}
+	if neg || len(args) != 2 || signals[args[0]] == 0 {
+		ts.Fatalf("usage: signal HUP|INT|TERM FILE")
+	}
+	ready := readReady(ts, args[1])
+	if len(ready) == 0 || ready[0].PID <= 1 {
+		ts.Fatalf("%s names no process", args[1])
+	}
+	ts.Check(syscall.Kill(ready[0].PID, signals[args[0]]))
 }
