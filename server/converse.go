@@ -2,8 +2,6 @@ package server
 
 import (
 	"errors"
-	"io"
-	"net/netip"
 	"sync"
 	"syscall"
 	"time"
@@ -21,25 +19,24 @@ const lingerTime = time.Second
 type stream interface {
 	// open does what comes before the first byte: a TLS handshake, if any.
 	open() error
-	// receive waits for bytes. They, and scratch, are the owner's until the next
-	// receive. io.EOF is the end of input, whether the peer or endInput brought it.
-	receive() ([]byte, error)
-	// scratch returns an empty buffer to answer in.
+	// scratch returns an empty buffer to answer in, the owner's until the next await.
 	scratch() []byte
+	// await waits for bytes or their end, whether the peer or endInput brought it, and
+	// gives them to c for a turn. It may send the answer and go on as long as that
+	// takes no waiting; it returns what is left to send and what is to be done then.
+	await(v *conversation) (unsent []byte, next Next, err error)
 	// send writes all of p, and waits for the peer to take it.
 	send(p []byte) error
 	// closeWrite tells the peer that nothing more will come.
 	closeWrite() error
 	// linger reads and drops until end of input or for d.
 	linger(d time.Duration)
-	// endInput makes receive return io.EOF after what has already arrived.
+	// endInput makes await see the end of input after what has already arrived.
 	endInput()
-	// abort makes receive and send fail.
+	// abort makes await and send fail.
 	abort()
 	// close frees the socket.
 	close()
-	// threadID returns the id of the OS thread that the owner is bound to, or 0.
-	threadID() int
 }
 
 // conversation runs one connection's turns over a stream that blocks, and is
@@ -47,58 +44,62 @@ type stream interface {
 type conversation struct {
 	conn     *Conn
 	stream   stream
+	eof      bool           // the input has ended
+	midway   bool           // the owner has sent a part of its answer and holds sendMu
 	sendMu   sync.Mutex     // order between answers and what others push
 	flushers sync.WaitGroup // short-lived goroutines that send what others push
 }
 
-// converse hosts one accepted connection on the calling goroutine until it ends.
-func (s *TCP) converse(peer netip.AddrPort, st stream) {
-	defer st.close()
-	v := &conversation{stream: st}
-	v.conn = newConn(s, peer, v)
-	v.conn.thread = st.threadID()
-	if !s.admit(v.conn) {
-		return
-	}
-	seen := v.run()
-	s.retire(v.conn, seen)
-	st.abort()
+// run hosts an admitted connection on the calling goroutine until it ends.
+func (v *conversation) run() {
+	defer v.stream.close()
+	seen := v.takeTurns()
+	v.conn.server.retire(v.conn, seen)
+	v.stream.abort()
 	v.flushers.Wait()
 }
 
-// run takes turns until the connection has ended, and returns what ended it.
-func (v *conversation) run() Reason {
+// takeTurns returns what ended the connection.
+func (v *conversation) takeTurns() Reason {
 	c := v.conn
 	if err := v.stream.open(); err != nil {
 		c.server.log.Warn("no TLS handshake", "conn", c.id, "peer", c.peer, "err", err)
 		return ReasonTLS
 	}
 	answer, next := c.turn(nil, false, v.stream.scratch())
-	for eof := false; ; {
+	for {
 		if err := v.answer(answer); err != nil {
 			return ReasonReset
 		}
-		if next == Finish {
-			return v.finish(eof)
-		}
-		var got []byte
-		if next == Wait {
+		switch next {
+		case Finish:
+			return v.finish()
+		case More:
+			answer, next = c.turn(nil, v.eof, v.stream.scratch())
+		case Wait:
 			var err error
-			if got, err = v.stream.receive(); err != nil && !errors.Is(err, io.EOF) {
+			if answer, next, err = v.stream.await(v); err != nil {
 				return ReasonReset
 			}
-			eof = len(got) == 0
 		}
-		answer, next = c.turn(got, eof, v.stream.scratch())
 	}
+}
+
+// turn takes the turn for what await has got; nothing is the end of input.
+func (v *conversation) turn(got, out []byte) (answer []byte, next Next) {
+	v.eof = len(got) == 0
+	return v.conn.turn(got, v.eof, out)
 }
 
 func (v *conversation) answer(p []byte) error {
 	if len(p) == 0 {
 		return nil
 	}
-	v.sendMu.Lock()
+	if !v.midway {
+		v.sendMu.Lock()
+	}
 	defer v.sendMu.Unlock()
+	v.midway = false
 	return v.sendCounted(p)
 }
 
@@ -127,14 +128,14 @@ func (v *conversation) sendOutbox() error {
 
 // finish closes a connection in such an order that the peer gets all that was
 // said, and returns who ended it.
-func (v *conversation) finish(eof bool) Reason {
+func (v *conversation) finish() Reason {
 	if err := v.sendOutbox(); err != nil {
 		return ReasonReset
 	}
 	if err := v.stream.closeWrite(); err != nil && !errors.Is(err, syscall.ENOTCONN) {
 		return ReasonReset
 	}
-	if eof && !v.conn.ending() {
+	if v.eof && !v.conn.ending() {
 		return ReasonPeer
 	}
 	v.stream.linger(lingerTime)

@@ -16,7 +16,9 @@ import (
 )
 
 // goroutineEngine gives each connection a goroutine that waits on Go's network
-// poller. While it waits it holds no buffer: those are shared through a pool.
+// poller. A waiting goroutine should cost little more than its smallest stack: so
+// it holds no buffer (those are shared through a pool), and what needs a deep stack,
+// such as logging that the connection has come, is done by the one that accepts.
 type goroutineEngine struct {
 	server     *TCP
 	listener   *net.TCPListener
@@ -46,10 +48,10 @@ func (e *goroutineEngine) run() error {
 	defer e.goroutines.Wait()
 	defer e.listener.Close()
 	for {
-		conn, err := e.listener.AcceptTCP()
+		tcp, err := e.listener.AcceptTCP()
 		if err == nil {
 			e.server.acceptWorked()
-			e.goroutines.Go(func() { e.host(conn) })
+			e.host(tcp)
 			continue
 		}
 		if e.stopped.Load() {
@@ -68,19 +70,38 @@ func (e *goroutineEngine) stop() {
 	e.listener.Close()
 }
 
-func (e *goroutineEngine) host(conn *net.TCPConn) {
-	peer := conn.RemoteAddr().(*net.TCPAddr).AddrPort()
-	peer = netip.AddrPortFrom(peer.Addr().Unmap(), peer.Port())
-	if e.server.cfg.TLS != nil {
-		e.server.converse(peer, newTLSStream(conn, e.server))
-		return
-	}
-	raw, err := conn.SyscallConn()
+// host admits a connection and starts its goroutine.
+func (e *goroutineEngine) host(tcp *net.TCPConn) {
+	st, err := e.open(tcp)
 	if err != nil {
-		conn.Close()
+		tcp.Close()
 		return
 	}
-	e.server.converse(peer, newParkedStream(conn, raw, &e.buffers))
+	peer := tcp.RemoteAddr().(*net.TCPAddr).AddrPort()
+	v := &conversation{stream: st}
+	v.conn = newConn(e.server, netip.AddrPortFrom(peer.Addr().Unmap(), peer.Port()), v)
+	if !e.server.admit(v.conn) {
+		tcp.Close()
+		return
+	}
+	e.goroutines.Add(1)
+	go e.converse(v)
+}
+
+func (e *goroutineEngine) converse(v *conversation) {
+	defer e.goroutines.Done()
+	v.run()
+}
+
+func (e *goroutineEngine) open(tcp *net.TCPConn) (stream, error) {
+	if e.server.cfg.TLS != nil {
+		return newTLSStream(tcp, e.server), nil
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	return &parkedStream{netStream: netStream{tcp: tcp}, raw: raw, pool: &e.buffers}, nil
 }
 
 // netStream is what plain and TLS connections on a net.TCPConn have in common.
@@ -105,58 +126,94 @@ func (st *netStream) abort() {
 func (st *netStream) open() error       { return nil }
 func (st *netStream) close()            { st.tcp.Close() }
 func (st *netStream) closeWrite() error { return st.tcp.CloseWrite() }
-func (st *netStream) threadID() int     { return 0 }
 
 func (st *netStream) linger(d time.Duration) {
 	st.tcp.SetReadDeadline(time.Now().Add(d))
 	io.Copy(io.Discard, st.tcp)
 }
 
-// parkedStream is plain TCP. It takes buffers from the pool only when there is
-// something to read, so that a silent connection costs a goroutine and no buffer.
+// parkedStream is plain TCP. While it waits it holds no buffer, and as long as
+// every answer can be sent at once, the wait is one call of RawConn.Read: the
+// poller calls back whenever there is something to read, and a whole turn, from
+// the read to the send, is taken in that call.
 type parkedStream struct {
 	netStream
 	raw  syscall.RawConn
 	pool *sync.Pool
 	hold *buffers // nil while waiting
 
-	n     int           // what the last read brought
-	errno syscall.Errno // and how it went
-	read  func(fd uintptr) bool
+	// The outcome of the turns, for await.
+	unsent []byte
+	next   Next
+	errno  syscall.Errno
 }
 
-func newParkedStream(tcp *net.TCPConn, raw syscall.RawConn, pool *sync.Pool) *parkedStream {
-	st := &parkedStream{netStream: netStream{tcp: tcp}, raw: raw, pool: pool}
-	st.read = st.tryRead
-	return st
-}
-
-// tryRead is called by the poller's side of RawConn.Read, first at once and then
-// whenever the socket has become readable; it reports whether the wait is over.
-func (st *parkedStream) tryRead(fd uintptr) bool {
-	b := st.take()
-	st.n, st.errno = sys.TryReceive(int(fd), b.in)
-	if st.errno == syscall.EAGAIN {
-		st.release()
-		return false
-	}
-	return true
-}
-
-func (st *parkedStream) receive() ([]byte, error) {
-	err := st.raw.Read(st.read)
+func (st *parkedStream) await(v *conversation) ([]byte, Next, error) {
+	err := st.raw.Read(func(fd uintptr) bool { return st.takeTurns(v, int(fd)) })
 	if errors.Is(err, os.ErrDeadlineExceeded) && st.ended.Load() {
-		err = st.raw.Control(func(fd uintptr) { st.tryRead(fd) })
+		return st.awaitLast(v)
+	}
+	if err == nil && st.errno != 0 {
+		err = st.errno
+	}
+	return st.unsent, st.next, err
+}
+
+// awaitLast takes turns for what has arrived, after endInput, and then one for
+// the end.
+func (st *parkedStream) awaitLast(v *conversation) ([]byte, Next, error) {
+	over := false
+	if err := st.raw.Control(func(fd uintptr) { over = st.takeTurns(v, int(fd)) }); err != nil {
+		return nil, Finish, err
 	}
 	switch {
-	case err != nil:
-		return nil, err
-	case st.errno == syscall.EAGAIN || st.errno == 0 && st.n == 0:
-		return nil, io.EOF
+	case !over:
+		answer, next := v.turn(nil, st.scratch())
+		return answer, next, nil
 	case st.errno != 0:
-		return nil, st.errno
+		return nil, Finish, st.errno
 	}
-	return st.hold.in[:st.n], nil
+	return st.unsent, st.next, nil
+}
+
+// takeTurns takes turns until there is nothing to read, for which it returns
+// false, or until the next step is not to read.
+func (st *parkedStream) takeTurns(v *conversation, fd int) bool {
+	for {
+		b := st.take()
+		n, errno := sys.TryReceive(fd, b.in)
+		if errno == syscall.EAGAIN {
+			st.release()
+			return false
+		}
+		if st.errno = errno; errno != 0 {
+			return true
+		}
+		st.unsent, st.next = v.turn(b.in[:n], b.out[:0])
+		if st.next != Wait || !st.sendNow(v, fd) {
+			return true
+		}
+	}
+}
+
+// sendNow sends the answer if that needs no waiting, and reports whether it did.
+// If it sent a part, sendMu stays locked, so that nothing comes before the rest.
+func (st *parkedStream) sendNow(v *conversation, fd int) bool {
+	if len(st.unsent) == 0 {
+		return true
+	}
+	if !v.sendMu.TryLock() {
+		return false
+	}
+	n, _ := sys.TrySend(fd, st.unsent)
+	if n < len(st.unsent) {
+		st.unsent, v.midway = st.unsent[n:], true
+		v.conn.out.Add(uint64(n))
+		return false
+	}
+	v.sendMu.Unlock()
+	v.conn.sent(n)
+	return true
 }
 
 func (st *parkedStream) take() *buffers {

@@ -2,7 +2,6 @@ package server
 
 import (
 	"fmt"
-	"io"
 	"net/netip"
 	"runtime"
 	"sync"
@@ -107,14 +106,19 @@ func (e *threadEngine) close() {
 func (e *threadEngine) host(fd int, peer netip.AddrPort) {
 	sys.SetupStream(fd, keepAliveIdle, keepAliveInterval, keepAliveCount)
 	buffer := e.server.cfg.Buffer
-	e.server.converse(peer, &threadStream{
-		fd: fd, thread: sys.ThreadID(), in: make([]byte, buffer), out: make([]byte, 0, buffer),
-	})
+	st := &threadStream{fd: fd, in: make([]byte, buffer), out: make([]byte, 0, buffer)}
+	v := &conversation{stream: st}
+	v.conn = newConn(e.server, peer, v)
+	v.conn.thread = sys.ThreadID()
+	if !e.server.admit(v.conn) {
+		st.close()
+		return
+	}
+	v.run()
 }
 
 // threadStream reads and writes with system calls that block the thread.
 type threadStream struct {
-	thread  int
 	in, out []byte
 
 	mu     sync.Mutex // so that nobody touches a number that is by now another descriptor
@@ -122,15 +126,15 @@ type threadStream struct {
 	closed bool
 }
 
-func (st *threadStream) open() error   { return nil }
-func (st *threadStream) threadID() int { return st.thread }
+func (st *threadStream) open() error { return nil }
 
-func (st *threadStream) receive() ([]byte, error) {
+func (st *threadStream) await(v *conversation) ([]byte, Next, error) {
 	n, err := sys.Receive(st.fd, st.in)
-	if n == 0 && err == nil {
-		err = io.EOF
+	if err != nil {
+		return nil, Finish, err
 	}
-	return st.in[:n], err
+	answer, next := v.turn(st.in[:n], st.out[:0])
+	return answer, next, nil
 }
 
 func (st *threadStream) scratch() []byte     { return st.out[:0] }

@@ -244,7 +244,7 @@ func TestListensOnBothFamilies(t *testing.T) {
 			}
 			c.Close()
 		}
-		if st := s.Status(); st.Refused != nil && len(st.Refused) > 0 {
+		if st := s.Status(); len(st.Refused) > 0 {
 			t.Errorf("refused %v", st.Refused)
 		}
 	})

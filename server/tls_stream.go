@@ -40,6 +40,16 @@ func (st *tlsStream) open() error {
 	return st.tls.HandshakeContext(ctx)
 }
 
+func (st *tlsStream) await(v *conversation) ([]byte, Next, error) {
+	got, err := st.receive()
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, Finish, err
+	}
+	answer, next := v.turn(got, st.out[:0])
+	return answer, next, nil
+}
+
+// receive waits for bytes; io.EOF is their end.
 func (st *tlsStream) receive() ([]byte, error) {
 	for {
 		n, err := st.tls.Read(st.in)

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"strconv"
 	"testing"
 )
 
@@ -48,7 +49,7 @@ func TestPortHolderIgnoresConnections(t *testing.T) {
 func TestThreadIDIsOfALivingThread(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if _, err := os.Stat("/proc/self/task/" + itoa(ThreadID())); err != nil {
+	if _, err := os.Stat("/proc/self/task/" + strconv.Itoa(ThreadID())); err != nil {
 		t.Error(err)
 	}
 }

@@ -6,13 +6,10 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"strconv"
 	"syscall"
 	"testing"
 	"time"
 )
-
-func itoa(n int) string { return strconv.Itoa(n) }
 
 // streamPair returns a blocking descriptor of this package and its other end.
 func streamPair(t *testing.T) (fd int, other *net.TCPConn) {
