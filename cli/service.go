@@ -5,12 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -277,6 +275,9 @@ func (s *service) kick(id uint64) bool {
 	return false
 }
 
+// summaryPeers is how many UDP peers a summary shows; ps and the logs show all.
+const summaryPeers = 10
+
 // summarize says what the servers have done.
 func (s *service) summarize() error {
 	st := s.status()
@@ -286,13 +287,15 @@ func (s *service) summarize() error {
 			observe.Status
 		}{"stopped", st})
 	}
+	t := psText{out: s.app.stdout, width: width(s.app.stdout), palette: s.app.colors(s.app.stdout), now: time.Now(), peers: summaryPeers}
 	for _, sv := range st.Servers {
-		fmt.Fprintln(s.app.stdout, serverSummary(sv))
+		t.line("%s", serverSummary(sv))
+		t.peerTables(st, sv)
 	}
 	if lost := st.Logs.LostLines; lost > 0 {
 		s.app.complain(fmt.Sprintf("%d log lines were lost", lost))
 	}
-	return nil
+	return t.err
 }
 
 // serverSummary sums up a server that has stopped.
@@ -305,8 +308,13 @@ func serverSummary(sv observe.Server) string {
 		fmt.Fprintf(&b, "%s, %s", counted(uint64(sv.Active), "peer"), counted(sv.Traffic.MessagesIn, "datagram"))
 	}
 	fmt.Fprintf(&b, ", %s in, %s out", formatBytes(sv.Traffic.BytesIn), formatBytes(sv.Traffic.BytesOut))
-	for _, why := range slices.Sorted(maps.Keys(sv.Refused)) {
-		fmt.Fprintf(&b, ", %s refused (%s)", formatCount(sv.Refused[why]), strings.ReplaceAll(why, "_", " "))
+	for _, c := range []struct {
+		what   string
+		counts map[string]uint64
+	}{{"refused", sv.Refused}, {"ended", sv.Closed}, {"also", sv.Events}} {
+		if text := countsText(c.counts); text != "" {
+			fmt.Fprintf(&b, "; %s %s", c.what, text)
+		}
 	}
 	return b.String()
 }
