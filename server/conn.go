@@ -198,7 +198,7 @@ func (c *Conn) received(n int) {
 	c.inN.Add(1)
 	c.touch()
 	if c.server.trace {
-		c.server.log.Debug("received", "conn", c.id, "peer", c.peer, "bytes", n)
+		c.logMessage("received", n)
 	}
 }
 
@@ -208,8 +208,16 @@ func (c *Conn) sent(n int) {
 	c.outN.Add(1)
 	c.touch()
 	if c.server.trace {
-		c.server.log.Debug("sent", "conn", c.id, "peer", c.peer, "bytes", n)
+		c.logMessage("sent", n)
 	}
+}
+
+// logMessage is not inlined: its arguments would make the frames of every turn,
+// and with them the stack of every waiting goroutine, twice as large.
+//
+//go:noinline
+func (c *Conn) logMessage(what string, n int) {
+	c.server.log.Debug(what, "conn", c.id, "peer", c.peer, "bytes", n)
 }
 
 func (c *Conn) touch() {

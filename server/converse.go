@@ -63,8 +63,7 @@ func (v *conversation) run() {
 func (v *conversation) takeTurns() Reason {
 	c := v.conn
 	if err := v.stream.open(); err != nil {
-		c.server.log.Warn("no TLS handshake", "conn", c.id, "peer", c.peer, "err", err)
-		return ReasonTLS
+		return c.handshakeFailed(err)
 	}
 	answer, next := c.turn(nil, false, v.stream.scratch())
 	for {

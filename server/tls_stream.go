@@ -40,6 +40,13 @@ func (st *tlsStream) open() error {
 	return st.tls.HandshakeContext(ctx)
 }
 
+// handshakeFailed logs, apart from conversation.takeTurns so that plain
+// connections need no stack for it.
+func (c *Conn) handshakeFailed(err error) Reason {
+	c.server.log.Warn("no TLS handshake", "conn", c.id, "peer", c.peer, "err", err)
+	return ReasonTLS
+}
+
 func (st *tlsStream) await(v *conversation) ([]byte, Next, error) {
 	got, err := st.receive()
 	if err != nil && !errors.Is(err, io.EOF) {
