@@ -5,6 +5,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"wirelab/internal/sys"
 )
 
 // lingerTime bounds how long a connection that the server ends first is read
@@ -37,6 +39,22 @@ type stream interface {
 	abort()
 	// close frees the socket.
 	close()
+}
+
+// lastBytes counts down what had arrived when a connection was told to end its
+// input. It would not end otherwise: a busy peer goes on sending.
+type lastBytes struct {
+	begun bool
+	left  int
+}
+
+// limit cuts buf to what may still be read of fd, nothing at the end.
+func (l *lastBytes) limit(fd int, buf []byte) []byte {
+	if !l.begun {
+		l.begun = true
+		l.left, _ = sys.Unread(fd) // of a broken socket there is nothing to read
+	}
+	return buf[:min(l.left, len(buf))]
 }
 
 // conversation runs one connection's turns over a stream that blocks, and is

@@ -142,6 +142,8 @@ type parkedStream struct {
 	pool *sync.Pool
 	hold *buffers // nil while waiting
 
+	last lastBytes
+
 	// The outcome of the turns, for await.
 	unsent []byte
 	next   Next
@@ -149,9 +151,10 @@ type parkedStream struct {
 }
 
 func (st *parkedStream) await(v *conversation) ([]byte, Next, error) {
-	err := st.raw.Read(func(fd uintptr) bool { return st.takeTurns(v, int(fd)) })
+	take := func(fd uintptr) bool { return st.takeTurns(v, int(fd)) }
+	err := st.raw.Read(take)
 	if errors.Is(err, os.ErrDeadlineExceeded) && st.ended.Load() {
-		return st.awaitLast(v)
+		err = st.raw.Control(func(fd uintptr) { take(fd) })
 	}
 	if err == nil && st.errno != 0 {
 		err = st.errno
@@ -159,29 +162,19 @@ func (st *parkedStream) await(v *conversation) ([]byte, Next, error) {
 	return st.unsent, st.next, err
 }
 
-// awaitLast takes turns for what has arrived, after endInput, and then one for
-// the end.
-func (st *parkedStream) awaitLast(v *conversation) ([]byte, Next, error) {
-	over := false
-	if err := st.raw.Control(func(fd uintptr) { over = st.takeTurns(v, int(fd)) }); err != nil {
-		return nil, Finish, err
-	}
-	switch {
-	case !over:
-		answer, next := v.turn(nil, st.scratch())
-		return answer, next, nil
-	case st.errno != 0:
-		return nil, Finish, st.errno
-	}
-	return st.unsent, st.next, nil
-}
-
 // takeTurns takes turns until there is nothing to read, for which it returns
 // false, or until the next step is not to read.
 func (st *parkedStream) takeTurns(v *conversation, fd int) bool {
 	for {
 		b := st.take()
-		n, errno := sys.TryReceive(fd, b.in)
+		in := b.in
+		if st.ended.Load() {
+			in = st.last.limit(fd, in)
+		}
+		n, errno := 0, syscall.Errno(0)
+		if len(in) > 0 {
+			n, errno = sys.TryReceive(fd, in)
+		}
 		if errno == syscall.EAGAIN {
 			st.release()
 			return false
@@ -189,7 +182,8 @@ func (st *parkedStream) takeTurns(v *conversation, fd int) bool {
 		if st.errno = errno; errno != 0 {
 			return true
 		}
-		st.unsent, st.next = v.turn(b.in[:n], b.out[:0])
+		st.last.left -= n
+		st.unsent, st.next = v.turn(in[:n], b.out[:0])
 		if st.next != Wait || !st.sendNow(v, fd) {
 			return true
 		}

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"wirelab/internal/sys"
@@ -124,24 +125,62 @@ type threadStream struct {
 	mu     sync.Mutex // so that nobody touches a number that is by now another descriptor
 	fd     int
 	closed bool
+
+	inputEnded, aborted atomic.Bool
+	last                lastBytes
 }
 
 func (st *threadStream) open() error { return nil }
 
 func (st *threadStream) await(v *conversation) ([]byte, Next, error) {
-	n, err := sys.Receive(st.fd, st.in)
-	if err != nil {
-		return nil, Finish, err
+	in, n := st.in, 0
+	if st.inputEnded.Load() {
+		in = st.last.limit(st.fd, in)
 	}
-	answer, next := v.turn(st.in[:n], st.out[:0])
+	if len(in) > 0 {
+		var err error
+		if n, err = sys.Receive(st.fd, in); err != nil {
+			return nil, Finish, err
+		}
+	}
+	st.last.left -= n
+	answer, next := v.turn(in[:n], st.out[:0])
 	return answer, next, nil
 }
 
 func (st *threadStream) scratch() []byte     { return st.out[:0] }
 func (st *threadStream) send(p []byte) error { return sys.Send(st.fd, p) }
-func (st *threadStream) closeWrite() error   { return sys.ShutdownWrite(st.fd) }
-func (st *threadStream) endInput()           { st.shutdown(sys.ShutdownRead) }
-func (st *threadStream) abort()              { st.shutdown(sys.ShutdownBoth) }
+
+// endInput uses the one call that wakes a thread out of a blocking read. It has a
+// price, see awaitAcknowledged.
+func (st *threadStream) endInput() {
+	st.inputEnded.Store(true)
+	st.shutdown(sys.ShutdownRead)
+}
+
+func (st *threadStream) abort() {
+	st.aborted.Store(true)
+	st.shutdown(sys.ShutdownBoth)
+}
+
+func (st *threadStream) closeWrite() error {
+	if st.inputEnded.Load() {
+		st.awaitAcknowledged()
+	}
+	return sys.ShutdownWrite(st.fd)
+}
+
+// awaitAcknowledged waits until the peer's kernel has all that was sent. When
+// both directions are shut down, Linux answers the next byte of the peer with a
+// reset (RFC 1122, 4.2.2.13), which would destroy what is still on its way.
+func (st *threadStream) awaitAcknowledged() {
+	for !st.aborted.Load() {
+		if n, err := sys.Unacknowledged(st.fd); n == 0 || err != nil {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
 
 func (st *threadStream) shutdown(how func(fd int) error) {
 	st.mu.Lock()

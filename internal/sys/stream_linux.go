@@ -126,6 +126,19 @@ func SetReceiveTimeout(fd int, d time.Duration) error {
 	return opError("setsockopt SO_RCVTIMEO", unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv))
 }
 
+// Unacknowledged returns how many bytes that were sent on fd the peer's kernel has
+// not confirmed yet (SIOCOUTQ, tcp(7)).
+func Unacknowledged(fd int) (int, error) {
+	n, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
+	return n, opError("ioctl SIOCOUTQ", err)
+}
+
+// Unread returns how many bytes have arrived on fd and not been read (SIOCINQ, tcp(7)).
+func Unread(fd int) (int, error) {
+	n, err := unix.IoctlGetInt(fd, unix.SIOCINQ)
+	return n, opError("ioctl SIOCINQ", err)
+}
+
 // ShutdownRead makes fd report end of input after what has arrived.
 func ShutdownRead(fd int) error { return opError("shutdown", unix.Shutdown(fd, unix.SHUT_RD)) }
 

@@ -24,3 +24,5 @@ func Close(int) error                                          { return ErrUnsup
 func ThreadID() int                                            { return 0 }
 func TryReceive(int, []byte) (int, syscall.Errno)              { return 0, syscall.ENOSYS }
 func TrySend(int, []byte) (int, syscall.Errno)                 { return 0, syscall.ENOSYS }
+func Unread(int) (int, error)                                  { return 0, ErrUnsupported }
+func Unacknowledged(int) (int, error)                          { return 0, ErrUnsupported }
