@@ -141,6 +141,7 @@ func (l *loop) write(c *client, message []byte) {
 func (l *loop) answered(c *client) {
 	c.history |= 1
 	l.rec.answer(l.clock - c.since)
+	l.intervals.answer(l.clock, l.clock-c.since)
 	if !c.check.OK() {
 		l.rec.mismatch(c)
 		return

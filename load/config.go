@@ -33,7 +33,12 @@ type Config struct {
 	// Progress, if not nil, is called now and then while the run goes on, and never
 	// once Run has returned. It should return soon.
 	Progress func(Progress)
-	Log      *slog.Logger // nil: nothing is logged
+	// Begin and End, if not nil, are called once each: Begin when all clients are
+	// connected and none has sent a message yet, End when the last answer has come and
+	// the connections are still open. Nothing is measured while they run. They are
+	// for who accounts for what the server needs for the messages alone.
+	Begin, End func()
+	Log        *slog.Logger // nil: nothing is logged
 }
 
 // Progress is how far a run has come.

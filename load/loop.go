@@ -27,10 +27,11 @@ type loop struct {
 	wall    time.Time     // when what is in in arrived; only read for stamp payloads
 	lookout time.Duration // when to look next for what takes too long
 
-	rec   *recorder
-	ended time.Duration // when the last client was done
-	cpu   time.Duration // processor time used since the first message
-	cut   bool          // the run was stopped while clients were active
+	rec       *recorder
+	intervals intervals
+	ended     time.Duration // when the last client was done
+	cpu       time.Duration // processor time used since the first message
+	cut       bool          // the run was stopped while clients were active
 
 	published published
 }
@@ -124,6 +125,7 @@ func (l *loop) connectAll() error {
 // exchangeAll returns when no client awaits an answer any more, or when the run
 // was stopped.
 func (l *loop) exchangeAll() error {
+	l.intervals.begin(l.run.began)
 	l.now()
 	if l.run.stopped.Load() {
 		l.ended, l.cut = l.clock, true

@@ -45,6 +45,9 @@ type Report struct {
 	ConnectUS *Quantiles `json:"connect_us,omitempty"` // of TCP connections
 	CPUUS     float64    `json:"cpu_us_per_request"`   // of the generator's own threads
 
+	IntervalS float64    `json:"interval_s,omitempty"` // how long each of Intervals is
+	Intervals []Interval `json:"intervals,omitempty"`  // of the run, in their order; what is left of it is in none
+
 	// What STAMP exchanges say, by this host's clock and the reflector's.
 	OffsetUS    *Offset    `json:"offset_us,omitempty"`
 	ForwardUS   *Quantiles `json:"forward_us,omitempty"`   // to the reflector, plus the offset
@@ -144,8 +147,20 @@ func (r *run) report() *Report {
 		report.RatePerS = float64(sum.received) / report.ElapsedS
 		report.CPUUS = microseconds(cpu) / float64(sum.received)
 	}
+	report.setIntervals(r)
 	report.setExchanges(sum.exchanges)
 	return report
+}
+
+func (r *Report) setIntervals(of *run) {
+	var loops []*intervals
+	for _, l := range of.loops {
+		loops = append(loops, &l.intervals)
+	}
+	length, all := mergeIntervals(loops, of.elapsed())
+	if len(all) > 0 {
+		r.IntervalS, r.Intervals = length.Seconds(), all
+	}
 }
 
 func (r *Report) setExchanges(e *exchangeRecorder) {

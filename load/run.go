@@ -39,6 +39,9 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	if err := r.wait(ctx); err != nil {
 		return nil, fmt.Errorf("load: %w", err)
 	}
+	if cfg.End != nil {
+		cfg.End()
+	}
 	report := r.report()
 	cfg.Log.Info("load ends", "sent", report.Sent, "received", report.Received, "lost", report.Lost,
 		"mismatched", report.Mismatched, "errors", report.Errors, "elapsed", r.elapsed())
@@ -125,6 +128,9 @@ func (r *run) watch(ctx context.Context) {
 // at once, with all connections open.
 func (r *run) connected() {
 	if r.connecting.Add(-1) == 0 {
+		if r.cfg.Begin != nil {
+			r.cfg.Begin()
+		}
 		r.began = r.now()
 		r.schedule = schedule{messages: r.cfg.Messages}
 		if r.cfg.Duration > 0 {
