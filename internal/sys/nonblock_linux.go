@@ -14,10 +14,20 @@ import (
 // with TCP_NODELAY, which the caller closes. When connecting is true it has not
 // ended yet: the descriptor becomes ReadyOut when it has, and SocketError says how.
 func ConnectStream(addr netip.AddrPort) (fd int, connecting bool, err error) {
+	return ConnectStreamFrom(netip.Addr{}, addr)
+}
+
+// ConnectStreamFrom is ConnectStream from an address of this host; the zero source
+// leaves the choice to the kernel.
+func ConnectStreamFrom(source netip.Addr, addr netip.AddrPort) (fd int, connecting bool, err error) {
 	family, sa := sockaddr(addr)
 	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {
 		return -1, false, opError("socket", err)
+	}
+	if err := bindSource(fd, source); err != nil {
+		unix.Close(fd)
+		return -1, false, err
 	}
 	err = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	if err == nil {
@@ -34,13 +44,36 @@ func ConnectStream(addr netip.AddrPort) (fd int, connecting bool, err error) {
 	return fd, false, nil
 }
 
+// bindSource fixes the local address and leaves the port to connect, which can
+// then take one that is in use towards other peers (IP_BIND_ADDRESS_NO_PORT, ip(7)).
+func bindSource(fd int, source netip.Addr) error {
+	if !source.IsValid() {
+		return nil
+	}
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
+		return opError("setsockopt IP_BIND_ADDRESS_NO_PORT", err)
+	}
+	_, sa := sockaddr(netip.AddrPortFrom(source, 0))
+	return opError("bind", unix.Bind(fd, sa))
+}
+
 // ConnectDatagram opens a non-blocking UDP socket that exchanges datagrams with
 // addr alone. The caller closes it.
 func ConnectDatagram(addr netip.AddrPort) (fd int, err error) {
+	return ConnectDatagramFrom(netip.Addr{}, addr)
+}
+
+// ConnectDatagramFrom is ConnectDatagram from an address of this host; the zero
+// source leaves the choice to the kernel.
+func ConnectDatagramFrom(source netip.Addr, addr netip.AddrPort) (fd int, err error) {
 	family, sa := sockaddr(addr)
 	fd, err = unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_UDP)
 	if err != nil {
 		return -1, opError("socket", err)
+	}
+	if err := bindSource(fd, source); err != nil {
+		unix.Close(fd)
+		return -1, err
 	}
 	if err := unix.Connect(fd, sa); err != nil {
 		unix.Close(fd)

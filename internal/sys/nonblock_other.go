@@ -10,6 +10,13 @@ import (
 
 func ConnectStream(netip.AddrPort) (int, bool, error) { return -1, false, ErrUnsupported }
 func ConnectDatagram(netip.AddrPort) (int, error)     { return -1, ErrUnsupported }
-func SocketError(int) syscall.Errno                   { return syscall.ENOSYS }
-func DescriptorLimit() (limit, used int, err error)   { return 0, 0, ErrUnsupported }
-func ThreadCPUTime() (time.Duration, error)           { return 0, ErrUnsupported }
+
+func ConnectStreamFrom(netip.Addr, netip.AddrPort) (int, bool, error) {
+	return -1, false, ErrUnsupported
+}
+
+func ConnectDatagramFrom(netip.Addr, netip.AddrPort) (int, error) { return -1, ErrUnsupported }
+
+func SocketError(int) syscall.Errno                 { return syscall.ENOSYS }
+func DescriptorLimit() (limit, used int, err error) { return 0, 0, ErrUnsupported }
+func ThreadCPUTime() (time.Duration, error)         { return 0, ErrUnsupported }

@@ -1,0 +1,43 @@
+package sys
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// SetTimerSlack says by how much the kernel may delay the timeouts of the calling
+// OS thread to wake up less often: 50 us unless set (PR_SET_TIMERSLACK, prctl(2)).
+// It means something only to a goroutine that is locked to its thread.
+func SetTimerSlack(slack time.Duration) error {
+	return opError("prctl PR_SET_TIMERSLACK", unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(max(slack, 1)), 0, 0, 0))
+}
+
+// ReadThreadUse returns what the calling OS thread has used since it began. It
+// means something only to a goroutine that is locked to its thread.
+func ReadThreadUse() (ThreadUse, error) {
+	cpu, err := ThreadCPUTime()
+	if err != nil {
+		return ThreadUse{}, err
+	}
+	var r unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_THREAD, &r); err != nil {
+		return ThreadUse{}, opError("getrusage", err)
+	}
+	return ThreadUse{CPU: cpu, Waited: readRunDelay(), Yields: uint64(r.Nvcsw), Preemptions: uint64(r.Nivcsw)}, nil
+}
+
+// readRunDelay reads the second field of /proc/thread-self/schedstat, 0 on a
+// kernel that does not keep it.
+func readRunDelay() time.Duration {
+	b, err := os.ReadFile("/proc/thread-self/schedstat")
+	fields := strings.Fields(string(b))
+	if err != nil || len(fields) < 2 {
+		return 0
+	}
+	ns, _ := strconv.ParseInt(fields[1], 10, 64)
+	return time.Duration(ns)
+}
