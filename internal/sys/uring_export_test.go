@@ -1,0 +1,20 @@
+//go:build linux
+
+package sys
+
+// RingSetups is how many ways there are to set up a ring.
+const RingSetups = len(ringSetups)
+
+// NewRingWith makes a ring in one of those ways.
+func NewRingWith(setup int, cfg RingConfig) (*Ring, error) {
+	return newRing(cfg, ringSetups[setup:setup+1])
+}
+
+// CancelAll is the first half of Close.
+func (r *Ring) CancelAll() { r.cancelAll() }
+
+// CompletionsSize returns how many completions the queue holds.
+func (r *Ring) CompletionsSize() int { return len(r.cq.entries) }
+
+// Memory returns all buffers.
+func (b *BufferRing) Memory() []byte { return b.memory }

@@ -1,0 +1,499 @@
+package sys_test
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"runtime"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"wirelab/internal/require"
+	"wirelab/internal/sys"
+)
+
+// onEveryRing runs a test with each way to set up a ring that this kernel knows, on
+// a thread of its own.
+func onEveryRing(t *testing.T, cfg sys.RingConfig, test func(t *testing.T, r *sys.Ring)) {
+	for i := range sys.RingSetups {
+		t.Run(strconv.Itoa(i), func(t *testing.T) {
+			r, err := sys.NewRingWith(i, cfg)
+			require.Supported(t, err)
+			onThread(t, r, func() { test(t, r) })
+		})
+	}
+}
+
+// withRing runs a test with the best ring there is.
+func withRing(t *testing.T, cfg sys.RingConfig, test func(r *sys.Ring)) {
+	t.Helper()
+	r, err := sys.NewRing(cfg)
+	require.Supported(t, err)
+	onThread(t, r, func() { test(r) })
+}
+
+// onThread runs test on the calling goroutine, locked to its thread, with r enabled.
+func onThread(t testing.TB, r *sys.Ring, test func()) {
+	t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer func() {
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := r.Enable(); err != nil {
+		t.Fatal(err)
+	}
+	test()
+}
+
+// await returns the next n completions.
+func await(t testing.TB, r *sys.Ring, n int) []sys.Completion {
+	t.Helper()
+	var got []sys.Completion
+	for end := time.Now().Add(10 * time.Second); len(got) < n; {
+		if time.Now().After(end) {
+			t.Fatalf("after %+v nothing more completes", got)
+		}
+		if err := r.SubmitAndWait(1, time.Second); err != nil {
+			t.Fatal(err)
+		}
+		some := make([]sys.Completion, n-len(got))
+		got = append(got, some[:r.Reap(some)]...)
+	}
+	return got
+}
+
+// only returns the one completion of the operation with that data.
+func only(t testing.TB, r *sys.Ring, data uint64) sys.Completion {
+	t.Helper()
+	c := await(t, r, 1)[0]
+	if c.Data != data {
+		t.Fatalf("completion %+v, want one of %d", c, data)
+	}
+	return c
+}
+
+// tcpPair returns a blocking descriptor and the connection at its other end.
+func tcpPair(t testing.TB) (fd int, peer *net.TCPConn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	fd, _, err = sys.ConnectStream(l.Addr().(*net.TCPAddr).AddrPort())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	unix.SetNonblock(fd, false)
+	t.Cleanup(func() {
+		sys.Close(fd)
+		c.Close()
+	})
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	return fd, c.(*net.TCPConn)
+}
+
+func TestRingAcceptsMany(t *testing.T) {
+	onEveryRing(t, sys.RingConfig{8, 64}, func(t *testing.T, r *sys.Ring) {
+		listener, addr, err := sys.ListenStream(loopback)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer sys.Close(listener)
+		r.Accept(listener, 7)
+		for range 20 {
+			peer, err := net.Dial("tcp", addr.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := only(t, r, 7)
+			if c.Errno() != 0 || !c.More() {
+				t.Fatalf("accepted %+v", c)
+			}
+			if flags, err := unix.FcntlInt(uintptr(c.Result), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC == 0 {
+				t.Errorf("descriptor flags %#x, %v", flags, err)
+			}
+			sys.Close(int(c.Result))
+			peer.Close()
+		}
+		sys.ShutdownBoth(listener)
+		if c := only(t, r, 7); c.Errno() != syscall.EINVAL || c.More() {
+			t.Errorf("after shutdown: %+v", c)
+		}
+	})
+}
+
+// An echo of megabytes goes through few small buffers: all of them are recycled
+// again and again, and a receive that found none goes on later.
+func TestRingEchoesMegabytes(t *testing.T) {
+	onEveryRing(t, sys.RingConfig{4, 8}, func(t *testing.T, r *sys.Ring) {
+		b, err := sys.NewBufferRing(r, 3, 4, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Free()
+		fd, peer := tcpPair(t)
+		want := bytes.Repeat([]byte("0123456789abcdef!"), 200_000)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			peer.Write(want)
+			peer.CloseWrite()
+		})
+		var got []byte
+		wg.Go(func() { got, _ = io.ReadAll(peer) })
+		exhausted := echoThrough(t, r, b, fd)
+		sys.Close(fd)
+		wg.Wait()
+		if !bytes.Equal(got, want) {
+			t.Errorf("%d bytes came back, want %d", len(got), len(want))
+		}
+		t.Logf("out of buffers %d times", exhausted)
+	})
+}
+
+// echoThrough returns at the end of input how often no buffer was left.
+func echoThrough(t *testing.T, r *sys.Ring, b *sys.BufferRing, fd int) (exhausted int) {
+	const receive, send = 1, 2
+	r.Receive(fd, b.Group(), receive)
+	type piece struct {
+		id uint16
+		n  int
+	}
+	var unsent []piece
+	sendFirst := func() { r.Send(fd, b.Bytes(unsent[0].id, unsent[0].n), send) }
+	for ended, receiving := false, true; !ended || len(unsent) > 0; {
+		c := await(t, r, 1)[0]
+		id, ok := c.Buffer()
+		switch {
+		case c.Data == send:
+			if int(c.Result) != unsent[0].n {
+				t.Fatalf("sent %d of %d", c.Result, unsent[0].n)
+			}
+			b.Recycle(unsent[0].id)
+			b.Publish()
+			if unsent = unsent[1:]; len(unsent) > 0 {
+				sendFirst()
+			}
+		case c.Result > 0 && ok:
+			if unsent = append(unsent, piece{id, int(c.Result)}); len(unsent) == 1 {
+				sendFirst()
+			}
+		case c.Errno() == syscall.ENOBUFS:
+			exhausted++
+		case c.Result == 0:
+			ended = true
+		default:
+			t.Fatalf("%+v", c)
+		}
+		if c.Data == receive && !c.More() {
+			receiving = false
+		}
+		if !receiving && !ended && len(unsent) < b.Count() {
+			r.Receive(fd, b.Group(), receive)
+			receiving = true
+		}
+	}
+	return exhausted
+}
+
+func TestRingReceiveEndsWithoutBuffersAndGoesOn(t *testing.T) {
+	onEveryRing(t, sys.RingConfig{8, 32}, func(t *testing.T, r *sys.Ring) {
+		b, err := sys.NewBufferRing(r, 0, 2, 4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Free()
+		fd, peer := tcpPair(t)
+		io.WriteString(peer, "abcdefghij")
+		r.Receive(fd, 0, 1)
+		got := ""
+		var held []uint16
+		for {
+			c := only(t, r, 1)
+			if c.Errno() == syscall.ENOBUFS {
+				break
+			}
+			id, ok := c.Buffer()
+			if !ok || c.Result < 1 {
+				t.Fatalf("%+v", c)
+			}
+			got += string(b.Bytes(id, int(c.Result)))
+			held = append(held, id)
+		}
+		if len(held) != 2 || got != "abcdefgh" {
+			t.Fatalf("%q came in buffers %v", got, held)
+		}
+		for _, id := range held {
+			b.Recycle(id)
+		}
+		b.Publish()
+		r.Receive(fd, 0, 2)
+		c := only(t, r, 2)
+		id, _ := c.Buffer()
+		if rest := string(b.Bytes(id, int(c.Result))); rest != "ij" {
+			t.Errorf("then %q", rest)
+		}
+	})
+}
+
+func TestRingSendNow(t *testing.T) {
+	onEveryRing(t, sys.RingConfig{8, 32}, func(t *testing.T, r *sys.Ring) {
+		fd, peer := tcpPair(t)
+		r.SendNow(fd, []byte("hello"), 1)
+		if err := r.Submit(); err != nil || r.SubmissionsLeft() != 0 || r.Ready() != 0 {
+			t.Fatalf("%v, %d left, %d completions", err, r.SubmissionsLeft(), r.Ready())
+		}
+		got := make([]byte, 5)
+		if _, err := io.ReadFull(peer, got); err != nil || string(got) != "hello" {
+			t.Fatalf("%q, %v", got, err)
+		}
+		large := make([]byte, 32<<20) // more than any socket takes at once
+		r.SendNow(fd, large, 2)
+		r.Submit()
+		c := make([]sys.Completion, 1)
+		if r.Reap(c) != 1 || c[0].Data != 2 || c[0].Result <= 0 || int(c[0].Result) >= len(large) {
+			t.Fatalf("a part was sent: %+v", c)
+		}
+		r.SendNow(fd, large, 3)
+		r.Submit()
+		if r.Reap(c) != 1 || c[0].Errno() != syscall.EAGAIN {
+			t.Fatalf("nothing can be sent: %+v", c)
+		}
+		r.Poll(fd, sys.ReadyOut, 4)
+		var wg sync.WaitGroup
+		wg.Go(func() { io.Copy(io.Discard, peer) })
+		if c := only(t, r, 4); sys.Ready(c.Result)&sys.ReadyOut == 0 {
+			t.Errorf("%+v", c)
+		}
+		unix.Shutdown(fd, unix.SHUT_WR)
+		wg.Wait()
+		r.SendNow(fd, []byte("x"), 5)
+		if c := only(t, r, 5); c.Errno() != syscall.EPIPE {
+			t.Errorf("after shutdown: %+v", c)
+		}
+	})
+}
+
+func TestRingWake(t *testing.T) {
+	onEveryRing(t, sys.RingConfig{4, 8}, func(t *testing.T, r *sys.Ring) {
+		for range 3 {
+			done := make(chan error)
+			go func() { done <- r.Wake() }()
+			only(t, r, sys.WakeToken)
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+			if err := r.SubmitAndWait(0, 0); err != nil || r.Ready() != 0 {
+				t.Fatalf("after one wake: %d more, %v", r.Ready(), err)
+			}
+		}
+	})
+}
+
+func TestRingWaitEndsAtTheTimeout(t *testing.T) {
+	onEveryRing(t, sys.RingConfig{4, 8}, func(t *testing.T, r *sys.Ring) {
+		for _, timeout := range []time.Duration{0, time.Microsecond, 2 * time.Millisecond} {
+			if err := r.SubmitAndWait(1, timeout); err != nil || r.Ready() != 0 {
+				t.Errorf("timeout %v: %d completions, %v", timeout, r.Ready(), err)
+			}
+		}
+	})
+}
+
+func TestRingCancels(t *testing.T) {
+	onEveryRing(t, sys.RingConfig{8, 32}, func(t *testing.T, r *sys.Ring) {
+		b, err := sys.NewBufferRing(r, 0, 4, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Free()
+		fd, peer := tcpPair(t)
+		cancel := func(what func()) {
+			t.Helper()
+			what()
+			results := map[uint64]int32{}
+			for _, c := range await(t, r, 2) {
+				results[c.Data] = c.Result
+			}
+			if results[1] != -int32(syscall.ECANCELED) || results[2] < 0 {
+				t.Errorf("results %v", results)
+			}
+		}
+		r.Receive(fd, 0, 1)
+		cancel(func() { r.Cancel(1, 2) })
+		r.Receive(fd, 0, 1)
+		cancel(func() { r.CancelFD(fd, 2) })
+		r.Cancel(1, 3)
+		if c := only(t, r, 3); c.Errno() != syscall.ENOENT {
+			t.Errorf("nothing to cancel: %+v", c)
+		}
+		// What arrives later is still there.
+		io.WriteString(peer, "later")
+		r.Receive(fd, 0, 4)
+		c := only(t, r, 4)
+		id, _ := c.Buffer()
+		if got := string(b.Bytes(id, int(c.Result))); got != "later" {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
+// A descriptor's number is used again at once; completions are told apart by
+// their data, not by it.
+func TestRingDescriptorReuse(t *testing.T) {
+	withRing(t, sys.RingConfig{8, 64}, func(r *sys.Ring) {
+		b, err := sys.NewBufferRing(r, 0, 8, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Free()
+		last := -1
+		reused := 0
+		for i := range uint64(20) {
+			fd, peer := tcpPair(t)
+			fd, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if fd == last {
+				reused++
+			}
+			last = fd
+			r.Receive(fd, 0, i)
+			io.WriteString(peer, "x")
+			c := only(t, r, i)
+			id, _ := c.Buffer()
+			b.Recycle(id)
+			b.Publish()
+			r.CancelFD(fd, 1000)
+			r.CloseFD(fd, 1001)
+			for _, c := range await(t, r, 3) {
+				if c.Data == i && c.Errno() != syscall.ECANCELED || c.Data == 1001 && c.Result != 0 {
+					t.Fatalf("%+v", c)
+				}
+			}
+		}
+		t.Logf("%d numbers came again", reused)
+	})
+}
+
+func TestRingCompletionOverflow(t *testing.T) {
+	onEveryRing(t, sys.RingConfig{4, 4}, func(t *testing.T, r *sys.Ring) {
+		const operations = 100
+		size := r.CompletionsSize()
+		for i := range uint64(operations) {
+			r.Cancel(1<<40, i) // there is none
+		}
+		if err := r.Submit(); err != nil {
+			t.Fatal(err)
+		}
+		if !r.Overflowed() {
+			t.Errorf("%d completions fit into %d", operations, size)
+		}
+		seen := map[uint64]bool{}
+		for _, c := range await(t, r, operations) {
+			seen[c.Data] = c.Errno() == syscall.ENOENT
+		}
+		if len(seen) != operations || r.Overflowed() {
+			t.Errorf("%d of %d completed, overflow %v", len(seen), operations, r.Overflowed())
+		}
+	})
+}
+
+func TestRingShutdownFD(t *testing.T) {
+	withRing(t, sys.RingConfig{4, 8}, func(r *sys.Ring) {
+		fd, peer := tcpPair(t)
+		r.Send(fd, []byte("last words"), 1)
+		only(t, r, 1)
+		r.ShutdownFD(fd, 2)
+		if c := only(t, r, 2); c.Result != 0 {
+			t.Errorf("%+v", c)
+		}
+		if got, err := io.ReadAll(peer); string(got) != "last words" || err != nil {
+			t.Errorf("%q, %v", got, err)
+		}
+	})
+}
+
+// sys.Close returns when the kernel has let go of the memory, whatever is under way.
+func TestRingCloseWithOperationsInFlight(t *testing.T) {
+	onEveryRing(t, sys.RingConfig{8, 16}, func(t *testing.T, r *sys.Ring) {
+		b, err := sys.NewBufferRing(r, 0, 64, 4096)
+		if err != nil {
+			t.Fatal(err)
+		}
+		large := make([]byte, 32<<20)
+		var peers []*net.TCPConn
+		for i := range uint64(30) {
+			fd, peer := tcpPair(t)
+			r.Receive(fd, 0, i)
+			r.Send(fd, large, 100+i)
+			peers = append(peers, peer)
+		}
+		listener, _, err := sys.ListenStream(loopback)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer sys.Close(listener)
+		r.Accept(listener, 1)
+		r.Submit()
+		for _, peer := range peers {
+			io.WriteString(peer, "more")
+		}
+		b2 := b.Memory()
+		r.CancelAll()
+		clear(b2)
+		clear(large)
+		for _, peer := range peers {
+			io.WriteString(peer, "even more")
+		}
+		if !bytes.Equal(b2, make([]byte, len(b2))) {
+			t.Error("the kernel has written to a buffer after all was cancelled")
+		}
+		b.Free()
+	})
+}
+
+func TestRingFullQueue(t *testing.T) {
+	onEveryRing(t, sys.RingConfig{1, 4096}, func(t *testing.T, r *sys.Ring) {
+		const operations = 2000
+		for i := range uint64(operations) {
+			r.Cancel(1<<40, i)
+		}
+		if got := await(t, r, operations); len(got) != operations || got[operations-1].Data != operations-1 {
+			t.Errorf("%d completions", len(got))
+		}
+	})
+}
+
+func TestRingErrors(t *testing.T) {
+	withRing(t, sys.RingConfig{4, 8}, func(r *sys.Ring) {
+		r.Receive(-1, 0, 1)
+		if c := only(t, r, 1); c.Errno() != syscall.EBADF {
+			t.Errorf("bad descriptor: %+v", c)
+		}
+		fd, peer := tcpPair(t)
+		io.WriteString(peer, "x")
+		r.Receive(fd, 9, 2)
+		if c := only(t, r, 2); c.Errno() != syscall.ENOBUFS {
+			t.Errorf("no such group: %+v", c)
+		}
+		for _, bad := range [][2]int{{0, 1}, {1, 0}, {1<<15 + 1, 1}} {
+			if _, err := sys.NewBufferRing(r, 0, bad[0], bad[1]); err == nil {
+				t.Errorf("%d buffers of %d bytes", bad[0], bad[1])
+			}
+		}
+	})
+}
