@@ -67,6 +67,7 @@ type loadFlags struct {
 	payload  string
 	timeout  time.Duration
 	loops    int
+	save     saveFlag
 }
 
 func (f *loadFlags) add(cmd *cobra.Command) {
@@ -78,6 +79,7 @@ func (f *loadFlags) add(cmd *cobra.Command) {
 	flags.StringVarP(&f.payload, "payload", "p", "seq", "`what` messages hold, see above")
 	flags.DurationVarP(&f.timeout, "timeout", "t", 5*time.Second, "the most `time` that a connect or an answer may take")
 	flags.IntVar(&f.loops, "loops", 0, "`number` of event loops, each on a thread of its own (default one a core)")
+	f.save.add(cmd)
 }
 
 // newLoadNetworkCommand completes a command for the network that its name says.
@@ -107,6 +109,11 @@ func (a *app) runLoad(cmd *cobra.Command, flags loadFlags, args []string) error 
 	if cfg.Target, err = resolve(cmd.Context(), address); err != nil {
 		return err
 	}
+	saver, err := flags.save.open()
+	if err != nil {
+		return err
+	}
+	defer saver.close()
 	logs := a.openLogs(settings)
 	defer logs.Close()
 	cfg.Log = logs.Component("client")
@@ -121,7 +128,7 @@ func (a *app) runLoad(cmd *cobra.Command, flags loadFlags, args []string) error 
 	if err != nil {
 		return err
 	}
-	if err := a.printLoad(report); err != nil {
+	if err := errors.Join(a.printLoad(report), saver.save(a, report)); err != nil {
 		return err
 	}
 	return loadVerdict(cmd, report)

@@ -55,6 +55,7 @@ func (a *app) commands() []commandGroup {
 		{"Look:", []*cobra.Command{
 			a.newPsCommand(),
 			a.newLogsCommand(),
+			a.newReportCommand(),
 		}},
 		{"Set up:", []*cobra.Command{
 			a.newConfigCommand(),

@@ -1,0 +1,195 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strings"
+
+	"wirelab/load"
+)
+
+// A savedHead is a saved report with what it is called here.
+type savedHead struct {
+	letter, name string
+	saved        *load.Saved
+}
+
+// printHeads says of each report what it is, when it was saved, and where.
+func (a *app) printHeads(heads ...savedHead) error {
+	var b strings.Builder
+	for _, h := range heads {
+		m := h.saved.Machine
+		lines := []string{
+			h.name + ", saved " + h.saved.SavedAt.Local().Format("2006-01-02 15:04:05"),
+			h.saved.Command,
+			fmt.Sprintf("%s, %s, %s, %s", m.CPU, counted(uint64(max(m.Cores, 0)), "core"), m.Kernel, m.Go),
+		}
+		indent := ""
+		if h.letter != "" {
+			indent = "   "
+			lines[0] = h.letter + "  " + lines[0]
+		}
+		for i, line := range lines {
+			if i > 0 {
+				line = indent + line
+			}
+			b.WriteString(cut(oneLine(line), width(a.stdout)) + "\n")
+		}
+	}
+	_, err := fmt.Fprintln(a.stdout, b.String())
+	return err
+}
+
+// printSaved prints a report as the command did that saved it, if this wirelab
+// knows its kind, and else its figures.
+func (a *app) printSaved(s *load.Saved) error {
+	switch s.Kind() {
+	case load.ReportSchema:
+		r := new(load.Report)
+		if err := json.Unmarshal(s.Report, r); err != nil {
+			return fmt.Errorf("%w: %w", load.ErrReport, err)
+		}
+		return a.printLoad(r)
+	}
+	figures, labels, err := s.Figures()
+	if err != nil {
+		return err
+	}
+	t := newTable("", "")
+	for _, l := range labels {
+		t.row(figureName(l.Name), l.Value)
+	}
+	for _, f := range figures {
+		t.row(figureName(f.Name), formatFigure(f.Name, f.Value))
+	}
+	return t.write(a.stdout, width(a.stdout), a.colors(a.stdout))
+}
+
+// printComparison prints what differs, and every figure that has samples.
+func (a *app) printComparison(c *load.Comparison, heads ...savedHead) error {
+	if err := a.printHeads(heads...); err != nil {
+		return err
+	}
+	p := a.colors(a.stdout)
+	if len(c.Labels) > 0 {
+		t := newTable("NOT THE SAME", "A", "B")
+		for _, l := range c.Labels {
+			t.row(figureName(l.Name), cut(l.A, 28), cut(l.B, 28))
+		}
+		if err := t.write(a.stdout, width(a.stdout), p); err != nil {
+			return err
+		}
+		fmt.Fprintln(a.stdout)
+	}
+	t := newTable("FIGURE", ">A", ">±", ">B", ">±", ">B/A", ">P", "DIFFERENCE")
+	for _, d := range c.Figures {
+		if worthShowing(d) {
+			t.row(figureName(d.Name), formatSide(d.Name, d.A), formatSpread(d.SpreadA), formatSide(d.Name, d.B), formatSpread(d.SpreadB),
+				formatRatio(d.Ratio), formatChance(d.P), verdictText(d))
+		}
+	}
+	if len(t.rows) == 0 {
+		t.row("nothing differs")
+	}
+	return t.write(a.stdout, width(a.stdout), p)
+}
+
+// worthShowing reports whether a figure has samples, or is not the same in both.
+func worthShowing(d load.Difference) bool {
+	return d.SpreadA != nil || d.SpreadB != nil || d.A == nil || d.B == nil || *d.A != *d.B
+}
+
+// figureName makes words of the path of a figure, without its unit.
+func figureName(path string) string {
+	for _, unit := range []string{"_us", "_per_s", "_ns", "_s"} {
+		path = strings.ReplaceAll(strings.TrimSuffix(path, unit), unit+".", ".")
+	}
+	return strings.NewReplacer(".", " ", "_", " ").Replace(path)
+}
+
+// formatFigure writes a value in the unit that its name says.
+func formatFigure(name string, v float64) string {
+	unit := func(u string) bool { return strings.HasSuffix(name, u) || strings.Contains(name, u+".") }
+	switch {
+	case unit("_us"), unit("_us_per_request"):
+		return formatMicros(v)
+	case unit("_ns"):
+		return formatMicros(v / 1e3)
+	case unit("_per_s"):
+		return formatNumber(v) + "/s"
+	case unit("_s"):
+		return formatMicros(v * 1e6)
+	case strings.Contains(name, "bytes") && v >= 0 && v == math.Trunc(v) && v < 1<<63:
+		return formatBytes(uint64(v))
+	}
+	return formatNumber(v)
+}
+
+// formatNumber writes a count as a whole number and what is none with three digits.
+func formatNumber(v float64) string {
+	switch {
+	case v < 0:
+		return "-" + formatNumber(-v)
+	case v >= 1e18:
+		return fmt.Sprintf("%.3g", v)
+	case v == math.Trunc(v) || v >= 999.5:
+		return formatCount(uint64(v + 0.5))
+	}
+	return fmt.Sprintf("%.3g", v)
+}
+
+func formatSide(name string, v *float64) string {
+	if v == nil {
+		return "-"
+	}
+	return formatFigure(name, *v)
+}
+
+// formatSpread writes half of the width of the middle half relative to the median.
+func formatSpread(q *load.Quartiles) string {
+	if q == nil || q.Samples < 2 || q.Median == 0 {
+		return ""
+	}
+	return formatPercent((q.Q3 - q.Q1) / 2 / math.Abs(q.Median))
+}
+
+// formatPercent writes a share with as many digits as matter.
+func formatPercent(share float64) string {
+	if share < 0.00995 {
+		return fmt.Sprintf("%.1f%%", share*100)
+	}
+	return fmt.Sprintf("%.0f%%", min(share*100, 9999))
+}
+
+func formatRatio(r *float64) string {
+	switch {
+	case r == nil:
+		return ""
+	case math.Abs(*r) >= 99.95:
+		return formatNumber(math.Round(*r))
+	}
+	return fmt.Sprintf("%.3f", *r)
+}
+
+func formatChance(p *float64) string {
+	switch {
+	case p == nil:
+		return ""
+	case *p < 0.001:
+		return "<.001"
+	}
+	return strings.TrimPrefix(fmt.Sprintf("%.3f", *p), "0")
+}
+
+func verdictText(d load.Difference) string {
+	switch d.Verdict {
+	case load.Differs:
+		return "DIFFERS"
+	case load.Within:
+		return "within spread"
+	case load.TooFew:
+		return "few samples"
+	}
+	return ""
+}
