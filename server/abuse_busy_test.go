@@ -16,7 +16,7 @@ import (
 
 // neverRead peers send as long as the server takes it, and read nothing of what it
 // echoes. It must stop reading them, not hoard, and serve others meanwhile.
-func neverRead(r *running) {
+func neverRead(r *abused) {
 	const peers = 50
 	before := heapInUse()
 	conns := make([]*net.TCPConn, peers)
@@ -64,7 +64,7 @@ func heapInUse() int64 {
 }
 
 // neverReadTorrent peers leave a handler that talks without end untaken.
-func neverReadTorrent(r *running) {
+func neverReadTorrent(r *abused) {
 	const peers = 50
 	before := heapInUse()
 	for range peers {
@@ -138,7 +138,7 @@ func (k *talker) check(b []byte) {
 }
 
 // startTalkers has n peers talk at full speed. wait returns when all were cut off.
-func (r *running) startTalkers(n int) (talkers []*talker, wait func()) {
+func (r *abused) startTalkers(n int) (talkers []*talker, wait func()) {
 	r.t.Helper()
 	var wg sync.WaitGroup
 	for range n {
@@ -153,7 +153,7 @@ func (r *running) startTalkers(n int) (talkers []*talker, wait func()) {
 }
 
 // kickWhileBusy ends every second of many busy connections; the others do not notice.
-func kickWhileBusy(r *running) {
+func kickWhileBusy(r *abused) {
 	const peers = 12
 	talkers, wait := r.startTalkers(peers)
 	kicked := map[string]bool{}
@@ -185,7 +185,7 @@ func kickWhileBusy(r *running) {
 // that it counted in is counted out, and arrives.
 func TestAbuseDrainWhileBusy(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, engine string) {
-		s := serve(t, engine, "echo")
+		s := &abused{running: serve(t, engine, "echo")}
 		talkers, wait := s.startTalkers(12)
 		s.stop()
 		wait()

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -25,7 +26,7 @@ func TestAbuse(t *testing.T) {
 	abuses := []struct {
 		name    string
 		handler string
-		abuse   func(*running)
+		abuse   func(*abused)
 	}{
 		{"peers reset while they are answered", "echo", resetWhileAnswered},
 		{"peers vanish without a word", "echo", vanish},
@@ -34,8 +35,8 @@ func TestAbuse(t *testing.T) {
 		{"lines without end to chat", "chat", endlessLines},
 		{"lines without end to timediff", "timediff", endlessLines},
 		{"port scans", "echo", scan},
-		{"10,000 connects and aborts", "echo", func(r *running) { connectAndAbort(r, 10_000) }},
-		{"1,000 connects and aborts to chat", "chat", func(r *running) { connectAndAbort(r, 1000) }},
+		{"10,000 connects and aborts", "echo", func(r *abused) { connectAndAbort(r, 10_000) }},
+		{"1,000 connects and aborts to chat", "chat", func(r *abused) { connectAndAbort(r, 1000) }},
 		{"talk among peers who come and go", "chat", talkAmongAborts},
 		{"2,500 connections at once", "echo", crowd},
 		{"peers that never read", "echo", neverRead},
@@ -45,7 +46,7 @@ func TestAbuse(t *testing.T) {
 	for _, a := range abuses {
 		t.Run(a.name, func(t *testing.T) {
 			onEveryEngine(t, func(t *testing.T, engine string) {
-				s := serve(t, engine, a.handler, func(cfg *server.TCPConfig) { cfg.IdleTimeout = abuseIdle })
+				s := &abused{running: serve(t, engine, a.handler, func(cfg *server.TCPConfig) { cfg.IdleTimeout = abuseIdle })}
 				a.abuse(s)
 				s.recovers()
 			})
@@ -57,23 +58,54 @@ func TestAbuse(t *testing.T) {
 // has vanished. Tests are silent for less, even on a busy machine.
 const abuseIdle = 3 * time.Second
 
-// recovers checks that nobody is left, that everyone is accounted for, and that
-// a new peer is served.
-func (r *running) recovers() {
+// abused is a server that knows how many peers have connected to it.
+type abused struct {
+	*running
+	came atomic.Uint64
+}
+
+// connect returns a connection that its peer closes.
+func (r *abused) connect() (*net.TCPConn, error) {
+	c, err := net.DialTimeout("tcp", r.Addr().String(), patience)
+	if err != nil {
+		return nil, err
+	}
+	r.came.Add(1)
+	c.SetDeadline(time.Now().Add(patience))
+	return c.(*net.TCPConn), nil
+}
+
+// dial returns a connection that is closed at the test's end.
+func (r *abused) dial() *net.TCPConn {
 	r.t.Helper()
-	r.eventually("everyone has gone and is counted", func(st observe.Server) bool {
-		return st.Active == 0 && len(st.Connections) == 0 && sum(st.Closed) == st.Accepted
-	})
-	before := r.Status().Accepted
+	r.came.Add(1)
+	return r.running.dial()
+}
+
+// recovers checks that everyone who came was counted and is gone, and that a new
+// peer is served.
+func (r *abused) recovers() {
+	r.t.Helper()
+	r.everyoneHasGone()
 	c := r.dial()
-	r.eventually("a new peer is in", func(st observe.Server) bool { return st.Accepted == before+1 })
 	if r.Status().Handler == "echo" {
 		if got := converse(r.t, c, "as ever"); got != "as ever" {
 			r.t.Errorf("afterwards the answer is %q", got)
 		}
 	}
+	r.eventually("a new peer is in", func(st observe.Server) bool { return st.Accepted+st.Events["aborted_before_accept"] == r.came.Load() })
 	c.Close()
-	r.eventually("the new peer has gone", func(st observe.Server) bool { return st.Active == 0 })
+	r.everyoneHasGone()
+}
+
+// everyoneHasGone waits until all who came were accepted, or were gone before, and
+// have ended.
+func (r *abused) everyoneHasGone() {
+	r.t.Helper()
+	r.eventually("everyone is counted and has gone", func(st observe.Server) bool {
+		return st.Accepted+st.Events["aborted_before_accept"] == r.came.Load() &&
+			st.Active == 0 && len(st.Connections) == 0 && sum(st.Closed) == st.Accepted
+	})
 }
 
 func sum(counts map[string]uint64) (total uint64) {
@@ -84,7 +116,7 @@ func sum(counts map[string]uint64) (total uint64) {
 }
 
 // each runs peer n times, at most width at once, and fails with their first error.
-func (r *running) each(n, width int, peer func(i int) error) {
+func (r *abused) each(n, width int, peer func(i int) error) {
 	r.t.Helper()
 	if err := repeat(n, width, peer); err != nil {
 		r.t.Fatal(err)
@@ -105,23 +137,13 @@ func repeat(n, width int, peer func(i int) error) error {
 	return g.Wait()
 }
 
-// connect is dial for peers that may not use the test.
-func (r *running) connect() (*net.TCPConn, error) {
-	c, err := net.DialTimeout("tcp", r.Addr().String(), patience)
-	if err != nil {
-		return nil, err
-	}
-	c.SetDeadline(time.Now().Add(patience))
-	return c.(*net.TCPConn), nil
-}
-
 // abort closes a connection with a reset and without the usual wait.
 func abort(c *net.TCPConn) {
 	c.SetLinger(0)
 	c.Close()
 }
 
-func resetWhileAnswered(r *running) {
+func resetWhileAnswered(r *abused) {
 	message := make([]byte, 256<<10)
 	r.each(200, 16, func(i int) error {
 		c, err := r.connect()
@@ -138,7 +160,7 @@ func resetWhileAnswered(r *running) {
 // vanish takes peers away without FIN or RST, as a pulled cable does, where the
 // process may (CAP_NET_ADMIN); otherwise they are only silent. The server notices
 // both by the idle timeout alone.
-func vanish(r *running) {
+func vanish(r *abused) {
 	for range 20 {
 		c := r.dial()
 		io.WriteString(c, "hello")
@@ -159,7 +181,7 @@ func vanish(r *running) {
 	r.eventually("they are given up", func(st observe.Server) bool { return st.Closed["idle"] == 20 })
 }
 
-func oneByteAtATime(r *running) {
+func oneByteAtATime(r *abused) {
 	text := strings.Repeat("drip ", 100)
 	r.each(20, 20, func(int) error {
 		c, err := r.connect()
@@ -181,7 +203,7 @@ func oneByteAtATime(r *running) {
 
 // halfClosedAndSilent peers say that they will send no more, and then neither read
 // nor close: the server has nothing to wait for.
-func halfClosedAndSilent(r *running) {
+func halfClosedAndSilent(r *abused) {
 	for range 50 {
 		c := r.dial()
 		io.WriteString(c, "last words")
@@ -193,7 +215,7 @@ func halfClosedAndSilent(r *running) {
 	}
 }
 
-func endlessLines(r *running) {
+func endlessLines(r *abused) {
 	r.each(30, 10, func(int) error {
 		c, err := r.connect()
 		if err != nil {
@@ -211,11 +233,10 @@ func endlessLines(r *running) {
 		}
 		return nil
 	})
-	r.eventually("they are gone", func(st observe.Server) bool { return st.Active == 0 })
 }
 
 // scan does what port scanners do: connect, and go at once in one way or another.
-func scan(r *running) {
+func scan(r *abused) {
 	r.each(600, 32, func(i int) error {
 		c, err := r.connect()
 		if err != nil {
@@ -232,19 +253,9 @@ func scan(r *running) {
 		}
 		return nil
 	})
-	r.eventuallyAccepted(600)
 }
 
-// eventuallyAccepted waits until n connections were accepted; those that were reset
-// before count as such.
-func (r *running) eventuallyAccepted(n uint64) {
-	r.t.Helper()
-	r.eventually(fmt.Sprintf("%d have come", n), func(st observe.Server) bool {
-		return st.Accepted+st.Events["aborted_before_accept"] == n
-	})
-}
-
-func connectAndAbort(r *running, peers int) {
+func connectAndAbort(r *abused, peers int) {
 	r.each(peers, 32, func(int) error {
 		c, err := r.connect()
 		if err != nil {
@@ -253,12 +264,11 @@ func connectAndAbort(r *running, peers int) {
 		abort(c)
 		return nil
 	})
-	r.eventuallyAccepted(uint64(peers))
 }
 
 // talkAmongAborts has one peer of a chat hear every line of another, in order, while
 // others come, say something and are gone.
-func talkAmongAborts(r *running) {
+func talkAmongAborts(r *abused) {
 	speaker, listener := newLines(r.t, r.dial()), newLines(r.t, r.dial())
 	for _, l := range []*lines{speaker, listener} {
 		l.expect("welcome")
@@ -294,7 +304,7 @@ func talkAmongAborts(r *running) {
 }
 
 // crowd has thousands of connections open at once, all of them answered.
-func crowd(r *running) {
+func crowd(r *abused) {
 	const peers, rounds, size = 2500, 3, 100
 	conns := make([]*net.TCPConn, peers)
 	r.each(peers, 64, func(i int) (err error) {
@@ -338,7 +348,7 @@ func TestAbuseRandomBytesToEveryHandler(t *testing.T) {
 	for _, h := range server.TCPHandlers() {
 		t.Run(h.Name, func(t *testing.T) {
 			onEveryEngine(t, func(t *testing.T, engine string) {
-				s := serve(t, engine, h.Name)
+				s := &abused{running: serve(t, engine, h.Name)}
 				s.each(40, 10, func(i int) error { return s.sendNoise(i, h.Name == "echo") })
 				s.recovers()
 			})
@@ -347,7 +357,7 @@ func TestAbuseRandomBytesToEveryHandler(t *testing.T) {
 }
 
 // sendNoise is one peer that sends noise and goes: politely, rudely or reading on.
-func (r *running) sendNoise(i int, echoed bool) error {
+func (r *abused) sendNoise(i int, echoed bool) error {
 	c, err := r.connect()
 	if err != nil {
 		return err
