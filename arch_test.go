@@ -88,7 +88,7 @@ var dependencies = map[string]dependency{
 	"github.com/DeRuina/timberjack":           {importers: []string{"observe"}, reason: "log files rotated by size and age"},
 	"github.com/HdrHistogram/hdrhistogram-go": {importers: []string{"load"}, reason: "latency percentiles with a bounded error"},
 	"golang.org/x/sys":                        {importers: []string{"internal/sys"}, reason: "system calls that syscall lacks; one door to the kernel"},
-	"golang.org/x/sync":                       {importers: []string{"load"}, reason: "errgroup: the first failure of a group, and all of them waited for"},
+	"golang.org/x/sync":                       {importers: []string{"load", "server"}, reason: "errgroup: the first failure of a group, and all of them waited for"},
 	"github.com/klauspost/compress":           {importers: []string{"observe"}, reason: "rotated log files that are compressed with zstd, which timberjack brings"},
 	"golang.org/x/term":                       {importers: []string{"cli"}, reason: "line editing, width of the terminal"},
 	"pgregory.net/rapid":                      {tests: true, reason: "properties instead of examples"},

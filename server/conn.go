@@ -38,9 +38,15 @@ type Conn struct {
 
 // newConn makes a connection that is not admitted yet.
 func newConn(s *TCP, peer netip.AddrPort, l link) *Conn {
-	c := &Conn{peer: peer, since: time.Now(), server: s, link: l}
-	c.active.Store(s.tick.Load())
+	c := new(Conn)
+	c.init(s, peer, l)
 	return c
+}
+
+// init is newConn for an engine that keeps a Conn inside a structure of its own.
+func (c *Conn) init(s *TCP, peer netip.AddrPort, l link) {
+	c.peer, c.since, c.server, c.link = peer, time.Now(), s, l
+	c.active.Store(s.tick.Load())
 }
 
 // link is an engine's hold on one connection, for everyone who is not that

@@ -43,6 +43,10 @@ func Engines() []EngineKind {
 			Name: "thread", Summary: "an OS thread and blocking system calls for each connection",
 			maxConns: maxThreadConns, start: startThreads,
 		},
+		{
+			Name: "epoll", Summary: "an event loop for each core (epoll)",
+			maxConns: unbounded, start: startEpoll,
+		},
 	}
 }
 

@@ -1,0 +1,287 @@
+package server
+
+import (
+	"fmt"
+	"runtime"
+	"syscall"
+	"time"
+
+	"wirelab/internal/sys"
+)
+
+// epollEngine hosts all connections on one loop for each core. A loop is a
+// thread with an event queue, a listener that shares the server's address, and
+// two buffers for all its connections: a silent connection is one structure.
+type epollEngine struct {
+	loops []*epollLoop
+}
+
+func startEpoll(s *TCP, listener int) (engine, error) {
+	listeners, err := shareListener(s, listener, runtime.GOMAXPROCS(0))
+	if err != nil {
+		return nil, err
+	}
+	e := &epollEngine{}
+	for i, fd := range listeners {
+		l, err := newEpollLoop(s, fd)
+		if err != nil {
+			closeAll(listeners[i:])
+			e.close()
+			return nil, err
+		}
+		e.loops = append(e.loops, l)
+	}
+	return e, nil
+}
+
+func (e *epollEngine) run() error {
+	defer e.close()
+	loops := make([]func() error, len(e.loops))
+	for i, l := range e.loops {
+		loops[i] = l.run
+	}
+	return runLoops(loops, e.stop)
+}
+
+func (e *epollEngine) stop() {
+	for _, l := range e.loops {
+		l.mail.stop()
+	}
+}
+
+func (e *epollEngine) close() {
+	for _, l := range e.loops {
+		l.close()
+	}
+}
+
+// listenToken marks events of a loop's listener; other tokens are descriptors.
+const listenToken = sys.WakeToken - 1
+
+// epollEvents is how many events a loop takes at once.
+const epollEvents = 256
+
+// epollLoop is used by its thread alone, except for its mailbox.
+type epollLoop struct {
+	server   *TCP
+	queue    *sys.Epoll
+	listener int // -1 when closed
+	acceptAt time.Time
+	thread   int
+	mail     mailbox[*epollConn]
+	conns    []*epollConn // by descriptor
+	open     int
+	busy     []*epollConn // have more to do than one round allows
+	linger   lingerQueue[*epollConn]
+	events   []sys.Event
+	in, out  []byte
+}
+
+func newEpollLoop(s *TCP, listener int) (*epollLoop, error) {
+	queue, err := sys.NewEpoll()
+	if err != nil {
+		return nil, err
+	}
+	if err := queue.Add(listener, sys.ReadyIn, listenToken); err != nil {
+		queue.Close()
+		return nil, err
+	}
+	l := &epollLoop{
+		server: s, queue: queue, listener: listener, events: make([]sys.Event, epollEvents),
+		in: make([]byte, s.cfg.Buffer), out: make([]byte, 0, s.cfg.Buffer),
+	}
+	l.mail.wake = queue.Wake
+	return l, nil
+}
+
+func (l *epollLoop) close() {
+	l.mail.close()
+	l.closeListener()
+	l.queue.Close()
+}
+
+func (l *epollLoop) closeListener() {
+	if l.listener >= 0 {
+		sys.Close(l.listener)
+		l.listener = -1
+	}
+}
+
+func (l *epollLoop) run() error {
+	l.thread = sys.ThreadID()
+	for {
+		n, err := l.wait()
+		if err != nil {
+			return err
+		}
+		if err := l.handle(l.events[:n]); err != nil {
+			return err
+		}
+		l.goOn()
+		l.expire()
+		if l.mail.full.Load() {
+			l.obey()
+		}
+		if l.listener < 0 && l.open == 0 {
+			return nil
+		}
+	}
+}
+
+// wait returns how many events there are. It first looks without waiting, which
+// spares a busy loop the way through Go's scheduler.
+func (l *epollLoop) wait() (int, error) {
+	n, err := l.queue.Poll(l.events)
+	if n > 0 || err != nil || len(l.busy) > 0 || l.mail.full.Load() {
+		return n, err
+	}
+	return l.queue.Wait(l.events, l.timeout())
+}
+
+// timeout returns how long nothing is to be done unless something happens;
+// negative is for ever.
+func (l *epollLoop) timeout() time.Duration {
+	at, ok := l.linger.next()
+	if !l.acceptAt.IsZero() && (!ok || l.acceptAt.Before(at)) {
+		at, ok = l.acceptAt, true
+	}
+	if !ok {
+		return -1
+	}
+	return max(time.Until(at), 0)
+}
+
+func (l *epollLoop) handle(events []sys.Event) error {
+	for i := range events {
+		switch token := events[i].Token(); token {
+		case sys.WakeToken:
+		case listenToken:
+			if err := l.accept(); err != nil {
+				return err
+			}
+		default:
+			// An event may be of a connection that ended in this round and whose descriptor
+			// another one has now: that one finds that it was for nothing.
+			if c := l.conns[token]; c != nil {
+				c.note(events[i].Ready())
+				l.serve(c)
+			}
+		}
+	}
+	return nil
+}
+
+// goOn serves those that had more to do than the last round allowed.
+func (l *epollLoop) goOn() {
+	busy := l.busy
+	l.busy = nil
+	for _, c := range busy {
+		l.serve(c)
+	}
+}
+
+// expire ends lingering, and a pause in accepting.
+func (l *epollLoop) expire() {
+	if len(l.linger.waiting) == 0 && l.acceptAt.IsZero() {
+		return
+	}
+	now := time.Now()
+	for c, ok := l.linger.expired(now); ok; c, ok = l.linger.expired(now) {
+		l.end(c, ReasonFinished)
+	}
+	if !l.acceptAt.IsZero() && l.listener >= 0 && !now.Before(l.acceptAt) {
+		l.acceptAt = time.Time{}
+		_ = l.queue.Add(l.listener, sys.ReadyIn, listenToken) // it was there before
+	}
+}
+
+func (l *epollLoop) obey() {
+	orders, stopped := l.mail.take()
+	if stopped {
+		l.closeListener()
+		l.acceptAt = time.Time{}
+	}
+	for _, o := range orders {
+		c := o.conn
+		if c.fd < 0 {
+			continue
+		}
+		switch o.what {
+		case orderFlush:
+			c.pushed = true
+		case orderEndInput:
+			c.ended, c.readable = true, true
+		case orderAbort:
+			l.end(c, ReasonReset)
+			continue
+		}
+		l.serve(c)
+	}
+}
+
+// acceptsPerRound bounds how long new connections keep the others waiting.
+const acceptsPerRound = 64
+
+func (l *epollLoop) accept() error {
+	for range acceptsPerRound {
+		fd, peer, errno := sys.TryAccept(l.listener)
+		switch errno {
+		case 0:
+			l.server.acceptWorked()
+			c := &epollConn{loop: l, fd: fd, readable: true}
+			c.init(l.server, peer, c)
+			l.host(c)
+		case syscall.EAGAIN:
+			return nil
+		default:
+			return l.acceptFailed(errno)
+		}
+	}
+	return nil
+}
+
+func (l *epollLoop) acceptFailed(errno syscall.Errno) error {
+	wait, ok := l.server.acceptFailed(errno)
+	if !ok {
+		return fmt.Errorf("accept on %s: %w", l.server.addr, errno)
+	}
+	if wait > 0 {
+		l.acceptAt = time.Now().Add(wait)
+		return l.queue.Remove(l.listener)
+	}
+	return nil
+}
+
+// host admits a connection and takes its first turn.
+func (l *epollLoop) host(c *epollConn) {
+	c.thread = l.thread
+	if !l.server.admit(&c.Conn) {
+		sys.Close(c.fd)
+		return
+	}
+	for len(l.conns) <= c.fd {
+		l.conns = append(l.conns, nil)
+	}
+	l.conns[c.fd] = c
+	l.open++
+	// On edge: what has been told once is remembered in the connection, and no
+	// further system call is needed when it begins or ceases to wait for something.
+	if err := l.queue.Add(c.fd, sys.ReadyIn|sys.ReadyOut|sys.ReadyEOF|sys.OnEdge, uint64(c.fd)); err != nil {
+		l.end(c, ReasonReset)
+		return
+	}
+	c.next = More // the first turn
+	l.serve(c)
+}
+
+// end closes a connection and forgets it.
+func (l *epollLoop) end(c *epollConn, seen Reason) {
+	if c.fd < 0 {
+		return
+	}
+	l.server.retire(&c.Conn, seen)
+	sys.Close(c.fd)
+	l.conns[c.fd] = nil
+	l.open--
+	c.fd, c.pending = -1, nil
+}
