@@ -1,0 +1,19 @@
+package sys
+
+import "time"
+
+// ProcessUsage is what a process has used since it began, and what it holds now.
+type ProcessUsage struct {
+	CPU         time.Duration // user and system time of all its threads, those that ended too
+	Resident    int64         // bytes of memory
+	Switches    uint64        // context switches of the threads that it has now
+	Threads     int
+	Descriptors int // that it has open
+}
+
+// Since returns what was used between before and u. What is held stays.
+func (u ProcessUsage) Since(before ProcessUsage) ProcessUsage {
+	u.CPU -= before.CPU
+	u.Switches -= min(before.Switches, u.Switches) // threads may have ended
+	return u
+}
