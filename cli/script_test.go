@@ -45,8 +45,14 @@ import (
 // wirelab … &name&"). To look at what it has written while it still runs, redirect
 // it: exec sh -c 'exec wirelab … 2>err.txt' &name&, then waitmatch … err.txt.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir:                "testdata/script",
+	params := scriptParams()
+	params.Dir = "testdata/script"
+	testscript.Run(t, params)
+}
+
+// scriptParams returns what all scripts have in common.
+func scriptParams() testscript.Params {
+	return testscript.Params{
 		RequireUniqueNames: true,
 		Setup:              setUpScript,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -56,7 +62,7 @@ func TestScripts(t *testing.T) {
 			"signal":    scriptSignal,
 			"waitmatch": scriptWaitMatch,
 		},
-	})
+	}
 }
 
 func TestMain(m *testing.M) {
