@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -68,31 +69,39 @@ func TestConnectHalfCloseReachesPrograms(t *testing.T) {
 	}
 }
 
-// Ten megabytes of all values go each way unchanged. A listening ncat ends as
-// soon as its peer has no more to say, so that it is tried one way at a time.
+// Ten megabytes of all values go each way unchanged. Listening, nc and ncat end
+// soon after their peer has no more to say, whatever they have left to send (with
+// socat for a client too), so that they are tried one way at a time.
 func TestConnectExchangesFilesWithNetcats(t *testing.T) {
 	ours, theirs := noise(3, 10<<20), noise(4, 10<<20)
 	tests := map[string]struct {
-		command      func(host, port string) []string
+		command      []string // HOST and PORT are replaced
 		ours, theirs []byte
 	}{
-		"nc": {func(host, port string) []string { return []string{"nc", "-N", "-l", host, port} }, ours, theirs},
-		"socat": {func(host, port string) []string {
-			return []string{"socat", "-t10", "-", "TCP-LISTEN:" + port + ",bind=" + host}
-		}, ours, theirs},
-		"ncat receives": {func(host, port string) []string { return []string{"ncat", "-l", "--recv-only", host, port} }, ours, nil},
-		"ncat sends":    {func(host, port string) []string { return []string{"ncat", "-l", "--send-only", host, port} }, nil, theirs},
+		"socat":         {[]string{"socat", "-t10", "-", "TCP-LISTEN:PORT,bind=HOST"}, ours, theirs},
+		"nc receives":   {[]string{"nc", "-N", "-l", "HOST", "PORT"}, ours, nil},
+		"nc sends":      {[]string{"nc", "-N", "-l", "HOST", "PORT"}, nil, theirs},
+		"ncat receives": {[]string{"ncat", "-l", "--recv-only", "HOST", "PORT"}, ours, nil},
+		"ncat sends":    {[]string{"ncat", "-l", "--send-only", "HOST", "PORT"}, nil, theirs},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			require.NoLeaks(t)
 			address := closedPort(t)
 			host, port, _ := net.SplitHostPort(address)
-			wait := startPeer(t, bytes.NewReader(test.theirs), test.command(host, port)...)
+			command := slices.Clone(test.command)
+			for i := range command {
+				command[i] = strings.NewReplacer("HOST", host, "PORT", port).Replace(command[i])
+			}
+			wait := startPeer(t, bytes.NewReader(test.theirs), command...)
 			var got bytes.Buffer
-			conv, err := connect(t, load.ConnectConfig{
+			cfg := load.ConnectConfig{
 				Address: address, Retries: 20, Input: io.NopCloser(bytes.NewReader(test.ours)), View: load.RawView(&got),
-			})
+			}
+			if test.ours == nil { // say nothing, but do not say that it is all
+				cfg.Input, cfg.EndWithPeer = blockedInput(t), true
+			}
+			conv, err := connect(t, cfg)
 			if err != nil {
 				t.Fatal(err)
 			}
