@@ -37,6 +37,8 @@ type Server struct {
 	Traffic     Traffic           `json:"traffic"`               // all connections ever, or all peers ever
 	Events      map[string]uint64 `json:"events,omitempty"`      // what else was counted, by name
 	StampSource string            `json:"stamp_source,omitempty"`
+	Workers     int               `json:"workers,omitempty"`     // UDP: sockets that share the port
+	Batches     *Batches          `json:"batches,omitempty"`     // UDP
 	Connections []Connection      `json:"connections,omitempty"` // TCP, by id
 	Peers       []Peer            `json:"peers,omitempty"`       // UDP, latest first
 }
@@ -56,6 +58,17 @@ func (t *Traffic) Add(o Traffic) {
 	t.BytesOut += o.BytesOut
 	t.MessagesIn += o.MessagesIn
 	t.MessagesOut += o.MessagesOut
+}
+
+// Batches says how many datagrams a UDP server moves at a time.
+type Batches struct {
+	GRO               bool    `json:"gro"`                 // the kernel may hand over a run of one peer's datagrams as one
+	GSO               bool    `json:"gso"`                 // answers to a run leave as one
+	Reads             uint64  `json:"reads"`               // system calls that brought datagrams
+	DatagramsPerRead  float64 `json:"datagrams_per_read"`  // each counted by itself
+	SegmentsPerRun    float64 `json:"segments_per_run"`    // datagrams that came as one; 1 without GRO
+	Writes            uint64  `json:"writes"`              // system calls that sent answers
+	DatagramsPerWrite float64 `json:"datagrams_per_write"` // each counted by itself
 }
 
 // Connection is one open TCP connection.

@@ -31,6 +31,7 @@ type peer struct {
 	bytes        uint64
 	first, last  time.Time
 	measured     bool
+	numbered     bool          // its datagrams bear sequence numbers
 	measurements *measurements // allocated when first needed; kept, not valid, for the next owner
 }
 
@@ -45,9 +46,13 @@ func newPeerTable(max int) *peerTable {
 	return &peerTable{max: max, byAddr: map[netip.AddrPort]*peer{}}
 }
 
-// arrived accounts for a datagram and returns its source, and whether it is new.
-// For a known source, and for a new one in a full table, it allocates nothing.
-func (t *peerTable) arrived(addr netip.AddrPort, size int, at time.Time) (p *peer, isNew bool) {
+// arrived returns the source of datagrams that came at that time, and whether it is
+// new. For a known source, and for a new one in a full table, it allocates nothing.
+func (t *peerTable) arrived(addr netip.AddrPort, at time.Time) (p *peer, isNew bool) {
+	if p = t.newest; p != nil && p.addr == addr {
+		p.last = at
+		return p, false
+	}
 	p, known := t.byAddr[addr]
 	if known {
 		t.unlink(p)
@@ -56,10 +61,14 @@ func (t *peerTable) arrived(addr netip.AddrPort, size int, at time.Time) (p *pee
 		p.first = at
 	}
 	t.pushNewest(p)
-	p.packets++
-	p.bytes += uint64(size)
 	p.last = at
 	return p, !known
+}
+
+// count accounts for one of the datagrams that arrived.
+func (p *peer) count(size int) {
+	p.packets++
+	p.bytes += uint64(size)
 }
 
 // add returns a record for addr that is not in the list yet.
@@ -114,9 +123,25 @@ func (t *peerTable) latestFirst() []*peer {
 
 // measure accounts for what a datagram's own stamp and number say.
 func (p *peer) measure(received time.Time, f *findings) {
-	if !f.hasSent && !f.hasSequence {
-		return
+	if f.hasSequence {
+		p.number(f.sequence, received)
 	}
+	if f.hasSent {
+		m := p.measuring()
+		difference := received.Sub(f.sent)
+		m.jitter.Add(difference)
+		m.differences.Add(difference)
+	}
+}
+
+// number accounts for the sequence number that a datagram bears.
+func (p *peer) number(n uint32, received time.Time) {
+	p.numbered = true
+	p.measuring().sequence.Add(n, received)
+}
+
+// measuring returns the peer's measurements, begun if they were not.
+func (p *peer) measuring() *measurements {
 	switch {
 	case p.measurements == nil:
 		p.measurements = &measurements{}
@@ -124,14 +149,7 @@ func (p *peer) measure(received time.Time, f *findings) {
 		*p.measurements = measurements{}
 	}
 	p.measured = true
-	if f.hasSequence {
-		p.measurements.sequence.Add(f.sequence, received)
-	}
-	if f.hasSent {
-		difference := received.Sub(f.sent)
-		p.measurements.jitter.Add(difference)
-		p.measurements.differences.Add(difference)
-	}
+	return p.measurements
 }
 
 // A peerSnapshot is a copy of a peer, to be evaluated without its table's lock.

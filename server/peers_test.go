@@ -12,16 +12,23 @@ func testPeer(n int) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}), 1)
 }
 
+// arrive has one datagram of that size arrive.
+func arrive(table *peerTable, addr netip.AddrPort, size int, at time.Time) (p *peer, isNew bool) {
+	p, isNew = table.arrived(addr, at)
+	p.count(size)
+	return p, isNew
+}
+
 func TestPeerTableIsBounded(t *testing.T) {
 	table := newPeerTable(MaxPeers)
 	at := time.Unix(1795341784, 0)
 	for n := range MaxPeers {
-		table.arrived(testPeer(n), 10, at)
+		arrive(table, testPeer(n), 10, at)
 	}
-	table.arrived(testPeer(0), 5, at.Add(time.Second)) // no longer the longest silent
+	arrive(table, testPeer(0), 5, at.Add(time.Second)) // no longer the longest silent
 	const more = 1000
 	for n := range more {
-		p, isNew := table.arrived(testPeer(MaxPeers+n), 10, at.Add(2*time.Second))
+		p, isNew := arrive(table, testPeer(MaxPeers+n), 10, at.Add(2*time.Second))
 		if !isNew || p.packets != 1 || p.bytes != 10 || p.first != at.Add(2*time.Second) || p.measured {
 			t.Fatalf("new peer %+v", p)
 		}
@@ -29,10 +36,10 @@ func TestPeerTableIsBounded(t *testing.T) {
 	if len(table.byAddr) != MaxPeers || table.evicted != more {
 		t.Errorf("%d peers known, %d evicted", len(table.byAddr), table.evicted)
 	}
-	if p, isNew := table.arrived(testPeer(0), 1, at); isNew || p.packets != 3 || p.bytes != 16 {
+	if p, isNew := arrive(table, testPeer(0), 1, at); isNew || p.packets != 3 || p.bytes != 16 {
 		t.Errorf("the peer that spoke is gone: %+v", p)
 	}
-	if _, isNew := table.arrived(testPeer(1), 1, at); !isNew {
+	if _, isNew := arrive(table, testPeer(1), 1, at); !isNew {
 		t.Error("the longest silent peer is still there")
 	}
 }
@@ -56,7 +63,7 @@ func TestPeerTableAgainstModel(t *testing.T) {
 			}
 			model = append([]netip.AddrPort{addr}, model...)
 			model = model[:min(len(model), limit)]
-			p, isNew := table.arrived(addr, 1, at)
+			p, isNew := arrive(table, addr, 1, at)
 			if isNew == known || p.addr != addr || p.last != at {
 				t.Fatalf("arrival %d: %+v, new %v", i, p, isNew)
 			}
@@ -76,7 +83,7 @@ func TestPeerTableAgainstModel(t *testing.T) {
 func TestPeerMeasures(t *testing.T) {
 	table := newPeerTable(1)
 	at := time.Unix(1795341784, 0)
-	p, _ := table.arrived(testPeer(1), 44, at)
+	p, _ := arrive(table, testPeer(1), 44, at)
 	p.measure(at, &findings{})
 	var s peerSnapshot
 	if s.take(p); s.status().Diff != nil || p.measurements != nil {
@@ -94,7 +101,7 @@ func TestPeerMeasures(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	// The next owner of the record begins anew, in the same memory.
-	p2, _ := table.arrived(testPeer(2), 44, at)
+	p2, _ := arrive(table, testPeer(2), 44, at)
 	p2.measure(at, &findings{hasSequence: true, sequence: 7})
 	s.take(p2)
 	if got := s.status(); p2 != p || got.Lost != 0 || got.Diff != nil || got.JitterUS != 0 {
@@ -108,7 +115,7 @@ func TestPeerTableDoesNotAllocate(t *testing.T) {
 	found := findings{hasSent: true, sent: at, hasSequence: true}
 	n := 0
 	visit := func(addr netip.AddrPort) {
-		p, _ := table.arrived(addr, 1, at)
+		p, _ := arrive(table, addr, 1, at)
 		p.measure(at, &found)
 	}
 	for ; n < 300; n++ {
@@ -127,10 +134,10 @@ func BenchmarkPeerTable(b *testing.B) {
 	table := newPeerTable(MaxPeers)
 	at := time.Unix(1795341784, 0)
 	for n := range MaxPeers {
-		table.arrived(testPeer(n), 1, at)
+		arrive(table, testPeer(n), 1, at)
 	}
 	b.ReportAllocs()
 	for n := 0; b.Loop(); n++ {
-		table.arrived(testPeer(n*7919%MaxPeers), 1, at)
+		arrive(table, testPeer(n*7919%MaxPeers), 1, at)
 	}
 }

@@ -6,12 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"os"
+	"runtime"
 	"sync"
 	"time"
 
 	"wirelab/internal/sys"
-	"wirelab/observe"
 )
 
 // Bounds of UDPConfig.Buffer. MaxDatagram is the most payload that UDP can carry, and the default.
@@ -21,13 +20,19 @@ const (
 )
 
 const (
-	// datagramBatch is how many datagrams are read and answered at once.
-	datagramBatch = 32
+	// defaultDatagramBatch is how many runs of datagrams are read and answered at once.
+	defaultDatagramBatch = 32
 	// datagramReceiveBuffer is what the kernel is asked to hold while the server is
 	// busy: 20 ms of small datagrams at the rate that one core can take.
 	datagramReceiveBuffer = 4 << 20
 	// datagramDrain bounds how long the last answers may wait for the network.
 	datagramDrain = time.Second
+)
+
+// Bounds of UDPConfig.Batch and UDPConfig.Workers: more would only take memory.
+const (
+	MaxDatagramBatch = 1024
+	MaxUDPWorkers    = 64
 )
 
 // UDPConfig says what a UDP server does. Zero values are the defaults.
@@ -37,6 +42,10 @@ type UDPConfig struct {
 	Handler     Responder      // required
 	HandlerName string         // for the status and the logs
 	Buffer      int            // bytes taken of a datagram; a longer one is counted and not answered
+	Workers     int            // sockets that share the port, each with peers of its own; 0: one a core
+	Batch       int            // reads (of runs, with GRO) in one system call; 0: 32
+	WithoutGRO  bool           // take datagrams one by one where the kernel would hand over runs of one peer's
+	WithoutGSO  bool           // send answers one by one where the kernel would cut runs apart
 	Access      *Access        // from where datagrams are taken; nil: from everywhere
 	Log         *slog.Logger
 }
@@ -48,11 +57,10 @@ type UDPConfig struct {
 // that answer themselves (ports 7, 13, 17, 19 and 37), and, unless its handler knows
 // that this cannot go on for ever, peers on its own port number: see Datagram.SetFinal.
 type UDP struct {
-	cfg    UDPConfig
-	conn   *sys.DatagramConn
-	since  time.Time
-	worker *udpWorker
-	log    *slog.Logger
+	cfg     UDPConfig
+	since   time.Time
+	workers []*udpWorker // at least one
+	log     *slog.Logger
 }
 
 // ListenUDP binds a server to its address. A busy port is a *PortBusyError.
@@ -62,14 +70,18 @@ func ListenUDP(cfg UDPConfig) (*UDP, error) {
 		return nil, err
 	}
 	s := &UDP{cfg: cfg, since: time.Now(), log: cfg.Log}
-	err := bindNext("udp", cfg.Addr, cfg.AutoPort, func(addr netip.AddrPort) (err error) {
-		s.conn, err = sys.ListenDatagrams(sys.DatagramConfig{Addr: addr, ReceiveBuffer: datagramReceiveBuffer})
+	err := bindNext("udp", cfg.Addr, cfg.AutoPort, func(addr netip.AddrPort) error {
+		conns, err := sys.ListenDatagramGroup(sys.DatagramConfig{
+			Addr: addr, ReceiveBuffer: datagramReceiveBuffer, Runs: !cfg.WithoutGRO,
+		}, cfg.Workers)
+		for i, conn := range conns {
+			s.workers = append(s.workers, newUDPWorker(conn, cfg, i, s.since))
+		}
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("listen on udp %s: %w", cfg.Addr, err)
 	}
-	s.worker = newUDPWorker(s.conn, cfg)
 	return s, nil
 }
 
@@ -83,6 +95,18 @@ func (cfg *UDPConfig) complete() error {
 	if cfg.Buffer < MinDatagram || cfg.Buffer > MaxDatagram {
 		return fmt.Errorf("a buffer of %d bytes is outside %d to %d", cfg.Buffer, MinDatagram, MaxDatagram)
 	}
+	if cfg.Batch == 0 {
+		cfg.Batch = defaultDatagramBatch
+	}
+	if cfg.Batch < 1 || cfg.Batch > MaxDatagramBatch {
+		return fmt.Errorf("a batch of %d is outside 1 to %d", cfg.Batch, MaxDatagramBatch)
+	}
+	if cfg.Workers == 0 {
+		cfg.Workers = min(runtime.GOMAXPROCS(0), MaxUDPWorkers)
+	}
+	if cfg.Workers < 1 || cfg.Workers > MaxUDPWorkers {
+		return fmt.Errorf("%d workers are outside 1 to %d", cfg.Workers, MaxUDPWorkers)
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -90,48 +114,46 @@ func (cfg *UDPConfig) complete() error {
 }
 
 // Addr returns the address that the server listens on.
-func (s *UDP) Addr() netip.AddrPort { return s.conn.LocalAddr() }
+func (s *UDP) Addr() netip.AddrPort { return s.workers[0].conn.LocalAddr() }
 
 // Run receives and answers datagrams until ctx ends. Then it answers those that
 // had come by then, closes the socket and returns nil. When it returns, no
 // goroutine or descriptor of the server is left. It may be called once.
 func (s *UDP) Run(ctx context.Context) error {
-	s.log.Info("listening", "addr", s.Addr(), "handler", s.cfg.HandlerName)
-	ended := make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		select {
-		case <-ctx.Done():
-			s.interrupt()
-		case <-ended:
-		}
-	})
-	err := s.worker.run()
-	close(ended)
-	wg.Wait()
-	s.worker.noteKernelDrops()
+	s.log.Info("listening", "addr", s.Addr(), "handler", s.cfg.HandlerName, "workers", len(s.workers),
+		"gro", s.workers[0].conn.Runs(), "gso", s.workers[0].join)
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	var watcher, workers sync.WaitGroup
+	watcher.Go(func() { <-ctx.Done(); s.interrupt() })
+	errs := make([]error, len(s.workers))
+	for i, w := range s.workers {
+		workers.Go(func() {
+			defer end() // one that fails ends all
+			errs[i] = w.run()
+		})
+	}
+	workers.Wait()
+	end()
+	watcher.Wait()
 	s.logSummary()
-	return errors.Join(err, s.conn.Close())
+	for _, w := range s.workers {
+		errs = append(errs, w.conn.Close())
+	}
+	return errors.Join(errs...)
 }
 
-// interrupt makes the worker's wait end. Deadlines of an open socket cannot fail to be set.
+// interrupt makes the workers' waits end. Deadlines of an open socket cannot fail to be set.
 func (s *UDP) interrupt() {
 	now := time.Now()
-	_ = s.conn.SetWriteDeadline(now.Add(datagramDrain))
-	_ = s.conn.SetReadDeadline(now)
+	for _, w := range s.workers {
+		_ = w.conn.SetWriteDeadline(now.Add(datagramDrain))
+		_ = w.conn.SetReadDeadline(now)
+	}
 }
 
 // Kick implements observe.Source: datagrams have no connection that could be ended.
 func (s *UDP) Kick(uint64) bool { return false }
-
-// Status returns a snapshot of the server and its peers.
-func (s *UDP) Status() observe.Server {
-	st := observe.Server{Network: "udp", Addr: s.Addr().String(), Handler: s.cfg.HandlerName, Since: s.since}
-	s.worker.noteKernelDrops()
-	s.worker.fill(&st)
-	st.Peers = s.worker.peerStatus()
-	return st
-}
 
 // maxPeersLogged bounds the summary: the log is no place for 65,536 lines.
 const maxPeersLogged = 100
@@ -148,38 +170,6 @@ func (s *UDP) logSummary() {
 		s.log.Info("peer summary", append(args, "first_seen", p.FirstSeen, "last_seen", p.LastSeen)...)
 	}
 	s.log.Info("stopped", "peers", st.Active, "packets", st.Traffic.MessagesIn, "bytes_in", st.Traffic.BytesIn,
-		"bytes_out", st.Traffic.BytesOut, "stamps", st.StampSource, "refused", st.Refused, "events", st.Events)
-}
-
-// run answers until the socket's read deadline passes.
-func (w *udpWorker) run() error {
-	for {
-		batch, err := w.reader.Read()
-		switch {
-		case err == nil:
-			w.serve(batch)
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			return w.drain(time.Now())
-		default:
-			return fmt.Errorf("receive datagrams: %w", err)
-		}
-	}
-}
-
-// drain answers what had come by then. Later datagrams end it, so that those
-// who keep sending cannot keep it running.
-func (w *udpWorker) drain(until time.Time) error {
-	for {
-		batch, err := w.reader.ReadNow()
-		if err != nil {
-			return fmt.Errorf("receive datagrams: %w", err)
-		}
-		if len(batch) == 0 {
-			return nil
-		}
-		w.serve(batch)
-		if batch[len(batch)-1].Time.After(until) {
-			return nil
-		}
-	}
+		"bytes_out", st.Traffic.BytesOut, "stamps", st.StampSource, "refused", st.Refused, "events", st.Events,
+		"datagrams_per_read", st.Batches.DatagramsPerRead, "segments_per_run", st.Batches.SegmentsPerRun)
 }

@@ -1,22 +1,26 @@
 package server
 
-import "time"
+import (
+	"time"
+
+	"wirelab/internal/sys"
+)
 
 // logBatch logs refusals, new peers and, if asked for, each datagram.
-func (w *udpWorker) logBatch(exchanges []exchange) {
-	for i := range exchanges {
-		e := &exchanges[i]
+func (w *udpWorker) logBatch(batch []sys.Datagram) {
+	for i := range batch {
+		r, d := &w.runs[i], &batch[i]
 		switch {
-		case e.peer == nil && w.refusals.allow(e.Received.Time):
+		case r.peer == nil && r.refusal != 0 && w.refusals.allow(d.Time):
 			w.logHidden("refusals", &w.refusals)
-			w.cfg.Log.Warn("datagram refused", "peer", e.Peer, "reason", e.refusal.String())
-		case e.isNew && w.newPeers.allow(e.Received.Time):
+			w.cfg.Log.Warn("datagram refused", "peer", d.Peer, "reason", r.refusal.String())
+		case r.isNew && w.newPeers.allow(d.Time):
 			w.logHidden("new peers", &w.newPeers)
-			w.cfg.Log.Info("new peer", "peer", e.Peer, "stamp", e.Received.Source.String())
+			w.cfg.Log.Info("new peer", "peer", d.Peer, "stamp", stampSource(d).String())
 		}
-		if w.trace {
-			w.logDatagram(e)
-		}
+	}
+	for i := range w.traced {
+		w.logDatagram(&w.traced[i])
 	}
 }
 
@@ -27,8 +31,14 @@ func (w *udpWorker) logHidden(what string, l *lineLimit) {
 	}
 }
 
-func (w *udpWorker) logDatagram(e *exchange) {
-	args := []any{"peer", e.Peer, "number", e.Number, "bytes", len(e.Payload), "answer", len(e.answer), "sent", e.sent,
+// A tracedDatagram is one to be logged, with the length of its answer.
+type tracedDatagram struct {
+	Datagram
+	answer int
+}
+
+func (w *udpWorker) logDatagram(e *tracedDatagram) {
+	args := []any{"peer", e.Peer, "number", e.Number, "bytes", len(e.Payload), "answer", e.answer,
 		"received", e.Received.Time.UTC(), "stamp", e.Received.Source.String(), "ttl", e.TTL}
 	if f := &e.findings; f.hasSent {
 		args = append(args, "difference_us", microseconds(e.Received.Time.Sub(f.sent)))

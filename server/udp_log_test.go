@@ -6,17 +6,20 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"wirelab/internal/sys"
 )
 
 func TestUDPLogsNoMorePeersThanCanBeRead(t *testing.T) {
 	var log bytes.Buffer
 	w := &udpWorker{cfg: UDPConfig{Log: slog.New(slog.NewTextHandler(&log, nil))}}
 	arrive := func(n int, at time.Time) {
-		exchanges := make([]exchange, n)
-		for i := range exchanges {
-			exchanges[i].peer, exchanges[i].isNew, exchanges[i].Received.Time = &peer{}, true, at
+		w.runs = make([]run, n)
+		batch := make([]sys.Datagram, n)
+		for i := range batch {
+			w.runs[i].peer, w.runs[i].isNew, batch[i].Time = &peer{}, true, at
 		}
-		w.logBatch(exchanges)
+		w.logBatch(batch)
 	}
 	at := time.Unix(1795341784, 0)
 	arrive(maxLinesPerSecond+7, at)

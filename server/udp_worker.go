@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"wirelab/clock"
@@ -16,230 +18,226 @@ import (
 
 // Events that a UDP server counts, beside those of its handler.
 const (
-	EventDroppedByKernel  = "dropped_by_kernel"  // discarded before the server read it
+	EventDroppedByKernel  = "dropped_by_kernel"  // discarded before the server read it; a run of datagrams counts once
 	EventTruncated        = "truncated"          // longer than the buffer; not answered
 	EventNotAnsweredPort  = "not_answered_port"  // from a port whose answers could make a loop
 	EventNotAnsweredGroup = "not_answered_group" // sent to a multicast or broadcast address
 	EventAnswerTooLong    = "answer_too_long"    // the handler's answer exceeded the datagram; not sent
 	EventSendFailed       = "send_failed"        // the system did not take the answer
 	EventPeerEvicted      = "peer_evicted"       // a peer forgotten to make room for another
+	EventTally            = "tally"              // a request for the peer's counts; it is not counted itself
+	EventTallyIgnored     = "tally_ignored"      // an answer to such a request that was not made
+	EventGSORefused       = "gso_refused"        // answers that had to be sent one at a time
 )
 
 // A udpWorker serves one socket. All that it knows of the peers is its own: a
 // server with several sockets on one port (SO_REUSEPORT) has a worker for each, and the
 // kernel gives each peer to one of them.
 type udpWorker struct {
-	cfg       UDPConfig
-	ownPort   uint16
-	conn      *sys.DatagramConn
-	reader    *sys.DatagramReader
-	writer    *sys.DatagramWriter
-	exchanges []exchange
-	answers   []sys.Datagram
-	answered  []int  // the exchange of each of answers
-	slots     []byte // room for an answer to each datagram of a batch
-	trace     bool   // log each datagram
-	newPeers  lineLimit
-	refusals  lineLimit
+	cfg     UDPConfig
+	number  uint32 // among the server's workers
+	since   time.Time
+	ownPort uint16
+	conn    *sys.DatagramConn
+	reader  *sys.DatagramReader
+	writer  *sys.DatagramWriter
+
+	runs     []run
+	datagram Datagram       // the one at hand, in the form that a Responder sees
+	answers  []sys.Datagram // to the batch at hand
+	slots    []byte         // room for the answers to each run of a batch
+	slotSize int
+	slot     []byte // of the run at hand, what is left of it
+	joining  bool   // the next answer may leave together with the last
+	joined   int    // datagrams in the last of answers
+	stamps   []lateStamp
+	singles  []sys.Datagram
+	join     bool // answers to a run leave as a run
+
+	trace    bool // log each datagram
+	traced   []tracedDatagram
+	newPeers lineLimit
+	refusals lineLimit
 
 	mu           sync.Mutex // taken twice for each batch
 	peers        *peerTable
-	peak         int
 	traffic      observe.Traffic
 	refused      map[Reason]uint64
-	events       map[string]uint64
+	events       eventCounts
+	batches      batchCounts
 	kernelStamps uint64
 	userStamps   uint64
+	dropped      uint64 // the kernel's count, without its wrapping
 	lastDropped  uint32
 }
 
-// An exchange is a datagram of the batch at hand and what becomes of it.
-type exchange struct {
-	Datagram
-	peer    *peer  // nil: refused
+// A run is a read of the batch at hand: datagrams of one peer that came as one.
+type run struct {
+	peer    *peer  // nil: refused, or a request for counts
 	refusal Reason // why
 	isNew   bool
-	silent  bool // not to be answered
-	answer  []byte
-	sent    bool
+	event   string // why none of it is answered; empty: it may be
 }
 
-func newUDPWorker(conn *sys.DatagramConn, cfg UDPConfig) *udpWorker {
+// A lateStamp is where in an answer the time of its sending goes.
+type lateStamp struct {
+	at     []byte
+	format clock.Format
+}
+
+// batchCounts say how many datagrams were moved at a time.
+type batchCounts struct {
+	reads, runs, datagrams uint64
+	longest                uint32 // the most datagrams of one run
+	writes, answers        uint64
+}
+
+func newUDPWorker(conn *sys.DatagramConn, cfg UDPConfig, number int, since time.Time) *udpWorker {
+	size := cfg.Buffer
+	if conn.Runs() {
+		size = sys.MaxRun
+	}
+	// Buffers a power of two apart would compete for the same lines of the caches.
+	size = (size+63)/64*64 + 64
 	return &udpWorker{
-		cfg:       cfg,
-		ownPort:   conn.LocalAddr().Port(),
-		conn:      conn,
-		reader:    conn.NewReader(datagramBatch, cfg.Buffer),
-		writer:    conn.NewWriter(datagramBatch),
-		exchanges: make([]exchange, datagramBatch),
-		answers:   make([]sys.Datagram, 0, datagramBatch),
-		answered:  make([]int, 0, datagramBatch),
-		slots:     make([]byte, datagramBatch*cfg.Buffer),
-		trace:     cfg.Log.Enabled(context.Background(), slog.LevelDebug),
-		peers:     newPeerTable(MaxPeers),
-		refused:   map[Reason]uint64{},
-		events:    map[string]uint64{},
+		cfg:      cfg,
+		number:   uint32(number),
+		since:    since,
+		ownPort:  conn.LocalAddr().Port(),
+		conn:     conn,
+		reader:   conn.NewReader(cfg.Batch, size),
+		writer:   conn.NewWriter(cfg.Batch),
+		runs:     make([]run, cfg.Batch),
+		slots:    make([]byte, cfg.Batch*size),
+		slotSize: size,
+		join:     conn.Segments() && !cfg.WithoutGSO,
+		trace:    cfg.Log.Enabled(context.Background(), slog.LevelDebug),
+		peers:    newPeerTable(MaxPeers / cfg.Workers),
+		refused:  map[Reason]uint64{},
+		events:   newEventCounts(),
 	}
 }
 
-// serve deals with one batch of datagrams: it takes note of them, has them
-// answered without holding a lock, and takes note of what came of it.
+// run answers until the socket's read deadline passes.
+func (w *udpWorker) run() error {
+	for {
+		batch, err := w.reader.Read()
+		switch {
+		case err == nil:
+			w.serve(batch)
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return w.drain(time.Now())
+		default:
+			return fmt.Errorf("receive datagrams: %w", err)
+		}
+	}
+}
+
+// drain answers what had come by then. Later datagrams end it, so that those
+// who keep sending cannot keep it running.
+func (w *udpWorker) drain(until time.Time) error {
+	for {
+		batch, err := w.reader.ReadNow()
+		if err != nil {
+			return fmt.Errorf("receive datagrams: %w", err)
+		}
+		if len(batch) == 0 {
+			return nil
+		}
+		w.serve(batch)
+		if batch[len(batch)-1].Time.After(until) {
+			return nil
+		}
+	}
+}
+
+// serve deals with one batch of runs: it counts and answers them, and sends the
+// answers without holding the lock.
 func (w *udpWorker) serve(batch []sys.Datagram) {
-	exchanges := w.exchanges[:len(batch)]
-	w.arrive(batch, exchanges)
-	w.answers, w.answered = w.answers[:0], w.answered[:0]
-	for i := range exchanges {
-		if e := &exchanges[i]; e.peer != nil && !e.silent {
-			w.respond(e, i, &batch[i])
-		}
+	w.takeBatch(batch)
+	if len(w.answers) > 0 {
+		w.stamp()
+		w.sendAnswers()
 	}
-	w.stamp(exchanges)
-	w.send(exchanges)
-	w.account(exchanges)
-	w.logBatch(exchanges)
-}
-
-// arrive accounts for what has come, before it is answered: a Responder is told
-// how many datagrams the peer has sent.
-func (w *udpWorker) arrive(batch []sys.Datagram, exchanges []exchange) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.addDropped(w.reader.Dropped())
-	for i := range batch {
-		d, e := &batch[i], &exchanges[i]
-		*e = exchange{Datagram: Datagram{
-			Payload: d.Payload, Peer: d.Peer, Local: d.Local, TTL: d.TTL, Received: clock.Stamp{Time: d.Time},
-		}}
-		if d.Kernel {
-			e.Received.Source = clock.Kernel
-			w.kernelStamps++
-		} else {
-			w.userStamps++
-		}
-		w.admit(d, e)
-	}
-	w.peak = max(w.peak, len(w.peers.byAddr))
-}
-
-// admit decides whether a datagram is taken, and whether it may be answered.
-func (w *udpWorker) admit(d *sys.Datagram, e *exchange) {
-	if ok, why := w.cfg.Access.Check(d.Peer.Addr()); !ok {
-		w.refused[why]++
-		e.refusal = why
-		return
-	}
-	w.traffic.MessagesIn++
-	w.traffic.BytesIn += uint64(len(d.Payload))
-	evicted := w.peers.evicted
-	e.peer, e.isNew = w.peers.arrived(d.Peer, len(d.Payload), d.Time)
-	e.Number = e.peer.packets
-	if w.peers.evicted != evicted {
-		w.events[EventPeerEvicted]++
-	}
-	if event := unanswerable(d); event != "" {
-		w.events[event]++
-		e.silent = true
-	}
-}
-
-// unanswerable returns the event for which a datagram gets no answer, whatever it says.
-func unanswerable(d *sys.Datagram) (event string) {
-	switch {
-	case d.Truncated:
-		return EventTruncated
-	case d.Group:
-		return EventNotAnsweredGroup
-	case answersItself(d.Peer.Port()):
-		return EventNotAnsweredPort
-	}
-	return ""
-}
-
-// answersItself reports whether what is sent to the port is answered by a simple
-// service: echo, daytime, quote of the day, chargen, time. Nobody listens on port 0.
-func answersItself(port uint16) bool {
-	switch port {
-	case 0, 7, 13, 17, 19, 37:
-		return true
-	}
-	return false
-}
-
-// respond has datagram i of the batch answered, and lists the answer unless it may not be sent.
-func (w *udpWorker) respond(e *exchange, i int, d *sys.Datagram) {
-	slot := w.slots[i*w.cfg.Buffer:][:0:w.cfg.Buffer]
-	answer := w.cfg.Handler.Respond(&e.Datagram, slot)
-	switch {
-	case len(answer) == 0:
-	case len(answer) > len(d.Payload):
-		e.findings.event = EventAnswerTooLong
-	case d.Peer.Port() == w.ownPort && !e.findings.final:
-		e.findings.event = EventNotAnsweredPort
-	default:
-		e.answer = answer
-		w.answers = append(w.answers, sys.Datagram{Payload: answer, Peer: d.Peer, Local: d.Local, Interface: d.Interface})
-		w.answered = append(w.answered, i)
-	}
+	w.logBatch(batch)
 }
 
 // stamp writes the time into the answers that carry it, as late as can be.
-func (w *udpWorker) stamp(exchanges []exchange) {
-	var now time.Time
-	for _, i := range w.answered {
-		e := &exchanges[i]
-		f := &e.findings
-		if !f.stamped || f.stampOffset < 0 || f.stampOffset+8 > len(e.answer) {
-			continue
-		}
-		if now.IsZero() {
-			now = time.Now()
-		}
-		binary.BigEndian.PutUint64(e.answer[f.stampOffset:], f.stampFormat.Encode(now))
+func (w *udpWorker) stamp() {
+	if len(w.stamps) == 0 {
+		return
+	}
+	now := time.Now()
+	for _, s := range w.stamps {
+		binary.BigEndian.PutUint64(s.at, s.format.Encode(now))
+	}
+}
+
+// sendAnswers sends what was answered, and takes note of it.
+func (w *udpWorker) sendAnswers() {
+	var all uint64
+	for i := range w.answers {
+		all += uint64(w.answers[i].Segments())
+	}
+	sent := w.send(w.answers)
+	calls, _ := w.writer.Calls()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.traffic.MessagesOut += sent.datagrams
+	w.traffic.BytesOut += sent.bytes
+	w.batches.writes, w.batches.answers = calls, w.batches.answers+sent.datagrams
+	w.events.add(EventSendFailed, all-sent.datagrams)
+	w.events.add(EventGSORefused, sent.refusedRuns)
+}
+
+// sentAnswers is what became of answers.
+type sentAnswers struct{ datagrams, bytes, refusedRuns uint64 }
+
+func (s *sentAnswers) add(sent []sys.Datagram) {
+	for i := range sent {
+		s.datagrams += uint64(sent[i].Segments())
+		s.bytes += uint64(len(sent[i].Payload))
 	}
 }
 
 // send sends the answers. One that the system refuses (no route, a firewall's
-// rule) does not keep the others back.
-func (w *udpWorker) send(exchanges []exchange) {
-	for next := 0; next < len(w.answers); next++ {
-		n, err := w.writer.Write(w.answers[next:])
-		for _, i := range w.answered[next : next+n] {
-			exchanges[i].sent = true
-		}
+// rule) does not keep the others back; a run that it does not take as one is
+// sent one datagram at a time.
+func (w *udpWorker) send(answers []sys.Datagram) (sent sentAnswers) {
+	for len(answers) > 0 {
+		n, err := w.writer.Write(answers)
+		sent.add(answers[:n])
 		if err == nil || errors.Is(err, os.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
-			return
+			return sent
 		}
-		next += n
-		if w.trace {
-			w.cfg.Log.Debug("answer not sent", "peer", w.answers[next].Peer, "err", err)
-		}
-	}
-}
-
-// account notes what the Responder found and what was sent. A peer that was
-// forgotten for the sake of a later datagram of the batch is passed over.
-func (w *udpWorker) account(exchanges []exchange) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for i := range exchanges {
-		e := &exchanges[i]
-		if e.peer == nil {
+		refused := &answers[n]
+		answers = answers[n+1:]
+		if !errors.Is(err, sys.ErrSegmentation) {
+			if w.trace {
+				w.cfg.Log.Debug("answer not sent", "peer", refused.Peer, "err", err)
+			}
 			continue
 		}
-		if e.peer.addr == e.Peer {
-			e.peer.measure(e.Received.Time, &e.findings)
-		}
-		if e.findings.event != "" {
-			w.events[e.findings.event]++
-		}
-		switch {
-		case e.sent:
-			w.traffic.MessagesOut++
-			w.traffic.BytesOut += uint64(len(e.answer))
-		case len(e.answer) > 0:
-			w.events[EventSendFailed]++
-		}
+		w.noteRefusedRun(refused, err)
+		w.singles = refused.AppendSegments(w.singles[:0])
+		singly := w.send(w.singles)
+		sent.datagrams += singly.datagrams
+		sent.bytes += singly.bytes
+		sent.refusedRuns++
 	}
+	return sent
+}
+
+// noteRefusedRun remembers that a device takes no runs, and says so once. Of other
+// errors the reason may be that the way to this peer takes shorter datagrams only.
+func (w *udpWorker) noteRefusedRun(d *sys.Datagram, err error) {
+	if !w.join || !errors.Is(err, syscall.EIO) {
+		return
+	}
+	w.mu.Lock()
+	w.join = false
+	w.mu.Unlock()
+	w.cfg.Log.Warn("answers leave one at a time from now on: a device refuses GSO", "peer", d.Peer, "err", err)
 }
 
 // noteKernelDrops brings the count of the kernel's drops up to date: with no
@@ -258,7 +256,8 @@ func (w *udpWorker) noteKernelDrops() {
 // may overtake each other.
 func (w *udpWorker) addDropped(dropped uint32) {
 	if more := int32(dropped - w.lastDropped); more > 0 {
-		w.events[EventDroppedByKernel] += uint64(more)
+		w.events.add(EventDroppedByKernel, uint64(more))
+		w.dropped += uint64(more)
 		w.lastDropped = dropped
 	}
 }

@@ -52,6 +52,8 @@ func parseControlMessage(d *Datagram, dropped *uint32, level, kind int32, data [
 		if seconds != 0 {
 			d.Time, d.Kernel = time.Unix(seconds, nanoseconds), true
 		}
+	case level == unix.SOL_UDP && kind == unix.UDP_GRO && len(data) >= 4:
+		d.Segment = int(min(binary.NativeEndian.Uint32(data), MaxRun))
 	case level == unix.SOL_SOCKET && kind == unix.SO_RXQ_OVFL && len(data) >= 4:
 		*dropped = binary.NativeEndian.Uint32(data)
 	case level == unix.IPPROTO_IP && kind == unix.IP_TTL && len(data) >= 4,
@@ -94,6 +96,14 @@ func putLocal(c *controlBuffer, d *Datagram) int {
 		return unix.CmsgSpace(unix.SizeofInet6Pktinfo)
 	}
 	return 0
+}
+
+// putSegment writes the ancillary data that makes the kernel cut a payload into
+// datagrams of that length, and returns its length.
+func putSegment(b []byte, segment int) int {
+	data := putCmsghdr(b, unix.SOL_UDP, unix.UDP_SEGMENT, 2)
+	binary.NativeEndian.PutUint16(data, uint16(segment))
+	return unix.CmsgSpace(2)
 }
 
 // putCmsghdr writes the header of a message with size bytes of data and returns where those go.

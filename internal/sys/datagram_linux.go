@@ -1,6 +1,7 @@
 package sys
 
 import (
+	"errors"
 	"net/netip"
 	"os"
 	"sync/atomic"
@@ -23,6 +24,9 @@ type DatagramConn struct {
 	local netip.AddrPort
 	is6   bool // the socket's family is IPv6, so that it names IPv4 addresses in mapped form
 
+	connected      bool // datagrams go to one peer, and come from it alone
+	runs, segments bool // what the kernel has
+
 	closed atomic.Bool // file's raw connection returns an error without a name then
 }
 
@@ -30,23 +34,108 @@ type DatagramConn struct {
 // TTLs, local addresses and the count of drops are asked for; where the kernel has none,
 // the datagrams and Dropped say so. Errors are those of socket, setsockopt and bind.
 func ListenDatagrams(cfg DatagramConfig) (*DatagramConn, error) {
+	return openDatagrams(cfg, bindDatagrams)
+}
+
+// ListenDatagramGroup opens count sockets, at least one, on one address; the kernel
+// gives each peer to one of them (SO_REUSEPORT in socket(7)). The option is set when the
+// address is had, because two programs that both begin with it would quietly share a
+// port. Errors are as for ListenDatagrams; on an error no socket is left open.
+func ListenDatagramGroup(cfg DatagramConfig, count int) ([]*DatagramConn, error) {
+	first, err := ListenDatagrams(cfg)
+	if err != nil {
+		return nil, err
+	}
+	group := []*DatagramConn{first}
+	if count > 1 {
+		err = first.share()
+	}
+	cfg.Addr = netip.AddrPortFrom(cfg.Addr.Addr(), first.local.Port())
+	for err == nil && len(group) < count {
+		var next *DatagramConn
+		if next, err = openDatagrams(cfg, bindShared); err == nil {
+			group = append(group, next)
+		}
+	}
+	if err != nil {
+		for _, c := range group {
+			c.Close()
+		}
+		return nil, err
+	}
+	return group, nil
+}
+
+// DialDatagrams opens a socket that sends to peer and receives from it alone. Of cfg
+// the address may be zero: the kernel chooses. That a datagram of its own was discarded
+// before it left this host is reported by Write (ENOBUFS; IP_RECVERR in ip(7)).
+func DialDatagrams(cfg DatagramConfig, peer netip.AddrPort) (*DatagramConn, error) {
+	if !cfg.Addr.IsValid() {
+		cfg.Addr = netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
+		if peer.Addr().Unmap().Is6() {
+			cfg.Addr = netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
+		}
+	}
+	c, err := openDatagrams(cfg, func(fd, family int, sa unix.Sockaddr, cfg DatagramConfig) (netip.AddrPort, error) {
+		return connectDatagrams(fd, family, sa, cfg, peer)
+	})
+	if err == nil {
+		c.connected = true
+	}
+	return c, err
+}
+
+// openDatagrams opens a socket and has bind set it up.
+func openDatagrams(cfg DatagramConfig, bind func(fd, family int, sa unix.Sockaddr, cfg DatagramConfig) (netip.AddrPort, error)) (*DatagramConn, error) {
 	family, sa := sockaddr(cfg.Addr)
 	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_UDP)
 	if err != nil {
 		return nil, opError("socket", err)
 	}
-	local, err := bindDatagrams(fd, family, sa, cfg)
+	local, err := bind(fd, family, sa, cfg)
 	if err != nil {
 		unix.Close(fd)
 		return nil, err
 	}
-	file := os.NewFile(uintptr(fd), "udp "+local.String())
-	raw, err := file.SyscallConn()
-	if err != nil {
-		file.Close()
+	c := &DatagramConn{local: local, is6: family == unix.AF_INET6}
+	c.runs = cfg.Runs && unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_GRO, 1) == nil
+	// Kernels before 4.18 ignore UDP_SEGMENT beside a datagram, but refuse it here.
+	c.segments = unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_SEGMENT, 0) == nil
+	c.file = os.NewFile(uintptr(fd), "udp "+local.String())
+	if c.raw, err = c.file.SyscallConn(); err != nil {
+		c.file.Close()
 		return nil, opError("syscallconn", err)
 	}
-	return &DatagramConn{file: file, raw: raw, local: local, is6: family == unix.AF_INET6}, nil
+	return c, nil
+}
+
+func bindShared(fd, family int, sa unix.Sockaddr, cfg DatagramConfig) (netip.AddrPort, error) {
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
+		return netip.AddrPort{}, opError("setsockopt SO_REUSEPORT", err)
+	}
+	return bindDatagrams(fd, family, sa, cfg)
+}
+
+// connectDatagrams asks for less than bindDatagrams: who sends takes no stamps.
+func connectDatagrams(fd, family int, sa unix.Sockaddr, cfg DatagramConfig, peer netip.AddrPort) (netip.AddrPort, error) {
+	if err := setReceiveBuffer(fd, cfg.ReceiveBuffer); err != nil {
+		return netip.AddrPort{}, err
+	}
+	if err := unix.Bind(fd, sa); err != nil {
+		return netip.AddrPort{}, opError("bind", err)
+	}
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_RECVERR, 1) // what it lacks is not counted
+	if family == unix.AF_INET6 {
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVERR, 1)
+	}
+	peerFamily, to := sockaddr(peer)
+	if peerFamily != family {
+		return netip.AddrPort{}, opError("connect", unix.EAFNOSUPPORT)
+	}
+	if err := unix.Connect(fd, to); err != nil {
+		return netip.AddrPort{}, opError("connect", err)
+	}
+	return LocalAddr(fd)
 }
 
 // bindDatagrams sets options before it binds, so that they hold for the first datagram.
@@ -56,16 +145,22 @@ func bindDatagrams(fd, family int, sa unix.Sockaddr, cfg DatagramConfig) (netip.
 			return netip.AddrPort{}, opError("setsockopt IPV6_V6ONLY", err)
 		}
 	}
-	if cfg.ReceiveBuffer > 0 {
-		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, cfg.ReceiveBuffer); err != nil {
-			return netip.AddrPort{}, opError("setsockopt SO_RCVBUF", err)
-		}
+	if err := setReceiveBuffer(fd, cfg.ReceiveBuffer); err != nil {
+		return netip.AddrPort{}, err
 	}
 	askForControl(fd, family, cfg.Addr.Addr().IsUnspecified())
 	if err := unix.Bind(fd, sa); err != nil {
 		return netip.AddrPort{}, opError("bind", err)
 	}
 	return LocalAddr(fd)
+}
+
+// setReceiveBuffer asks for size bytes, past the system's limit if the process may.
+func setReceiveBuffer(fd, size int) error {
+	if size <= 0 || unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, size) == nil {
+		return nil
+	}
+	return opError("setsockopt SO_RCVBUF", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, size))
 }
 
 // askForControl asks for what is reported beside each datagram. A kernel that
@@ -90,6 +185,23 @@ func askForControl(fd, family int, allAddresses bool) {
 
 // LocalAddr returns the address that the socket is bound to.
 func (c *DatagramConn) LocalAddr() netip.AddrPort { return c.local }
+
+// Runs reports whether datagrams can come in runs: the configuration asks for it,
+// and the kernel has UDP_GRO (5.0).
+func (c *DatagramConn) Runs() bool { return c.runs }
+
+// Segments reports whether datagrams can be sent several at a time: the kernel has
+// UDP_SEGMENT (4.18). The device may still refuse it, see ErrSegmentation.
+func (c *DatagramConn) Segments() bool { return c.segments }
+
+// share lets further sockets of this user bind to the address.
+func (c *DatagramConn) share() error {
+	var failed error
+	err := c.raw.Control(func(fd uintptr) {
+		failed = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+	})
+	return opError("setsockopt SO_REUSEPORT", errors.Join(err, failed))
+}
 
 // SetReadDeadline makes reads fail with os.ErrDeadlineExceeded from t on, one that
 // waits now included; the zero time removes the limit.

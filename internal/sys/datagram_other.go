@@ -12,6 +12,15 @@ type DatagramConn struct{}
 func ListenDatagrams(DatagramConfig) (*DatagramConn, error) {
 	return nil, opError("receive stamps and batches of datagrams", ErrUnsupported)
 }
+func ListenDatagramGroup(cfg DatagramConfig, _ int) ([]*DatagramConn, error) {
+	_, err := ListenDatagrams(cfg)
+	return nil, err
+}
+func DialDatagrams(cfg DatagramConfig, _ netip.AddrPort) (*DatagramConn, error) {
+	return ListenDatagrams(cfg)
+}
+func (*DatagramConn) Runs() bool                         { return false }
+func (*DatagramConn) Segments() bool                     { return false }
 func (*DatagramConn) LocalAddr() netip.AddrPort          { return netip.AddrPort{} }
 func (*DatagramConn) SetReadDeadline(time.Time) error    { return ErrUnsupported }
 func (*DatagramConn) SetWriteDeadline(time.Time) error   { return ErrUnsupported }
@@ -29,3 +38,4 @@ func (*DatagramReader) Dropped() uint32              { return 0 }
 type DatagramWriter struct{}
 
 func (*DatagramWriter) Write([]Datagram) (int, error) { return 0, ErrUnsupported }
+func (*DatagramWriter) Calls() (sent, waited uint64)  { return 0, 0 }

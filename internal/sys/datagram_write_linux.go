@@ -1,6 +1,7 @@
 package sys
 
 import (
+	"fmt"
 	"syscall"
 	"unsafe"
 
@@ -15,6 +16,8 @@ type DatagramWriter struct {
 	iovecs  []unix.Iovec
 	names   []unix.RawSockaddrInet6
 	control []controlBuffer
+
+	calls, waits uint64
 
 	// The state of one send, see DatagramReader.
 	sent, count int
@@ -46,7 +49,8 @@ func (c *DatagramConn) NewWriter(batch int) *DatagramWriter {
 // Interface of a link-local one, and waits while the kernel has no room for them. It
 // returns how many were sent; the error is that of the first which was not, and
 // nothing was tried with those behind it. It fails with os.ErrClosed after Close and with
-// os.ErrDeadlineExceeded after a deadline. Payloads are not used after it returns.
+// os.ErrDeadlineExceeded after a deadline, and of a datagram with segments also with
+// ErrSegmentation. Payloads are not used after it returns.
 func (w *DatagramWriter) Write(datagrams []Datagram) (n int, err error) {
 	for n < len(datagrams) {
 		count := min(len(datagrams)-n, len(w.headers))
@@ -56,12 +60,25 @@ func (w *DatagramWriter) Write(datagrams []Datagram) (n int, err error) {
 		w.sent, w.count, w.errno = 0, count, 0
 		err := w.conn.raw.Write(w.waitAndSend)
 		n += w.sent
+		if err == nil && w.errno != 0 && datagrams[n].Segments() > 1 && refusesSegments(w.errno) {
+			return n, fmt.Errorf("sendmmsg: %w (%w)", ErrSegmentation, w.errno)
+		}
 		if err != nil || w.errno != 0 {
 			return n, w.conn.waitError("sendmmsg", err, w.errno)
 		}
 	}
 	return n, nil
 }
+
+// refusesSegments reports whether errno may be about UDP_SEGMENT: what udp_send_skb
+// of the kernel's net/ipv4/udp.c returns.
+func refusesSegments(errno syscall.Errno) bool {
+	return errno == unix.EIO || errno == unix.EINVAL || errno == unix.EMSGSIZE
+}
+
+// Calls returns how many system calls have sent datagrams, and how often one
+// had to wait because the kernel had no room.
+func (w *DatagramWriter) Calls() (sent, waited uint64) { return w.calls, w.waits }
 
 // send reports false if it must be called again when there is room.
 func (w *DatagramWriter) send(fd uintptr) bool {
@@ -70,8 +87,10 @@ func (w *DatagramWriter) send(fd uintptr) bool {
 		switch errno {
 		case 0:
 			w.sent += int(n)
+			w.calls++
 		case unix.EINTR:
 		case unix.EAGAIN:
+			w.waits++
 			return false
 		default:
 			w.errno = errno
@@ -86,14 +105,20 @@ func (w *DatagramWriter) prepare(i int, d *Datagram) {
 	h := &w.headers[i].Msghdr
 	w.iovecs[i].Base = unsafe.SliceData(d.Payload)
 	w.iovecs[i].SetLen(len(d.Payload))
-	h.Namelen = w.putName(&w.names[i], d)
-	h.Control = nil
-	if length := putLocal(&w.control[i], d); length > 0 {
-		h.Control = &w.control[i].bytes()[0]
-		h.SetControllen(length)
+	if w.conn.connected {
+		h.Name = nil
 	} else {
-		h.SetControllen(0)
+		h.Namelen = w.putName(&w.names[i], d)
 	}
+	h.Control = nil
+	length := putLocal(&w.control[i], d)
+	if d.Segment > 0 && len(d.Payload) > d.Segment {
+		length += putSegment(w.control[i].bytes()[length:], d.Segment)
+	}
+	if length > 0 {
+		h.Control = &w.control[i].bytes()[0]
+	}
+	h.SetControllen(length)
 }
 
 // putName writes the peer's address in the form that the socket's family wants.
