@@ -26,7 +26,7 @@ func (a *app) newServeTCPCommand() *cobra.Command {
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runService(cmd, flags, openTCP) },
 	}
-	a.bindSettings(cmd, "server.bind", "server.port", "server.auto_port", "server.handler", "server.engine",
+	a.bindSettings(cmd, "server.bind", "server.port", "server.auto_port", "server.handler", "server.engine", "server.loops",
 		"server.buffer", "server.max_conns", "server.max_per_ip", "server.idle_timeout", "server.drain_timeout",
 		"server.allow", "server.deny", "server.tls", "server.tls_cert", "server.tls_key")
 	flags.add(cmd)
@@ -42,7 +42,7 @@ func openTCP(s *service) (part, error) {
 	}
 	tcp, err := server.ListenTCP(server.TCPConfig{
 		Addr: netip.AddrPortFrom(c.Bind, c.Port), AutoPort: c.AutoPort, Engine: c.Engine,
-		Handler: tcpHandler(c, s.screen.show), HandlerName: c.Handler, Buffer: int(c.Buffer),
+		Handler: tcpHandler(c, s.screen.show), HandlerName: c.Handler, Buffer: int(c.Buffer), Loops: c.Loops,
 		MaxConns: c.MaxConns, MaxPerIP: c.MaxPerIP, IdleTimeout: c.IdleTimeout, DrainTimeout: c.DrainTimeout,
 		Access: &s.access, TLS: tlsConfig, Log: s.logs.Component("server-tcp"),
 	})

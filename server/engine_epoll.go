@@ -2,7 +2,6 @@ package server
 
 import (
 	"fmt"
-	"runtime"
 	"syscall"
 	"time"
 
@@ -17,7 +16,7 @@ type epollEngine struct {
 }
 
 func startEpoll(s *TCP, listener int) (engine, error) {
-	listeners, err := shareListener(s, listener, runtime.GOMAXPROCS(0))
+	listeners, err := shareListener(s, listener, s.cfg.Loops)
 	if err != nil {
 		return nil, err
 	}

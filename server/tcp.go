@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -22,6 +23,7 @@ const (
 	DefaultBuffer       = 16 << 10
 	MinBuffer           = 64
 	MaxBuffer           = 16 << 20
+	MaxLoops            = 1024
 	DefaultDrainTimeout = 5 * time.Second
 )
 
@@ -36,6 +38,7 @@ type TCPConfig struct {
 	Handler     Handler        // required
 	HandlerName string         // for the status and the logs
 	Buffer      int            // bytes read at once, and the most that may wait unconsumed
+	Loops       int            // event loops of the engines that have them; 0: one for each core
 	MaxConns    int            // connections at one time; 0: as many as the machine can hold
 	MaxPerIP    int            // connections at one time from one address; 0: no limit
 	IdleTimeout time.Duration  // silence after which a connection is ended; 0: never
@@ -96,6 +99,12 @@ func (cfg *TCPConfig) complete() error {
 	}
 	if cfg.Buffer < MinBuffer || cfg.Buffer > MaxBuffer {
 		return fmt.Errorf("a buffer of %d bytes is outside %d to %d", cfg.Buffer, MinBuffer, MaxBuffer)
+	}
+	if cfg.Loops == 0 {
+		cfg.Loops = runtime.GOMAXPROCS(0)
+	}
+	if cfg.Loops < 0 || cfg.Loops > MaxLoops {
+		return fmt.Errorf("%d event loops are outside 1 to %d", cfg.Loops, MaxLoops)
 	}
 	if cfg.DrainTimeout == 0 {
 		cfg.DrainTimeout = DefaultDrainTimeout

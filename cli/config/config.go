@@ -28,6 +28,7 @@ type Server struct {
 	Port         uint16 // 0: any free one
 	AutoPort     bool
 	Engine       string
+	Loops        int // 0: one for each core
 	Handler      string
 	Buffer       int64         // bytes
 	MaxConns     int           // 0: no limit

@@ -92,6 +92,8 @@ func serverKeys() []Key {
 			"When the port is taken, take the next free one."),
 		one("server.engine", "goroutine", name(), func(c *Config) *string { return &c.Server.Engine },
 			"How TCP connections share the machine."),
+		one("server.loops", "0", count(0, 1024), func(c *Config) *int { return &c.Server.Loops },
+			"Event loops of the engines that have them. 0: one for each core."),
 		one("server.handler", "echo", name(), func(c *Config) *string { return &c.Server.Handler },
 			"What the TCP server does with what it receives."),
 		one("server.buffer", "16KiB", size(64, 16<<20), func(c *Config) *int64 { return &c.Server.Buffer },
