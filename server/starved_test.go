@@ -65,10 +65,12 @@ func TestOutOfDescriptors(t *testing.T) {
 		go func() { done <- s.Run(ctx) }()
 		r := &running{TCP: s, t: t}
 		r.eventually("it is starved", func(st observe.Server) bool { return st.Events["accept_starved"] > 2 && st.Active > 0 })
-		for _, c := range conns {
+		for _, c := range conns { // all speak: which of them are in, the engine decides
 			c.SetDeadline(time.Now().Add(patience))
 			io.WriteString(c, "x")
 			c.(*net.TCPConn).CloseWrite()
+		}
+		for _, c := range conns {
 			if got, err := io.ReadAll(c); err != nil || string(got) != "x" {
 				t.Fatalf("%q, %v", got, err)
 			}
