@@ -43,6 +43,7 @@ func (a *app) newLoadCommand() *cobra.Command {
 			Example: "  wirelab load udp --clients 100 --messages 1000 --timeout 200ms\n" +
 				"  wirelab load udp --clients 1 --payload stamp",
 		}),
+		a.newLoadEnginesCommand(),
 	)
 	return cmd
 }

@@ -51,6 +51,12 @@ func (a *app) printSaved(s *load.Saved) error {
 			return fmt.Errorf("%w: %w", load.ErrReport, err)
 		}
 		return a.printLoad(r)
+	case load.EnginesSchema:
+		r := new(load.EnginesReport)
+		if err := json.Unmarshal(s.Report, r); err != nil {
+			return fmt.Errorf("%w: %w", load.ErrReport, err)
+		}
+		return a.printEngines(r)
 	}
 	figures, labels, err := s.Figures()
 	if err != nil {
@@ -82,17 +88,59 @@ func (a *app) printComparison(c *load.Comparison, heads ...savedHead) error {
 		}
 		fmt.Fprintln(a.stdout)
 	}
-	t := newTable("FIGURE", ">A", ">±", ">B", ">±", ">B/A", ">P", "DIFFERENCE")
-	for _, d := range c.Figures {
-		if worthShowing(d) {
-			t.row(figureName(d.Name), formatSide(d.Name, d.A), formatSpread(d.SpreadA), formatSide(d.Name, d.B), formatSpread(d.SpreadB),
-				formatRatio(d.Ratio), formatChance(d.P), verdictText(d))
+	shown := false
+	for _, g := range figureGroups(c.Figures) {
+		if shown {
+			fmt.Fprintln(a.stdout)
+		}
+		if g.name != "" {
+			fmt.Fprintln(a.stdout, p.bold(oneLine(g.name)))
+		}
+		shown = true
+		if err := g.table().write(a.stdout, width(a.stdout), p); err != nil {
+			return err
 		}
 	}
-	if len(t.rows) == 0 {
-		t.row("nothing differs")
+	if !shown {
+		fmt.Fprintln(a.stdout, "No figure has samples, and none differs.")
 	}
-	return t.write(a.stdout, width(a.stdout), p)
+	return nil
+}
+
+// A figureGroup is the figures of one part of a report.
+type figureGroup struct {
+	name    string // "" or such as "pingpong/64/epoll"
+	figures []load.Difference
+}
+
+// figureGroups deals out the figures that are worth showing, in their order. What
+// has a name of its own in a report has a slash in it.
+func figureGroups(figures []load.Difference) []figureGroup {
+	var groups []figureGroup
+	for _, d := range figures {
+		if !worthShowing(d) {
+			continue
+		}
+		name := ""
+		if part, rest, found := strings.Cut(d.Name, "."); found && strings.Contains(part, "/") {
+			name, d.Name = part, rest
+		}
+		if len(groups) == 0 || groups[len(groups)-1].name != name {
+			groups = append(groups, figureGroup{name: name})
+		}
+		g := &groups[len(groups)-1]
+		g.figures = append(g.figures, d)
+	}
+	return groups
+}
+
+func (g *figureGroup) table() *table {
+	t := newTable("FIGURE", ">A", ">±", ">B", ">±", ">B/A", ">P", "DIFFERENCE")
+	for _, d := range g.figures {
+		t.row(cut(figureName(d.Name), 16), formatSide(d.Name, d.A), formatSpread(d.SpreadA), formatSide(d.Name, d.B), formatSpread(d.SpreadB),
+			formatRatio(d.Ratio), formatChance(d.P), verdictText(d))
+	}
+	return t
 }
 
 // worthShowing reports whether a figure has samples, or is not the same in both.
@@ -102,7 +150,7 @@ func worthShowing(d load.Difference) bool {
 
 // figureName makes words of the path of a figure, without its unit.
 func figureName(path string) string {
-	for _, unit := range []string{"_us", "_per_s", "_ns", "_s"} {
+	for _, unit := range []string{"_per_request", "_per_connection", "_us", "_per_s", "_ns", "_s"} {
 		path = strings.ReplaceAll(strings.TrimSuffix(path, unit), unit+".", ".")
 	}
 	return strings.NewReplacer(".", " ", "_", " ").Replace(path)
@@ -112,7 +160,7 @@ func figureName(path string) string {
 func formatFigure(name string, v float64) string {
 	unit := func(u string) bool { return strings.HasSuffix(name, u) || strings.Contains(name, u+".") }
 	switch {
-	case unit("_us"), unit("_us_per_request"):
+	case unit("_us"), strings.HasSuffix(name, "_us_per_request"):
 		return formatMicros(v)
 	case unit("_ns"):
 		return formatMicros(v / 1e3)

@@ -1,0 +1,132 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"wirelab/load"
+)
+
+func (a *app) printEngines(r *load.EnginesReport) error {
+	if a.json() {
+		return a.printJSON(r)
+	}
+	var b strings.Builder
+	rounds := counted(uint64(max(r.Rounds, 0)), "round")
+	if r.Interrupted {
+		rounds = "the rounds so far (interrupted)"
+	}
+	fmt.Fprintf(&b, "%s, %s a run, median of %s", formatBytes(uint64(max(r.SizeBytes, 0))),
+		formatDuration(time.Duration(r.DurationS*float64(time.Second))), rounds)
+	b.WriteString("\n± is how far the farthest round is from the median\n")
+	for _, s := range r.Skipped {
+		b.WriteString(cut(oneLine(fmt.Sprintf("%s is not measured: %s", s.Engine, s.Reason)), width(a.stdout)) + "\n")
+	}
+	p := a.colors(a.stdout)
+	for _, group := range engineGroups(r) {
+		b.WriteString("\n" + p.bold(engineHeading(group[0])) + "\n")
+		if err := engineResults(group).write(&b, width(a.stdout), p); err != nil {
+			return err
+		}
+		for _, e := range group {
+			if e.Error != "" {
+				b.WriteString(cut(oneLine(e.Engine+": "+e.Error), width(a.stdout)) + "\n")
+			}
+		}
+	}
+	_, err := fmt.Fprint(a.stdout, b.String())
+	return err
+}
+
+// engineGroups returns the results of each trial, in the order of their first.
+func engineGroups(r *load.EnginesReport) [][]load.EngineResult {
+	var groups [][]load.EngineResult
+	index := make(map[load.Trial]int)
+	for _, e := range r.Results {
+		t := load.Trial{Mode: e.Mode, Connections: e.Connections}
+		i, have := index[t]
+		if !have {
+			i = len(groups)
+			index[t] = i
+			groups = append(groups, nil)
+		}
+		groups[i] = append(groups[i], e)
+	}
+	return groups
+}
+
+func engineHeading(e load.EngineResult) string {
+	names := map[load.Mode]string{load.PingPong: "Ping-pong", load.Flood: "Flood", load.Idle: "Idle"}
+	return fmt.Sprintf("%s, %s", names[e.Mode], counted(uint64(max(e.Connections, 0)), "connection"))
+}
+
+// engineColumn is a figure of engines, with its spread beside it or without.
+type engineColumn struct {
+	heading string
+	figure  func(load.EngineResult) *load.Measured
+	format  func(float64) string
+	spread  bool
+}
+
+func engineColumns(mode load.Mode) []engineColumn {
+	count := func(v float64) string { return formatCount(uint64(max(v, 0) + 0.5)) }
+	cpu := engineColumn{"CPU", func(e load.EngineResult) *load.Measured { return e.CPUUS }, formatMicros, true}
+	switches := engineColumn{"SWITCHES", func(e load.EngineResult) *load.Measured { return e.Switches }, formatShare, false}
+	threads := engineColumn{"THREADS", func(e load.EngineResult) *load.Measured { return e.Threads }, count, false}
+	rate := func(heading string) engineColumn {
+		return engineColumn{heading, func(e load.EngineResult) *load.Measured { return e.RequestsPerS }, count, true}
+	}
+	switch mode {
+	case load.Flood:
+		bytes := func(v float64) string { return formatBytes(uint64(max(v, 0))) }
+		return []engineColumn{
+			rate("MESSAGES/S"),
+			{"BYTES/S", func(e load.EngineResult) *load.Measured { return e.BytesPerS }, bytes, false},
+			cpu, switches,
+		}
+	case load.Idle:
+		return []engineColumn{
+			{"BYTES EACH", func(e load.EngineResult) *load.Measured { return e.Resident }, count, true}, threads,
+		}
+	}
+	return []engineColumn{
+		rate("REQUESTS/S"),
+		{"P50", func(e load.EngineResult) *load.Measured { return e.P50US }, formatMicros, false},
+		{"P99", func(e load.EngineResult) *load.Measured { return e.P99US }, formatMicros, true},
+		cpu, switches,
+	}
+}
+
+// formatShare writes how many of something there were for each of another.
+func formatShare(v float64) string { return fmt.Sprintf("%.2f", v) }
+
+func engineResults(group []load.EngineResult) *table {
+	columns := engineColumns(group[0].Mode)
+	headings := []string{"ENGINE"}
+	for _, c := range columns {
+		headings = append(headings, ">"+c.heading)
+		if c.spread {
+			headings = append(headings, ">±")
+		}
+	}
+	t := newTable(headings...)
+	for _, e := range group {
+		cells := []any{e.Engine}
+		for _, c := range columns {
+			value, spread := "-", ""
+			if m := c.figure(e); m != nil {
+				value = c.format(m.Median)
+				if len(m.Samples) > 1 {
+					spread = formatPercent(m.Deviation())
+				}
+			}
+			cells = append(cells, value)
+			if c.spread {
+				cells = append(cells, spread)
+			}
+		}
+		t.row(cells...)
+	}
+	return t
+}
