@@ -19,15 +19,10 @@ type Socket interface {
 	SetReadDeadline(time.Time) error
 }
 
-// How long an answer is waited for. A request comes behind all that was sent
-// before, and may be discarded with it, so that it is repeated, each time for longer.
-const (
-	firstWait = 50 * time.Millisecond
-	attempts  = 5
-)
-
-// MaxWait is the longest that Ask takes.
-const MaxWait = firstWait * (1<<attempts - 1)
+// firstWait is how long the answer to the first request is waited for; each
+// further one is waited for twice as long. A request comes behind all that was sent
+// before, and may be discarded with it.
+const firstWait = 20 * time.Millisecond
 
 // Errors of Ask: the server is no wirelab, or cannot be reached.
 var (
@@ -36,26 +31,25 @@ var (
 )
 
 // Ask asks the server at the other end of s what it counted of this socket. What
-// else arrives meanwhile is read and thrown away. It returns ErrNoAnswer after MaxWait,
-// ErrEchoed if instead the request itself came back, ECONNREFUSED as soon as the host says
-// that nobody listens there, and the error of ctx when it is cancelled; it does not wait for
-// ctx longer than for an answer. It leaves s without a read deadline.
-func Ask(ctx context.Context, s Socket) (Counts, error) {
+// else arrives meanwhile is read and thrown away. It returns ErrNoAnswer when patience is
+// at its end, ErrEchoed if instead the request itself came back, ECONNREFUSED as soon as the
+// host says that nobody listens there, and the error of ctx when it is cancelled, which may
+// take as long as patience. It leaves s without a read deadline.
+func Ask(ctx context.Context, s Socket, patience time.Duration) (Counts, error) {
 	nonce := newNonce()
 	request := AppendRequest(nil, nonce)
 	failed := ErrNoAnswer
 	defer s.SetReadDeadline(time.Time{})
-	for wait := firstWait; wait <= firstWait<<(attempts-1); wait *= 2 {
+	end := time.Now().Add(patience)
+	for wait := firstWait; time.Now().Before(end); wait *= 2 {
 		if err := ctx.Err(); err != nil {
 			return Counts{}, err
 		}
-		if err := write(s, request); err != nil {
-			return Counts{}, fmt.Errorf("ask for the server's counts: %w", err)
+		deadline := time.Now().Add(wait)
+		if deadline.After(end) {
+			deadline = end
 		}
-		if err := s.SetReadDeadline(time.Now().Add(wait)); err != nil {
-			return Counts{}, fmt.Errorf("ask for the server's counts: %w", err)
-		}
-		c, err := await(s, nonce)
+		c, err := exchange(s, request, nonce, deadline)
 		switch {
 		case err == nil:
 			return c, nil
@@ -66,6 +60,17 @@ func Ask(ctx context.Context, s Socket) (Counts, error) {
 		}
 	}
 	return Counts{}, failed
+}
+
+// exchange sends the request once and waits for its answer.
+func exchange(s Socket, request []byte, nonce uint64, deadline time.Time) (Counts, error) {
+	if err := write(s, request); err != nil {
+		return Counts{}, err
+	}
+	if err := s.SetReadDeadline(deadline); err != nil {
+		return Counts{}, err
+	}
+	return await(s, nonce)
 }
 
 // write sends the request; the first refusal of a connected socket is that of an

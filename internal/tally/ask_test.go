@@ -66,7 +66,7 @@ func TestAsk(t *testing.T) {
 		// Before the answer come: another's, a cut one, a longer one, what else was sent.
 		return [][]byte{wrong, answerTo(request)[:100], append(answerTo(request), 0), []byte("hello"), answerTo(request)}
 	})
-	got, err := Ask(t.Context(), client)
+	got, err := Ask(t.Context(), client, patience)
 	if err != nil || got != example || asked != 3 {
 		t.Errorf("%+v, %v, asked %d times", got, err, asked)
 	}
@@ -74,7 +74,7 @@ func TestAsk(t *testing.T) {
 
 func TestAskEcho(t *testing.T) {
 	client := serve(t, func(request []byte) [][]byte { return [][]byte{request} })
-	if _, err := Ask(t.Context(), client); !errors.Is(err, ErrEchoed) {
+	if _, err := Ask(t.Context(), client, 200*time.Millisecond); !errors.Is(err, ErrEchoed) {
 		t.Errorf("%v", err)
 	}
 }
@@ -82,16 +82,16 @@ func TestAskEcho(t *testing.T) {
 func TestAskNobody(t *testing.T) {
 	silent := serve(t, func([]byte) [][]byte { return nil })
 	begun := time.Now()
-	if _, err := Ask(t.Context(), silent); !errors.Is(err, ErrNoAnswer) || time.Since(begun) > patience {
+	if _, err := Ask(t.Context(), silent, 200*time.Millisecond); !errors.Is(err, ErrNoAnswer) || time.Since(begun) > patience {
 		t.Errorf("%v after %v", err, time.Since(begun))
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Ask(ctx, silent); !errors.Is(err, context.Canceled) {
+	if _, err := Ask(ctx, silent, patience); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 	silent.Close()
-	if _, err := Ask(t.Context(), silent); !errors.Is(err, net.ErrClosed) {
+	if _, err := Ask(t.Context(), silent, 200*time.Millisecond); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("closed: %v", err)
 	}
 }
@@ -107,7 +107,7 @@ func TestAskRefused(t *testing.T) {
 	}
 	defer client.Close()
 	server.Close()
-	if _, err := Ask(t.Context(), client); !errors.Is(err, syscall.ECONNREFUSED) {
+	if _, err := Ask(t.Context(), client, 200*time.Millisecond); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("%v", err)
 	}
 }
