@@ -149,6 +149,8 @@ func (f *connectFlags) config(cmd *cobra.Command, network, address string) (load
 		return cfg, usagef("--timeout %v is not between 0 and 24h", f.timeout)
 	case f.retry < 0 || f.retry > maxRetries:
 		return cfg, usagef("--retry %d is not between 0 and %d", f.retry, maxRetries)
+	case f.payload == "" && cmd.Flags().Changed("payload"):
+		return cfg, usagef("--payload is empty")
 	case f.payload == "" && (cmd.Flags().Changed("size") || cmd.Flags().Changed("count")):
 		return cfg, usagef("--size and --count are about a --payload, which is missing")
 	}

@@ -74,7 +74,7 @@ func (a *app) runService(cmd *cobra.Command, flags serviceFlags, open ...func(*s
 	s := &service{app: a, cmd: cmd, flags: flags, cfg: cfg, since: time.Now(), logs: a.openLogs(cfg), screen: newScreen(a)}
 	defer s.logs.Close()
 	s.access.Set(cfg.Server.Allow, cfg.Server.Deny)
-	control, err := observe.ListenControl(s.controlPath())
+	control, err := s.listenControl()
 	if err != nil {
 		return err
 	}
@@ -98,6 +98,16 @@ func (a *app) openLogs(cfg *config.Config) *observe.Logs {
 		Dir: l.Dir, Level: l.Level, MaxSize: l.MaxSize, Keep: l.Keep, MaxAge: l.MaxAge,
 		Terminal: a.stderr, Color: a.colors(a.stderr).on, Verbose: a.verbose,
 	})
+}
+
+// listenControl opens the control socket. A --control that cannot be one is a mistake
+// of usage; that another process has it is none.
+func (s *service) listenControl() (*observe.Control, error) {
+	control, err := observe.ListenControl(s.controlPath())
+	if err != nil && s.flags.control != "" && !errors.Is(err, observe.ErrControlBusy) {
+		return nil, usagef("--control: %w", err)
+	}
+	return control, err
 }
 
 func (s *service) controlPath() string {

@@ -141,7 +141,7 @@ func privateDir(dir string) error {
 	case uid != os.Getuid():
 		return fmt.Errorf("%w: directory %s belongs to user %d", ErrControlUnsafe, dir, uid)
 	case info.Mode().Perm()&0o077 != 0:
-		return fmt.Errorf("%w: directory %s has mode %04o; chmod 0700 it", ErrControlUnsafe, dir, info.Mode().Perm())
+		return fmt.Errorf("%w: directory %s has mode %04o, not 0700; take one of its own", ErrControlUnsafe, dir, info.Mode().Perm())
 	}
 	return trustedParent(filepath.Dir(dir))
 }

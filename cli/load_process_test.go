@@ -1,0 +1,172 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+
+	"wirelab/load"
+	"wirelab/observe"
+	"wirelab/server"
+)
+
+// 500 clients of 200 messages of 512 bytes, all verified, while ps shows all 500
+// connections, and for the thread engine as many threads.
+func TestLoadOnEngines(t *testing.T) {
+	const clients, messages, size = 500, 200, 512
+	for _, engine := range server.Engines() {
+		t.Run(engine.Name, func(t *testing.T) {
+			s := startServer(t, "serve", "tcp", "--engine", engine.Name)
+			ids, threads := 0, 0
+			report := loadWatched(t, s, func(now []observe.Connection) (enough bool) {
+				i, th := countConnections(now)
+				ids, threads = max(ids, i), max(threads, th)
+				return ids == clients && (threads == clients || engine.Name != "thread")
+			}, "load", "tcp", s.addr, "-o", "json", "--timeout", "1m",
+				"--clients", strconv.Itoa(clients), "--messages", strconv.Itoa(messages), "--size", strconv.Itoa(size))
+			if report.Received != clients*messages || report.Mismatched != 0 || report.Lost != 0 || report.BytesReceived != clients*messages*size {
+				t.Errorf("not all verified: %+v", report)
+			}
+			if ids != clients || engine.Name == "thread" && threads != clients {
+				t.Errorf("ps has shown %d connections on %d threads at most", ids, threads)
+			}
+		})
+	}
+}
+
+// countConnections returns how many connections and how many threads there are.
+func countConnections(connections []observe.Connection) (ids, threads int) {
+	id, thread := map[uint64]bool{}, map[int]bool{}
+	for _, c := range connections {
+		id[c.ID] = true
+		if c.Thread != 0 {
+			thread[c.Thread] = true
+		}
+	}
+	return len(id), len(thread)
+}
+
+// loadWatched runs a load, and while it runs shows look what ps shows of the server,
+// until that has seen enough.
+func loadWatched(t *testing.T, s *runningServer, look func([]observe.Connection) (enough bool), args ...string) load.Report {
+	t.Helper()
+	var out, complaints bytes.Buffer
+	cmd := s.command(args...)
+	cmd.Stdout, cmd.Stderr = &out, &complaints
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	ended := make(chan struct{})
+	go func() { err = cmd.Wait(); close(ended) }()
+	for running, enough := true, false; running && !enough; {
+		enough = look(s.processes().Processes[0].Servers[0].Connections)
+		select {
+		case <-ended:
+			running = false
+		default:
+		}
+	}
+	<-ended
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", cmd, err, &complaints)
+	}
+	var report load.Report
+	if err := json.Unmarshal(out.Bytes(), &report); err != nil {
+		t.Fatalf("%v\n%s", err, &out)
+	}
+	return report
+}
+
+// Programs read these names; they do not change.
+func TestLoadJSON(t *testing.T) {
+	s := startServer(t, "serve", "tcp")
+	out, err := s.command("load", "tcp", s.addr, "-o", "json", "--clients", "2", "--messages", "3").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var report map[string]any
+	if err := json.Unmarshal(out, &report); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]any{
+		"schema": "wirelab.load/1", "network": "tcp", "clients": 2.0, "sent": 6.0, "received": 6.0,
+		"lost": 0.0, "mismatched": 0.0, "bytes_sent": 384.0, "bytes_received": 384.0,
+	} {
+		if report[name] != want {
+			t.Errorf("%s is %v, not %v", name, report[name], want)
+		}
+	}
+	if errors, ok := report["errors"].(map[string]any); !ok || len(errors) > 0 {
+		t.Errorf("errors is %v", report["errors"])
+	}
+	for _, name := range []string{"elapsed_s", "rate_per_s"} {
+		if v, ok := report[name].(float64); !ok || v <= 0 {
+			t.Errorf("%s is %v", name, report[name])
+		}
+	}
+	latency, _ := report["latency_us"].(map[string]any)
+	least := 0.0
+	for _, name := range []string{"min", "p50", "p90", "p99", "p999", "max"} {
+		v, ok := latency[name].(float64)
+		if !ok || v < least {
+			t.Errorf("latency_us.%s is %v, after %v", name, latency[name], least)
+		}
+		least = v
+	}
+	if mean, ok := latency["mean"].(float64); !ok || mean <= 0 {
+		t.Errorf("latency_us.mean is %v", latency["mean"])
+	}
+}
+
+// A server that does not do as it should makes the status 1, and the first line and
+// stderr say what was wrong.
+func TestLoadVerdict(t *testing.T) {
+	tests := map[string]struct {
+		serve    func(*net.TCPConn)
+		headline string
+		says     string
+	}{
+		"changes a byte": {corrupt, "0 of 2 answers verified", "not verified: 2 answers differ"},
+		"closes":         {func(c *net.TCPConn) { io.CopyN(c, c, 64) }, "1 of 2 answers verified", "missing"},
+		"resets":         {func(c *net.TCPConn) { io.CopyN(c, c, 64); c.SetLinger(0) }, "1 of 2 answers verified", "not verified: "},
+		"says too much":  {func(c *net.TCPConn) { io.CopyN(c, c, 64); io.WriteString(c, "more"); echo(c) }, "answers verified", "not verified: "},
+		"is silent":      {func(c *net.TCPConn) { io.Copy(io.Discard, c) }, "0 of 2 answers verified", "missing"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			cmd := (&runningServer{t: t, dir: t.TempDir(), env: processEnv(t)}).
+				command("load", "tcp", listen(t, tt.serve), "--clients", "1", "--messages", "2", "--size", "64", "--timeout", "300ms")
+			var complaint bytes.Buffer
+			cmd.Stderr = &complaint
+			out, err := cmd.Output()
+			if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() != exitFailed {
+				t.Errorf("%v", err)
+			}
+			if head, _, _ := strings.Cut(string(out), "\n"); !strings.Contains(head, tt.headline) {
+				t.Errorf("the first line is %q", head)
+			}
+			if text := complaint.String(); !strings.Contains(text, tt.says) || strings.Count(text, "\n") != 1 {
+				t.Errorf("stderr is %q", text)
+			}
+		})
+	}
+}
+
+// corrupt echoes with one bit of each read changed.
+func corrupt(c *net.TCPConn) {
+	buf := make([]byte, 4096)
+	for {
+		n, err := c.Read(buf)
+		if err != nil {
+			return
+		}
+		buf[n/2] ^= 1
+		c.Write(buf[:n])
+	}
+}

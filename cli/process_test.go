@@ -1,0 +1,94 @@
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"wirelab/internal/require"
+)
+
+// A runningServer is a server as a user has it: a process of its own.
+type runningServer struct {
+	t      *testing.T
+	dir    string   // its working directory
+	env    []string // with which others find its control socket
+	addr   string   // where it listens
+	cmd    *exec.Cmd
+	stderr bytes.Buffer
+}
+
+// startServer runs wirelab with args on a free port, until the test ends; then it has
+// to drain and to end with status 0.
+func startServer(t *testing.T, args ...string) *runningServer {
+	t.Helper()
+	s := &runningServer{t: t, dir: t.TempDir(), env: processEnv(t)}
+	s.cmd = s.command(append(args, "--port", "0", "-o", "json")...)
+	s.cmd.Stderr = &s.stderr
+	stdout, err := s.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	out := bufio.NewReader(stdout)
+	t.Cleanup(func() { s.stop(out) })
+	var first listening
+	line, err := out.ReadBytes('\n')
+	if err == nil {
+		err = json.Unmarshal(line, &first)
+	}
+	if err != nil || first.Event != "listening" {
+		t.Fatalf("wirelab %s begins with %q: %v\n%s", strings.Join(args, " "), line, err, &s.stderr)
+	}
+	s.addr = first.Addr
+	return s
+}
+
+func (s *runningServer) stop(out io.Reader) {
+	s.cmd.Process.Signal(syscall.SIGTERM)
+	rest, _ := io.ReadAll(out)
+	if err := s.cmd.Wait(); err != nil || !bytes.Contains(rest, []byte(`"event":"stopped"`)) {
+		s.t.Errorf("%s: %v\n%s%s", s.cmd, err, rest, &s.stderr)
+	}
+}
+
+// command returns a wirelab that is not yet running and has the server's environment.
+func (s *runningServer) command(args ...string) *exec.Cmd {
+	cmd := exec.Command(require.Program(s.t, "wirelab"), args...) // TestMain puts it into PATH
+	cmd.Dir, cmd.Env = s.dir, s.env
+	return cmd
+}
+
+// processes returns what ps shows.
+func (s *runningServer) processes() psReport {
+	s.t.Helper()
+	out, err := s.command("ps", "-o", "json").Output()
+	var report psReport
+	if err == nil {
+		err = json.Unmarshal(out, &report)
+	}
+	if err != nil {
+		s.t.Fatalf("wirelab ps: %v\n%s", err, out)
+	}
+	return report
+}
+
+// processEnv returns an environment in which no wirelab runs yet.
+func processEnv(t *testing.T) []string {
+	t.Helper()
+	runtime, err := os.MkdirTemp("", "wirelab-test-") // t.TempDir would be too long a path
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(runtime) })
+	// The race detector would sleep a second at the end of each command.
+	return append(os.Environ(), "XDG_RUNTIME_DIR="+runtime, "GORACE=atexit_sleep_ms=0")
+}
