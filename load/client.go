@@ -9,14 +9,26 @@ import (
 
 // A client is one socket of a run and what it is doing. Its loop alone touches it.
 type client struct {
-	fd      int
-	state   clientState
-	number  uint64        // among all clients of the run
-	sent    uint64        // messages begun, also the number of the latest
-	since   time.Duration // when the connect or the latest message began
-	written int           // bytes of the latest message that the kernel has taken
-	check   Check         // of the answer to the latest message
-	history uint64        // bit k: message number sent-k was answered
+	fd         int
+	state      clientState
+	index      uint32 // among the clients of its loop
+	generation uint32 // of its socket: events of earlier ones are stale
+	number     uint64 // among all clients of the run
+
+	due     uint64    // messages whose time has come
+	window  window    // the outstanding ones
+	written int       // bytes of the latest message that the kernel has taken
+	check   Check     // of a stream: of the answer to the oldest outstanding message
+	answers answerLog // of datagrams
+
+	connections uint64        // made so far
+	fresh       uint64        // messages begun before the present connection was made
+	since       time.Duration // when the connect, or the end of a flood, began
+	attempt     dialAttempt
+
+	stream uint64        // of a flood: bytes that the kernel has taken
+	moved  time.Duration // of a flood: when it last took some
+	again  bool          // of a flood: in loop.again
 }
 
 type clientState uint8
@@ -24,92 +36,120 @@ type clientState uint8
 const (
 	unconnected clientState = iota
 	connecting
-	connected // and silent: the measurement has not begun
-	awaiting  // an answer, perhaps with part of the message still to be sent
-	finished  // all messages sent and answered
+	open
+	closing  // a flood that waits for the server to have read all
+	finished // all messages sent and answered
 	closed
 )
 
-// connect begins to connect c, which the event queue will know by token.
-func (l *loop) connect(c *client, token uint64) {
-	c.since = l.now()
-	fd, underWay, err := l.open()
-	if err != nil {
-		l.fail(c, errorKind(err))
-		return
-	}
-	c.fd = fd
-	if err := l.epoll.Add(fd, sys.ReadyIn|sys.ReadyOut|sys.ReadyEOF|sys.OnEdge, token); err != nil {
-		l.fail(c, errorKind(err))
-		return
-	}
-	if underWay {
-		c.state = connecting
-		l.pending++
-		return
-	}
-	l.established(c)
-}
-
-func (l *loop) open() (fd int, underWay bool, err error) {
-	if l.datagrams {
-		fd, err = sys.ConnectDatagram(l.run.cfg.Target)
-		return fd, false, err
-	}
-	return sys.ConnectStream(l.run.cfg.Target)
-}
-
-func (l *loop) established(c *client) {
-	c.state = connected
-	l.rec.connect(l.now() - c.since)
-}
+// begun returns the number of messages begun, which is that of the latest.
+func (c *client) begun() uint64 { return c.window.next - 1 }
 
 // ready handles an event of c.
 func (l *loop) ready(c *client, ready sys.Ready) {
 	switch c.state {
 	case connecting:
-		l.pending--
-		if errno := sys.SocketError(c.fd); errno != 0 {
-			l.fail(c, errorKind(errno))
-			return
-		}
-		l.established(c)
-	case awaiting:
-		if ready&sys.ReadyOut != 0 && c.written < l.payload.Len() {
-			l.now()
-			l.write(c, l.payload.message(l.out, c.number, c.sent, c.check.sent))
+		l.dialed(c)
+	case open:
+		if ready&sys.ReadyOut != 0 {
+			l.writable(c)
 		}
 	case unconnected, closed:
 		return // an event from before the end
 	}
-	if ready&(sys.ReadyIn|sys.ReadyEnd) != 0 {
+	if ready&(sys.ReadyIn|sys.ReadyEnd) != 0 && c.fd >= 0 && c.state != connecting {
 		l.receive(c, ready&sys.ReadyEnd != 0)
 	}
 }
 
-// proceed makes c, of which nothing is outstanding, do what the schedule says.
-func (l *loop) proceed(c *client) {
-	if l.run.schedule.more(c.sent, l.clock) {
-		l.send(c)
+// writable goes on where c had to stop because its socket was full.
+func (l *loop) writable(c *client) {
+	if l.flood {
+		l.pump(c)
 		return
 	}
-	c.state = finished
-	l.active--
+	if c.written == l.payload.Len() {
+		return
+	}
+	latest := c.window.latest()
+	l.now()
+	if c.written == 0 {
+		latest.sent = l.clock // only now is it sent
+	}
+	l.write(c, l.payload.message(l.out, c.number, c.begun(), l.stamp(latest)))
+	if c.written == l.payload.Len() {
+		l.proceed(c)
+	}
+}
+
+// stamp returns the time that a message carries, if messages do.
+func (l *loop) stamp(s *slot) time.Time {
+	if !l.payload.Stamped() {
+		return time.Time{}
+	}
+	return time.Unix(0, s.wall)
+}
+
+// proceed makes c do what there is to do: send what is due, as far as there is
+// room, connect anew, or finish.
+func (l *loop) proceed(c *client) {
+	switch {
+	case c.state != open:
+		return
+	case l.flood:
+		l.pump(c)
+		return
+	case c.window.empty() && l.worn(c) && l.wanted(c):
+		l.reconnect(c)
+		return
+	case !l.schedule.open() && c.window.empty() && l.wanted(c):
+		c.due++
+	}
+	for c.begun() < c.due && l.room(c) {
+		l.send(c)
+	}
+	if c.state == open && c.window.empty() && !l.wanted(c) {
+		c.state = finished
+		l.active--
+	}
+}
+
+// wanted reports whether c, of which nothing is outstanding, is to send more.
+func (l *loop) wanted(c *client) bool {
+	if !l.schedule.open() {
+		return l.schedule.more(c.begun(), l.clock)
+	}
+	return (!l.dealt || c.begun() < c.due) && l.clock <= l.cutoff
+}
+
+// worn reports whether the connection of c has carried all that it may.
+func (l *loop) worn(c *client) bool {
+	every := l.run.cfg.Reconnect
+	return every > 0 && c.begun()-c.fresh >= every
+}
+
+// room reports whether c can send a message now.
+func (l *loop) room(c *client) bool {
+	return c.state == open && c.written == l.payload.Len() && c.window.span() < l.outstanding && !l.worn(c) && l.clock <= l.cutoff
 }
 
 // send begins the next message of c.
 func (l *loop) send(c *client) {
-	var sent time.Time
+	var s slot
 	if l.payload.Stamped() {
-		sent = time.Now()
+		s.wall = time.Now().UnixNano()
 	}
-	c.state = awaiting
-	c.sent++
-	c.history <<= 1
+	number, stamp := c.window.next, l.stamp(&s)
+	message := l.payload.message(l.out, c.number, number, stamp)
+	s.sent = l.now()
+	c.window.push(s)
 	c.written = 0
-	c.check = l.payload.Expect(c.number, c.sent, sent)
-	message := l.payload.message(l.out, c.number, c.sent, sent)
-	c.since = l.now()
+	switch {
+	case l.datagrams:
+		c.answers.clear(number)
+	case c.window.open == 1:
+		c.check = l.payload.Expect(c.number, number, stamp)
+	}
 	l.write(c, message)
 }
 
@@ -119,57 +159,85 @@ func (l *loop) write(c *client, message []byte) {
 	n, errno := sys.TrySend(c.fd, message[c.written:])
 	if errno == syscall.ECONNREFUSED && l.datagrams {
 		// The error is of an earlier datagram, and is cleared with this.
-		l.rec.fail(errorKind(errno))
+		l.refused(c)
 		n, errno = sys.TrySend(c.fd, message)
 	}
 	switch {
 	case errno == 0:
 		if c.written == 0 {
 			l.rec.sent++
+			l.last = l.clock
 		}
 		c.written += n
 		l.rec.bytesSent += uint64(n)
+	case l.datagrams && (errno == syscall.EAGAIN || errno == syscall.ENOBUFS || errno == syscall.ECONNREFUSED):
+		l.unsendable(c, errno)
 	case errno == syscall.EAGAIN:
-	case l.datagrams && (errno == syscall.ENOBUFS || errno == syscall.ECONNREFUSED):
-		l.rec.fail(errorKind(errno)) // and wait until it is overdue
 	default:
 		l.fail(c, errorKind(errno))
 	}
 }
 
-// answered records the complete answer to the latest message of c.
-func (l *loop) answered(c *client) {
-	c.history |= 1
-	l.rec.answer(l.clock - c.since)
-	l.intervals.answer(l.clock, l.clock-c.since)
-	if !c.check.OK() {
-		l.rec.mismatch(c)
+// unsendable notes that the kernel does not take a datagram now. In an open loop its
+// time is over; in a closed one it is sent when there is room, if that is in time.
+func (l *loop) unsendable(c *client, errno syscall.Errno) {
+	if errno != syscall.EAGAIN {
+		l.rec.fail(errorKind(errno))
+	}
+	if l.schedule.open() {
+		l.dismiss(c, c.begun())
+	}
+}
+
+// dismiss gives up message number n of c, which is outstanding: it is lost, unless
+// its answer is late, or was never sent.
+func (l *loop) dismiss(c *client, n uint64) {
+	if n == c.begun() && c.written == 0 {
+		l.rec.refused++
+		c.written = l.payload.Len()
+	}
+	c.window.settle(n)
+}
+
+// answered records the complete answer to message n of c, which is outstanding.
+func (l *loop) answered(c *client, n uint64, check *Check) {
+	s := c.window.settle(n)
+	l.last = l.clock
+	latency := l.clock - s.sent
+	l.rec.answer(latency)
+	if l.schedule.open() {
+		due, _ := l.schedule.due(c.number, n)
+		latency = l.clock - due
+		l.rec.responses.add(latency)
+	}
+	l.intervals.answer(l.clock, latency)
+	if !check.OK() {
+		l.rec.mismatch(c.number, n, check)
 		return
 	}
 	if l.rec.exchanges != nil {
-		if e, ok := c.check.Exchange(l.wall); ok {
+		if e, ok := check.Exchange(l.wall); ok {
 			l.rec.exchanges.add(&e)
 		}
 	}
 }
 
-// overdue ends the wait of c for something.
+// overdue ends the wait of c for an answer.
 func (l *loop) overdue(c *client) {
-	switch {
-	case c.state == connecting:
-		l.pending--
-		l.fail(c, "connect timed out")
-	case l.datagrams:
-		l.proceed(c) // the message is lost, unless its answer is late
-	default:
+	if !l.datagrams {
 		l.fail(c, "no answer in time")
+		return
 	}
+	for !c.window.empty() && l.clock-c.window.oldest().sent >= l.run.cfg.Timeout {
+		l.dismiss(c, c.window.first)
+	}
+	l.proceed(c)
 }
 
 // fail ends c, for a reason that is counted.
 func (l *loop) fail(c *client, kind string) {
 	l.rec.fail(kind)
-	if c.state == awaiting {
+	if l.running && c.state != finished {
 		l.active--
 	}
 	l.hangUp(c)

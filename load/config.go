@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"runtime"
+	"slices"
 	"time"
 
 	"wirelab/internal/sys"
@@ -17,18 +18,36 @@ const (
 	MaxMessages = 1_000_000_000_000 // a client; seq messages number so many
 	MaxTimeout  = time.Hour         // longer latencies do not fit the histograms
 	MaxDatagram = 65507             // bytes that a UDP datagram over IPv4 carries
+	MaxRate     = 1e8               // messages/s
+	MaxTargets  = 1024
+
+	MaxOutstanding = 1 << 17 // messages of a client
+
+	tcpOutstanding = 128 // unless told otherwise
 )
 
 // Config says what a run does.
+//
+// Without a Rate each client sends a message as soon as its last one was answered: a
+// closed loop. With a Rate messages have their times, whatever the answers do: an open
+// loop. A Flood sends without waiting for answers.
 type Config struct {
-	Network  string         // "tcp" or "udp"
-	Target   netip.AddrPort // of the server
-	Clients  int            // concurrent clients, each with a socket of its own
-	Messages uint64         // that each client sends; 0: as many as fit in Duration
-	Duration time.Duration  // after which no message is sent; 0: when all Messages were sent
+	Network  string           // "tcp" or "udp"
+	Target   netip.AddrPort   // of the server
+	Targets  []netip.AddrPort // of several servers, instead of Target, dealt out to the clients in turn
+	Sources  Sources          // that clients connect from; zero: as the kernel chooses
+	Clients  int              // concurrent clients, each with a socket of its own
+	Messages uint64           // that each client sends; 0: as many as fit in Duration
+	Duration time.Duration    // after which no message is sent; 0: when all Messages were sent
 	Payload  *Payload
 	Timeout  time.Duration // of a connect and of an answer; 0: 5 s
 	Loops    int           // event loops, each on an OS thread of its own; 0: one a core
+
+	Rate        float64       // messages/s of all clients together; 0: a closed loop or a flood
+	Ramp        time.Duration // for which the rate, or in a closed loop the number of clients, rises from 0
+	Outstanding int           // messages that a client awaits answers to at once, in an open loop; 0: enough
+	Flood       bool          // TCP only
+	Reconnect   uint64        // messages after which a client connects anew, TCP only; 0: never
 
 	// Progress, if not nil, is called now and then while the run goes on, and never
 	// once Run has returned. It should return soon.
@@ -77,6 +96,12 @@ func (c Config) withDefaults() (Config, error) {
 		c.Loops = runtime.GOMAXPROCS(0)
 	}
 	c.Loops = min(c.Loops, c.Clients)
+	if len(c.Targets) == 0 {
+		c.Targets = []netip.AddrPort{c.Target}
+	}
+	if c.Outstanding == 0 {
+		c.Outstanding = c.enoughOutstanding()
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -94,9 +119,8 @@ type configRule struct {
 }
 
 func (c *Config) rules() []configRule {
-	return []configRule{
+	return slices.Concat([]configRule{
 		{c.Network != "tcp" && c.Network != "udp", fmt.Sprintf("network %q is neither tcp nor udp", c.Network)},
-		{!c.Target.IsValid() || c.Target.Port() == 0, "the target has no address or no port"},
 		{c.Clients < 1 || c.Clients > MaxClients, fmt.Sprintf("clients must be between 1 and %d, not %d", MaxClients, c.Clients)},
 		{c.Messages > MaxMessages, fmt.Sprintf("messages must be at most %d, not %d", uint64(MaxMessages), c.Messages)},
 		{c.Duration < 0, "the duration is negative"},
@@ -106,7 +130,48 @@ func (c *Config) rules() []configRule {
 		{c.Payload == nil, "no payload"},
 		{c.Network == "udp" && c.Payload != nil && c.Payload.Len() > MaxDatagram,
 			fmt.Sprintf("a datagram carries at most %d bytes", MaxDatagram)},
+	}, c.addressRules(), c.paceRules())
+}
+
+func (c *Config) addressRules() []configRule {
+	source := c.Sources.first
+	unlike := func(a netip.AddrPort) bool { return source.IsValid() && a.Addr().Unmap().Is4() != source.Is4() }
+	nowhere := func(a netip.AddrPort) bool { return !a.IsValid() || a.Port() == 0 }
+	return []configRule{
+		{slices.ContainsFunc(c.Targets, nowhere), "the target has no address or no port"},
+		{len(c.Targets) > MaxTargets, fmt.Sprintf("at most %d targets, not %d", MaxTargets, len(c.Targets))},
+		{slices.ContainsFunc(c.Targets, unlike), "sources and targets are not of one family (IPv4, IPv6)"},
 	}
+}
+
+func (c *Config) paceRules() []configRule {
+	return []configRule{
+		{!(c.Rate >= 0 && c.Rate <= MaxRate), fmt.Sprintf("the rate must be at most %g messages/s", float64(MaxRate))},
+		{c.Rate > 0 && c.Rate < 0.001, "the rate must be at least 0.001 messages/s"},
+		{c.Ramp < 0, "the ramp is negative"},
+		{c.Duration > 0 && c.Ramp > c.Duration, fmt.Sprintf("the ramp of %v does not end within the duration of %v", c.Ramp, c.Duration)},
+		{c.Outstanding < 1 || c.Outstanding > MaxOutstanding, fmt.Sprintf("outstanding messages must be between 1 and %d", MaxOutstanding)},
+		{c.Network == "udp" && c.Rate > 0 && c.Payload != nil && !c.Payload.tellsApart(),
+			"datagrams at a rate need answers that can be told apart: payload seq (22 bytes or more), random:SEED (8 or more) or stamp"},
+		{c.Flood && c.Network != "tcp", "a flood of answered datagrams makes no sense; for one-way datagrams use --fast"},
+		{c.Flood && c.Rate > 0, "a flood has no rate: it sends what the peer takes"},
+		{c.Flood && c.Payload != nil && c.Payload.Stamped(), "a flood does not carry the time: use another payload"},
+		{c.Reconnect > 0 && (c.Network != "tcp" || c.Flood), "only TCP clients that await answers reconnect"},
+		{c.Reconnect > MaxMessages, fmt.Sprintf("reconnect after at most %d messages", uint64(MaxMessages))},
+	}
+}
+
+// enoughOutstanding returns how many answers a client of an open loop may await: of
+// datagrams, so many that those that are lost hold back none until they are given up.
+func (c *Config) enoughOutstanding() int {
+	switch {
+	case c.Rate == 0:
+		return 1
+	case c.Network == "tcp":
+		return tcpOutstanding
+	}
+	lost := 2 * c.Rate * c.Timeout.Seconds() / float64(max(c.Clients, 1))
+	return int(min(max(lost, tcpOutstanding), MaxOutstanding))
 }
 
 // descriptorReserve is kept for log files, the terminal and the Go runtime.

@@ -19,6 +19,8 @@ const (
 type Interval struct {
 	RatePerS  float64    `json:"rate_per_s"`           // answers; of a flood, messages sent
 	LatencyUS *Quantiles `json:"latency_us,omitempty"` // nil without answers
+
+	ResponseUS *Quantiles `json:"response_us,omitempty"` // of an open loop, instead
 }
 
 // intervals records what one loop measured, interval by interval. Its loop alone

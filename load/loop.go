@@ -1,6 +1,7 @@
 package load
 
 import (
+	"math"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -12,16 +13,25 @@ import (
 // queue, buffers and counters of its own: nothing is shared between cores while
 // messages are exchanged.
 type loop struct {
-	run       *run
-	payload   *Payload
-	datagrams bool
-	epoll     *sys.Epoll
-	clients   []client
-	next      int // the first client that has not begun to connect
-	pending   int // clients that connect
-	active    int // clients that await an answer
-	events    []sys.Event
-	in, out   []byte // what was received; the message to be sent
+	run         *run
+	payload     *Payload
+	datagrams   bool
+	flood       bool
+	outstanding int // messages that a client may have at once
+	schedule    schedule
+	cutoff      time.Duration // after which nothing is sent
+
+	epoll   *sys.Epoll
+	clients []client
+	dialer  dialer
+	dealer  dealer
+	running bool     // messages are exchanged
+	dealt   bool     // no more messages will become due
+	active  int      // clients that have something left to do
+	again   []uint32 // clients of a flood that go on without an event
+	spare   []uint32 // becomes again
+	events  []sys.Event
+	in, out []byte // what was received; the message to be sent
 
 	clock   time.Duration // the latest reading of run.now
 	wall    time.Time     // when what is in in arrived; only read for stamp payloads
@@ -29,8 +39,9 @@ type loop struct {
 
 	rec       *recorder
 	intervals intervals
+	last      time.Duration // when the latest message was sent or answered
 	ended     time.Duration // when the last client was done
-	cpu       time.Duration // processor time used since the first message
+	use       sys.ThreadUse // of the thread, since the first message
 	cut       bool          // the run was stopped while clients were active
 
 	published published
@@ -38,30 +49,43 @@ type loop struct {
 
 // Sizes and bounds of one loop.
 const (
-	receiveBuffer  = 128 << 10 // more than any datagram
-	eventBatch     = 128
-	connectsAtOnce = 64 // in all loops together: fewer than the backlog of most servers
+	receiveBuffer = 128 << 10 // more than any datagram
+	eventBatch    = 128
+	never         = time.Duration(math.MaxInt64)
 )
 
-// newLoop makes a loop for clients whose numbers begin with first.
-func newLoop(r *run, first, clients int) (*loop, error) {
+// newLoop makes the loop for every strideth client of the run, from number first on.
+func newLoop(r *run, first, stride int) (*loop, error) {
 	epoll, err := sys.NewEpoll()
 	if err != nil {
 		return nil, err
 	}
+	cfg := &r.cfg
+	number := (cfg.Clients - first + stride - 1) / stride
 	l := &loop{
-		run:       r,
-		payload:   r.cfg.Payload,
-		datagrams: r.cfg.Network == "udp",
-		epoll:     epoll,
-		clients:   make([]client, clients),
-		events:    make([]sys.Event, eventBatch),
-		in:        make([]byte, receiveBuffer),
-		out:       make([]byte, 0, r.cfg.Payload.Len()),
-		rec:       newRecorder(r.cfg.Payload.kind == stampPayload),
+		run:         r,
+		payload:     cfg.Payload,
+		datagrams:   cfg.Network == "udp",
+		flood:       cfg.Flood,
+		outstanding: cfg.Outstanding,
+		epoll:       epoll,
+		clients:     make([]client, number),
+		dialer:      newDialer(number, max(1, connectsAtOnce/stride)),
+		events:      make([]sys.Event, eventBatch),
+		in:          make([]byte, receiveBuffer),
+		out:         make([]byte, 0, cfg.Payload.Len()),
+		rec:         newRecorder(cfg.Payload.kind == stampPayload),
 	}
+	slots := make([]slot, number) // one each to begin with; windows that need more grow
 	for i := range l.clients {
-		l.clients[i] = client{number: uint64(first + i), fd: -1}
+		l.clients[i] = client{
+			number: uint64(first + i*stride), index: uint32(i), fd: -1,
+			window: window{slots: slots[i : i+1 : i+1], first: 1, next: 1},
+		}
+		if l.datagrams {
+			l.clients[i].answers = newAnswerLog(2 * cfg.Outstanding)
+		}
+		l.dialer.enqueue(uint32(i))
 	}
 	return l, nil
 }
@@ -83,37 +107,32 @@ func (l *loop) wake() { _ = l.epoll.Wake() }
 func (l *loop) drive() error {
 	// Never unlocked: the thread ends with this goroutine and serves no other.
 	runtime.LockOSThread()
-	err := l.connectAll()
+	err := l.prepare()
 	l.run.connected()
 	if err != nil {
 		return err
 	}
-	before, err := sys.ThreadCPUTime()
+	before, err := sys.ReadThreadUse()
 	if err != nil {
 		return err
 	}
 	if err := l.exchangeAll(); err != nil {
 		return err
 	}
-	after, err := sys.ThreadCPUTime()
-	l.cpu = after - before
+	after, err := sys.ReadThreadUse()
+	l.use = after.Sub(before)
 	return err
 }
 
-// connectAll returns when every client is connected or has failed.
-func (l *loop) connectAll() error {
-	limit := max(1, connectsAtOnce/len(l.run.loops))
-	for l.next < len(l.clients) || l.pending > 0 {
-		if l.run.stopped.Load() {
-			return nil
-		}
-		for l.next < len(l.clients) && l.pending < limit {
-			l.connect(&l.clients[l.next], uint64(l.next))
-			l.next++
-		}
-		if l.pending == 0 {
-			continue
-		}
+// prepare returns when every client is connected or has failed.
+func (l *loop) prepare() error {
+	// Else the kernel wakes the thread up to 50 us after what is due.
+	if err := sys.SetTimerSlack(0); err != nil {
+		return err
+	}
+	l.dealer.upcoming = never
+	l.now()
+	for !l.dialer.idle() && !l.run.stopped.Load() {
 		if err := l.turn(); err != nil {
 			return err
 		}
@@ -122,28 +141,29 @@ func (l *loop) connectAll() error {
 	return nil
 }
 
-// exchangeAll returns when no client awaits an answer any more, or when the run
-// was stopped.
+// exchangeAll returns when no client has anything left to do, or when the run was
+// stopped.
 func (l *loop) exchangeAll() error {
+	l.schedule = newSchedule(&l.run.cfg, l.run.began)
+	l.cutoff = l.schedule.cutoff()
 	l.intervals.begin(l.run.began)
 	l.now()
-	if l.run.stopped.Load() {
-		l.ended, l.cut = l.clock, true
-		return nil
-	}
+	l.last = l.clock
 	for i := range l.clients {
-		if c := &l.clients[i]; c.state == connected {
+		if l.clients[i].state == open {
 			l.active++
-			l.proceed(c)
 		}
 	}
+	l.running = true
+	l.dealer = dealer{round: 1}
+	l.prepareDeal()
 	for l.active > 0 && !l.run.stopped.Load() {
 		if err := l.turn(); err != nil {
 			return err
 		}
 	}
 	l.ended = l.now()
-	l.cut = l.active > 0
+	l.cut = l.run.stopped.Load() && (l.active > 0 || !l.dialer.idle())
 	l.drain()
 	l.publish()
 	return nil
@@ -151,39 +171,82 @@ func (l *loop) exchangeAll() error {
 
 // drain looks for bytes that nobody asked for, and counts what is still under way.
 func (l *loop) drain() {
+	l.running = false
 	for i := range l.clients {
-		switch c := &l.clients[i]; c.state {
-		case finished:
+		c := &l.clients[i]
+		switch {
+		case c.state == finished:
 			l.receive(c, false)
-		case awaiting:
-			if c.written > 0 {
-				l.rec.pending++
+		case c.state == open && !l.flood:
+			l.rec.pending += uint64(c.window.open)
+			if c.written == 0 && !c.window.empty() {
+				l.rec.pending-- // the latest, of which nothing was sent
 			}
 		}
 	}
 }
 
 // turn waits for events and handles them. Handlers read the clock, so that turn
-// need not: when nothing happened it does.
+// need not: only when nothing happened, or when messages have their time.
 func (l *loop) turn() error {
-	n, err := l.epoll.Wait(l.events, max(l.lookout-l.clock, 0))
+	if !l.dealt {
+		l.now()
+		l.deal()
+	}
+	n, err := l.epoll.Wait(l.events, l.patience())
 	if err != nil {
 		return err
 	}
-	if n == 0 {
+	if n == 0 || !l.dealt {
 		l.now()
 	}
 	for i := range l.events[:n] {
-		e := &l.events[i]
-		if token := e.Token(); token != sys.WakeToken {
-			l.ready(&l.clients[token], e.Ready())
+		l.handle(&l.events[i])
+		if l.clock >= l.dealer.upcoming {
+			l.deal()
 		}
 	}
+	l.floodAgain()
 	if l.clock >= l.lookout {
 		l.expire()
 	}
+	if !l.dialer.idle() {
+		l.keepDialing()
+	}
 	l.publish()
 	return nil
+}
+
+// handle passes an event to its client, unless it is of an earlier socket of it.
+func (l *loop) handle(e *sys.Event) {
+	token := e.Token()
+	if token == sys.WakeToken {
+		return
+	}
+	if c := &l.clients[uint32(token)]; uint32(token>>32) == c.generation&0x7fffffff {
+		l.ready(c, e.Ready())
+	}
+}
+
+// patience returns how long the loop may wait for events.
+func (l *loop) patience() time.Duration {
+	if len(l.again) > 0 {
+		return 0
+	}
+	until := min(l.lookout, l.dealer.upcoming)
+	if !l.dialer.idle() {
+		until = min(until, l.dialer.until(l.clock))
+	}
+	return max(until-l.clock, 0)
+}
+
+// keepDialing begins connects and watches those that are under way.
+func (l *loop) keepDialing() {
+	l.now()
+	if l.clock >= l.dialer.lookout {
+		l.watchDials()
+	}
+	l.dial()
 }
 
 // now reads the clock.
@@ -199,11 +262,22 @@ func (l *loop) expire() {
 	timeout := l.run.cfg.Timeout
 	for i := range l.clients {
 		c := &l.clients[i]
-		if (c.state == connecting || c.state == awaiting) && l.clock-c.since >= timeout {
-			l.overdue(c)
+		switch {
+		case l.flood:
+			l.expireFlood(c)
+		case c.state != open:
+		case !c.window.empty():
+			if l.clock-c.window.oldest().sent >= timeout {
+				l.overdue(c)
+			}
+		case l.running && l.dealt:
+			l.proceed(c) // which finishes it, after the cutoff
 		}
 	}
 	l.lookout = l.clock + min(max(timeout/8, time.Millisecond), 100*time.Millisecond)
+	if l.running && l.flood && l.schedule.end > l.clock {
+		l.lookout = min(l.lookout, l.schedule.end)
+	}
 }
 
 // published are the counters that others may read while the loop runs, written

@@ -11,17 +11,23 @@ import (
 // A recorder holds what one loop has counted and measured. Its loop writes it, the
 // run merges all when the loops have ended.
 type recorder struct {
-	connected                uint64 // connections established
+	connected                uint64 // clients
+	connections, redials     uint64
 	sent, received           uint64
+	refused                  uint64 // messages that the kernel would not send
 	mismatched               uint64
 	late, duplicate          uint64 // answers, of datagrams
+	stale                    uint64 // datagrams that are either, too late to tell
 	pending                  uint64 // messages whose answer was not waited for
 	unexpected               uint64 // bytes that answer nothing
+	unread                   uint64 // bytes of a flood that did not arrive
+	lateSends, heldBack      uint64 // messages of an open loop
 	bytesSent, bytesReceived uint64
 	failures                 uint64 // the sum of errors
 	errors                   map[string]uint64
 	firstMismatch            *Mismatch
 	latencies, connects      distribution
+	responses, lateness      distribution      // of an open loop
 	exchanges                *exchangeRecorder // nil unless messages are STAMP packets
 }
 
@@ -30,6 +36,8 @@ func newRecorder(stamps bool) *recorder {
 		errors:    make(map[string]uint64),
 		latencies: newDistribution(MaxTimeout),
 		connects:  newDistribution(MaxTimeout),
+		responses: newDistribution(MaxTimeout),
+		lateness:  newDistribution(MaxTimeout),
 	}
 	if stamps {
 		r.exchanges = newExchangeRecorder()
@@ -37,8 +45,12 @@ func newRecorder(stamps bool) *recorder {
 	return r
 }
 
-func (r *recorder) connect(took time.Duration) {
-	r.connected++
+// connect records a connection, perhaps the first of its client.
+func (r *recorder) connect(took time.Duration, first bool) {
+	if first {
+		r.connected++
+	}
+	r.connections++
 	r.connects.add(took)
 }
 
@@ -52,16 +64,23 @@ func (r *recorder) fail(kind string) {
 	r.errors[kind]++
 }
 
-func (r *recorder) mismatch(c *client) {
+func (r *recorder) mismatch(client, message uint64, check *Check) {
 	r.mismatched++
 	if r.firstMismatch == nil {
-		r.firstMismatch = &Mismatch{Client: c.number, Message: c.sent, Reason: c.check.Reason()}
+		r.firstMismatch = &Mismatch{Client: client, Message: message, Reason: check.Reason()}
 	}
 }
 
 // merge adds what other has recorded to r.
 func (r *recorder) merge(other *recorder) {
 	r.connected += other.connected
+	r.connections += other.connections
+	r.redials += other.redials
+	r.refused += other.refused
+	r.stale += other.stale
+	r.unread += other.unread
+	r.lateSends += other.lateSends
+	r.heldBack += other.heldBack
 	r.sent += other.sent
 	r.received += other.received
 	r.mismatched += other.mismatched
@@ -80,6 +99,8 @@ func (r *recorder) merge(other *recorder) {
 	}
 	r.latencies.merge(&other.latencies)
 	r.connects.merge(&other.connects)
+	r.responses.merge(&other.responses)
+	r.lateness.merge(&other.lateness)
 	if r.exchanges != nil {
 		r.exchanges.merge(other.exchanges)
 	}

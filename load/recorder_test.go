@@ -62,7 +62,7 @@ func TestRecordersMerge(t *testing.T) {
 	a.fail("connection reset")
 	b.fail("connection reset")
 	b.fail("no answer in time")
-	b.connect(time.Millisecond)
+	b.connect(time.Millisecond, true)
 	b.answer(2 * time.Millisecond)
 	b.exchanges.add(&Exchange{T1: testTime, T2: testTime.Add(5), T3: testTime.Add(6), T4: testTime.Add(3)})
 	a.merge(b)

@@ -23,6 +23,17 @@ type Report struct {
 	Loops       int    `json:"loops"`
 	Interrupted bool   `json:"interrupted"`
 
+	Mode          string   `json:"mode"` // closed, open or flood
+	Targets       []string `json:"targets,omitempty"`
+	Sources       string   `json:"sources,omitempty"`
+	RequestedPerS float64  `json:"requested_per_s,omitempty"` // of an open loop
+	RampS         float64  `json:"ramp_s,omitempty"`
+	Connections   uint64   `json:"connections"` // made in all
+	Reconnect     uint64   `json:"reconnect_messages,omitempty"`
+
+	ClientLimited bool     `json:"client_limited"` // the generator spoiled the result
+	ClientLimits  []string `json:"client_limits,omitempty"`
+
 	Messages   uint64 `json:"messages"` // that were to be sent; when the time or an interruption ended the run, those sent
 	Sent       uint64 `json:"sent"`
 	Received   uint64 `json:"received"`
@@ -36,14 +47,25 @@ type Report struct {
 	Errors        map[string]uint64 `json:"errors"`
 	FirstMismatch *Mismatch         `json:"first_mismatch,omitempty"`
 
-	ElapsedS      float64 `json:"elapsed_s"`  // from the first message to the last answer
-	RatePerS      float64 `json:"rate_per_s"` // answers
+	ElapsedS      float64 `json:"elapsed_s"`              // from the first message to the last answer
+	RatePerS      float64 `json:"rate_per_s"`             // answers; of a flood, messages sent
+	BytesPerS     float64 `json:"bytes_per_s,omitempty"`  // of a flood
+	UnreadBytes   uint64  `json:"unread_bytes,omitempty"` // of a flood: that did not arrive
 	BytesSent     uint64  `json:"bytes_sent"`
 	BytesReceived uint64  `json:"bytes_received"`
 
-	LatencyUS *Quantiles `json:"latency_us"`           // from just before the write to the last byte; null without answers
-	ConnectUS *Quantiles `json:"connect_us,omitempty"` // of TCP connections
-	CPUUS     float64    `json:"cpu_us_per_request"`   // of the generator's own threads
+	LatencyUS  *Quantiles `json:"latency_us"`            // closed loop: from just before the write to the last byte; null without answers
+	ResponseUS *Quantiles `json:"response_us,omitempty"` // open loop: from when the message was to be sent to the last byte
+	ServiceUS  *Quantiles `json:"service_us,omitempty"`  // open loop: from just before the write to the last byte
+	ConnectUS  *Quantiles `json:"connect_us,omitempty"`  // of TCP connections
+	CPUUS      float64    `json:"cpu_us_per_request"`    // of the generator's own threads
+
+	LateSends *LateSends `json:"late_sends,omitempty"` // of an open loop
+	Loss      *Loss      `json:"loss,omitempty"`       // of datagrams
+	Generator Generator  `json:"generator"`
+
+	Search *Search    `json:"search,omitempty"`
+	Curve  []RateStep `json:"curve,omitempty"` // of a search, in the order of its steps
 
 	IntervalS float64    `json:"interval_s,omitempty"` // how long each of Intervals is
 	Intervals []Interval `json:"intervals,omitempty"`  // of the run, in their order; what is left of it is in none
@@ -53,6 +75,15 @@ type Report struct {
 	ForwardUS   *Quantiles `json:"forward_us,omitempty"`   // to the reflector, plus the offset
 	BackwardUS  *Quantiles `json:"backward_us,omitempty"`  // from the reflector, less the offset
 	StampSource string     `json:"stamp_source,omitempty"` // of this host's stamps
+}
+
+// Loss says what became of datagrams that were not answered in time.
+type Loss struct {
+	SenderRefused uint64 `json:"sender_refused"` // the kernel would not send them (EAGAIN, ENOBUFS): not in Sent
+	Gap           uint64 `json:"gap"`            // sent, and never answered
+	Late          uint64 `json:"late"`           // answered after the timeout
+	Duplicate     uint64 `json:"duplicate"`      // answered again
+	Stale         uint64 `json:"stale"`          // answers so late that they may be either
 }
 
 // A Mismatch is an answer that was not as it should be.
@@ -87,6 +118,33 @@ type Offset struct {
 	Quantiles
 }
 
+// The modes of a run.
+const (
+	modeClosed = "closed"
+	modeOpen   = "open"
+	modeFlood  = "flood"
+)
+
+func (c *Config) mode() string {
+	switch {
+	case c.Flood:
+		return modeFlood
+	case c.Rate > 0:
+		return modeOpen
+	}
+	return modeClosed
+}
+
+// Flooded reports whether nothing was awaited to be answered.
+func (r *Report) Flooded() bool { return r.Mode == modeFlood }
+
+func (r *Report) failures() (n uint64) {
+	for _, count := range r.Errors {
+		n += count
+	}
+	return n
+}
+
 // Verified returns the number of answers that were as they should be.
 func (r *Report) Verified() uint64 { return r.Received - r.Mismatched }
 
@@ -112,44 +170,117 @@ func (r *Report) Verify() error {
 	} else if r.Received == 0 {
 		wrong = append(wrong, "no answer came")
 	}
+	if r.Mode == modeFlood {
+		count(r.failures(), "clients failed")
+	}
 	if len(wrong) == 0 || r.Interrupted && r.Mismatched == 0 && r.Unexpected == 0 {
 		return nil
 	}
 	return fmt.Errorf("%w: %s", ErrNotVerified, strings.Join(wrong, ", "))
 }
 
-// report sums up the loops, which have ended.
-func (r *run) report() *Report {
-	sum, cpu, interrupted := newRecorder(r.cfg.Payload.kind == stampPayload), time.Duration(0), false
+// merge adds up what the loops have recorded, which have ended.
+func (r *run) merge() *recorder {
+	sum := newRecorder(r.cfg.Payload.kind == stampPayload)
 	for _, l := range r.loops {
 		sum.merge(l.rec)
-		cpu += l.cpu
+	}
+	return sum
+}
+
+// report says what the loops did, of which sum is the sum.
+func (r *run) report(sum *recorder) *Report {
+	cpu, due, interrupted := time.Duration(0), uint64(0), false
+	for _, l := range r.loops {
+		cpu += l.use.CPU
+		due += l.due()
 		interrupted = interrupted || l.cut
 	}
-	report := &Report{
-		Schema: ReportSchema, Network: r.cfg.Network, Target: r.cfg.Target.String(),
-		Payload: r.cfg.Payload.String(), SizeBytes: r.cfg.Payload.Len(),
-		Clients: r.cfg.Clients, Connected: sum.connected, Loops: len(r.loops), Interrupted: interrupted,
-		Messages: r.cfg.Messages * uint64(r.cfg.Clients),
-		Sent:     sum.sent, Received: sum.received, Lost: sum.sent - sum.received - sum.pending,
-		Mismatched: sum.mismatched, Late: sum.late, Duplicate: sum.duplicate, Pending: sum.pending, Unexpected: sum.unexpected,
-		Errors: sum.errors, FirstMismatch: sum.firstMismatch,
-		BytesSent: sum.bytesSent, BytesReceived: sum.bytesReceived,
-		ElapsedS: r.elapsed().Seconds(), LatencyUS: sum.latencies.quantiles(),
-	}
+	report := newReport(&r.cfg)
+	report.Loops, report.Interrupted = len(r.loops), interrupted
+	report.Messages = r.cfg.Messages * uint64(r.cfg.Clients)
 	if interrupted || r.cfg.Duration > 0 {
-		report.Messages = sum.sent
+		report.Messages = due
 	}
-	if r.cfg.Network == "tcp" {
-		report.ConnectUS = sum.connects.quantiles()
-	}
-	if sum.received > 0 {
-		report.RatePerS = float64(sum.received) / report.ElapsedS
-		report.CPUUS = microseconds(cpu) / float64(sum.received)
-	}
+	report.ElapsedS = r.elapsed().Seconds()
+	report.setCounts(sum)
+	report.setRates(cpu)
+	report.setTimes(sum)
+	report.Generator = r.generator(sum.redials)
 	report.setIntervals(r)
 	report.setExchanges(sum.exchanges)
+	report.ClientLimits = report.limits()
+	report.ClientLimited = len(report.ClientLimits) > 0
 	return report
+}
+
+// due returns how many messages the clients of the loop were to send by its end: in
+// a closed loop, those that they did.
+func (l *loop) due() (n uint64) {
+	if !l.schedule.open() {
+		return l.rec.sent + l.rec.refused
+	}
+	for i := range l.clients {
+		n += l.clients[i].due
+	}
+	return n
+}
+
+// newReport returns a report that says what was asked for.
+func newReport(cfg *Config) *Report {
+	r := &Report{
+		Schema: ReportSchema, Network: cfg.Network, Target: cfg.Targets[0].String(), Mode: cfg.mode(),
+		Payload: cfg.Payload.String(), SizeBytes: cfg.Payload.Len(), Clients: cfg.Clients,
+		Sources: cfg.Sources.String(), RequestedPerS: cfg.Rate, RampS: cfg.Ramp.Seconds(), Reconnect: cfg.Reconnect,
+	}
+	if len(cfg.Targets) > 1 {
+		for _, target := range cfg.Targets {
+			r.Targets = append(r.Targets, target.String())
+		}
+	}
+	return r
+}
+
+func (r *Report) setCounts(sum *recorder) {
+	r.Connected, r.Connections = sum.connected, sum.connections
+	r.Sent, r.Received, r.Pending = sum.sent, sum.received, sum.pending
+	r.Mismatched, r.Late, r.Duplicate, r.Unexpected = sum.mismatched, sum.late, sum.duplicate, sum.unexpected
+	r.Errors, r.FirstMismatch = sum.errors, sum.firstMismatch
+	r.BytesSent, r.BytesReceived, r.UnreadBytes = sum.bytesSent, sum.bytesReceived, sum.unread
+	if !r.Flooded() {
+		r.Lost = sum.sent - sum.received - sum.pending
+	}
+	if r.Network == "udp" {
+		r.Loss = &Loss{SenderRefused: sum.refused, Gap: r.Lost, Late: sum.late, Duplicate: sum.duplicate, Stale: sum.stale}
+	}
+}
+
+// setRates sets what is divided by time or messages, of which cpu was used.
+func (r *Report) setRates(cpu time.Duration) {
+	messages := r.Received
+	if r.Flooded() {
+		messages = r.Sent
+	}
+	if messages == 0 || r.ElapsedS <= 0 {
+		return
+	}
+	r.RatePerS = float64(messages) / r.ElapsedS
+	r.CPUUS = microseconds(cpu) / float64(messages)
+	if r.Flooded() {
+		r.BytesPerS = float64(r.BytesSent-r.UnreadBytes) / r.ElapsedS
+	}
+}
+
+func (r *Report) setTimes(sum *recorder) {
+	if r.Network == "tcp" {
+		r.ConnectUS = sum.connects.quantiles()
+	}
+	if r.Mode != modeOpen {
+		r.LatencyUS = sum.latencies.quantiles()
+		return
+	}
+	r.ServiceUS, r.ResponseUS = sum.latencies.quantiles(), sum.responses.quantiles()
+	r.LateSends = newLateSends(sum)
 }
 
 func (r *Report) setIntervals(of *run) {
@@ -158,8 +289,14 @@ func (r *Report) setIntervals(of *run) {
 		loops = append(loops, &l.intervals)
 	}
 	length, all := mergeIntervals(loops, of.elapsed())
-	if len(all) > 0 {
-		r.IntervalS, r.Intervals = length.Seconds(), all
+	if len(all) == 0 {
+		return
+	}
+	r.IntervalS, r.Intervals = length.Seconds(), all
+	if r.Mode == modeOpen {
+		for i := range all {
+			all[i].ResponseUS, all[i].LatencyUS = all[i].LatencyUS, nil
+		}
 	}
 }
 

@@ -15,46 +15,66 @@ import (
 // progressInterval is how often Config.Progress is called.
 const progressInterval = 150 * time.Millisecond
 
-// Run connects all clients, then lets each of them send its messages one after the
-// other, each when the answer to the last one was verified, and reports. A client
-// ends early when its connection fails or, over TCP, an answer takes longer than the
-// timeout; over UDP such a message is lost and the client goes on.
+// Run connects all clients, then lets them send their messages as the configuration
+// says, verifies the answers, and reports. A client ends early when its connection
+// fails or, over TCP, an answer takes longer than the timeout; over UDP such a
+// message is lost and the client goes on.
 //
 // When ctx is cancelled, Run ends at once and reports what was measured so far as
 // interrupted. The error is of kind ErrConfig, *DescriptorError or
 // sys.ErrUnsupported, or says that the machine refused an event queue; what befell
 // the clients is in the report.
 func Run(ctx context.Context, cfg Config) (*Report, error) {
+	report, _, err := measure(ctx, cfg)
+	return report, err
+}
+
+// measure is Run that also returns the response times of an open loop.
+func measure(ctx context.Context, cfg Config) (*Report, *distribution, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	r := &run{cfg: cfg, origin: time.Now(), begin: make(chan struct{})}
+	r := newRun(cfg)
 	defer r.close()
 	if err := r.open(); err != nil {
-		return nil, fmt.Errorf("load: %w", err)
+		return nil, nil, fmt.Errorf("load: %w", err)
 	}
-	cfg.Log.Info("load begins", "network", cfg.Network, "target", cfg.Target, "clients", cfg.Clients,
+	cfg.Log.Info("load begins", "network", cfg.Network, "targets", cfg.Targets, "clients", cfg.Clients,
 		"messages", cfg.Messages, "duration", cfg.Duration, "payload", cfg.Payload.String(), "size", cfg.Payload.Len())
 	if err := r.wait(ctx); err != nil {
-		return nil, fmt.Errorf("load: %w", err)
+		return nil, nil, fmt.Errorf("load: %w", err)
 	}
 	if cfg.End != nil {
 		cfg.End()
 	}
-	report := r.report()
+	sum := r.merge()
+	report := r.report(sum)
 	cfg.Log.Info("load ends", "sent", report.Sent, "received", report.Received, "lost", report.Lost,
 		"mismatched", report.Mismatched, "errors", report.Errors, "elapsed", r.elapsed())
-	return report, nil
+	return report, &sum.responses, nil
+}
+
+func newRun(cfg Config) *run {
+	r := &run{
+		cfg: cfg, origin: time.Now(), begin: make(chan struct{}),
+		endpoints: endpoints{targets: cfg.Targets, sources: cfg.Sources.list()},
+	}
+	if cfg.Flood && cfg.Payload.kind == fixedPayload {
+		r.flood = newFloodBuffer(cfg.Payload)
+	}
+	return r
 }
 
 // run is what the loops of one run share. Nothing in it changes while messages
 // are exchanged, except the atomics.
 type run struct {
-	cfg      Config
-	schedule schedule
-	origin   time.Time // the loops' times are those since then
-	loops    []*loop
+	cfg       Config
+	endpoints endpoints
+	flood     []byte    // of a flood whose messages are all the same: many of them
+	origin    time.Time // the loops' times are those since then
+	loops     []*loop
+	witness   witness
 
 	connecting atomic.Int32  // loops whose clients are not all connected yet
 	begin      chan struct{} // closed when they are
@@ -68,15 +88,12 @@ func (r *run) now() time.Duration { return time.Since(r.origin) }
 
 // open makes the loops and deals the clients out to them.
 func (r *run) open() error {
-	first := 0
 	for i := range r.cfg.Loops {
-		clients := (r.cfg.Clients - first) / (r.cfg.Loops - i)
-		l, err := newLoop(r, first, clients)
+		l, err := newLoop(r, i, r.cfg.Loops)
 		if err != nil {
 			return err
 		}
 		r.loops = append(r.loops, l)
-		first += clients
 	}
 	r.connecting.Store(int32(len(r.loops)))
 	return nil
@@ -90,6 +107,7 @@ func (r *run) close() {
 
 // wait runs the loops to their end, or until ctx is cancelled.
 func (r *run) wait(ctx context.Context) error {
+	r.witness.begin(time.Now())
 	var loops errgroup.Group
 	for _, l := range r.loops {
 		loops.Go(l.drive)
@@ -100,6 +118,7 @@ func (r *run) wait(ctx context.Context) error {
 	err := loops.Wait()
 	end()
 	watchers.Wait()
+	r.witness.end(time.Now())
 	return err
 }
 
@@ -110,6 +129,7 @@ func (r *run) watch(ctx context.Context) {
 	for {
 		select {
 		case <-ticker.C:
+			r.witness.look(time.Now())
 			if r.cfg.Progress != nil {
 				r.cfg.Progress(r.progress())
 			}
@@ -132,10 +152,6 @@ func (r *run) connected() {
 			r.cfg.Begin()
 		}
 		r.began = r.now()
-		r.schedule = schedule{messages: r.cfg.Messages}
-		if r.cfg.Duration > 0 {
-			r.schedule.end = r.began + r.cfg.Duration
-		}
 		r.beginning.Store(int64(r.began))
 		close(r.begin)
 	}
@@ -156,11 +172,12 @@ func (r *run) progress() Progress {
 	return p
 }
 
-// elapsed returns how long messages were exchanged: until the last loop ended.
+// elapsed returns how long messages were exchanged: until the last was sent or
+// answered.
 func (r *run) elapsed() time.Duration {
 	var end time.Duration
 	for _, l := range r.loops {
-		end = max(end, l.ended)
+		end = max(end, l.last)
 	}
 	return max(end-r.began, 0)
 }

@@ -1,17 +1,75 @@
 package load
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // A schedule says when clients send. All times are those since the run's origin.
 //
-// This one is the closed loop: a client sends its next message as soon as the last
-// one was answered, until it has sent all of them or the time is over.
+// In a closed loop (rate 0) a client sends its first message when the run begins
+// or, in a ramp, when its turn comes, and each later one as soon as the last one was
+// answered. In an open loop message n of the run, counted over all clients, has its
+// time whatever the answers do: client c sends those with n = c modulo the number of
+// clients.
 type schedule struct {
-	messages uint64        // that a client sends; 0: no bound
+	began    time.Duration
 	end      time.Duration // when no message is sent any more; 0: never
+	messages uint64        // that a client sends; 0: no bound
+	clients  uint64
+	rate     float64 // messages/s of all clients together; 0: a closed loop
+	ramp     time.Duration
 }
 
-// more reports whether a client that has sent so many messages sends another one now.
+// grace is how long after the end messages are still sent whose time was before it.
+const grace = time.Second
+
+func newSchedule(cfg *Config, began time.Duration) schedule {
+	s := schedule{began: began, messages: cfg.Messages, clients: uint64(cfg.Clients), rate: cfg.Rate, ramp: cfg.Ramp}
+	if cfg.Duration > 0 {
+		s.end = began + cfg.Duration
+	}
+	return s
+}
+
+func (s *schedule) open() bool { return s.rate > 0 }
+
+// more reports whether a client of a closed loop that has sent so many messages
+// sends another one now.
 func (s *schedule) more(sent uint64, now time.Duration) bool {
 	return (s.messages == 0 || sent < s.messages) && (s.end == 0 || now < s.end)
+}
+
+// due returns when a client sends its message number k, from 1, and false if that
+// is not set: after the end, or because it depends on answers.
+func (s *schedule) due(client, k uint64) (time.Duration, bool) {
+	if !s.open() {
+		return s.began + time.Duration(float64(s.ramp)*float64(client)/float64(s.clients)), k == 1
+	}
+	at := s.began + s.offset((k-1)*s.clients+client)
+	return at, (s.messages == 0 || k <= s.messages) && (s.end == 0 || at < s.end)
+}
+
+// maxOffset bounds times in a schedule, in seconds: 200 years, which no run lasts.
+const maxOffset = 200 * 365 * 24 * 3600
+
+// offset returns when message n of the run is sent, after its beginning. In the
+// ramp the rate rises from 0 in proportion to the time t: by then rate*t*t/(2*ramp)
+// messages were sent.
+func (s *schedule) offset(n uint64) time.Duration {
+	seconds, ramp := float64(n)/s.rate, s.ramp.Seconds()
+	if seconds < ramp/2 {
+		seconds = math.Sqrt(2 * ramp * seconds)
+	} else {
+		seconds += ramp / 2
+	}
+	return time.Duration(min(seconds, maxOffset) * float64(time.Second))
+}
+
+// cutoff returns the time after which nothing is sent any more, whatever its time was.
+func (s *schedule) cutoff() time.Duration {
+	if s.end == 0 {
+		return math.MaxInt64
+	}
+	return s.end + grace
 }

@@ -1,0 +1,214 @@
+package load
+
+import (
+	"time"
+
+	"wirelab/internal/sys"
+)
+
+// A dialer says when a loop opens connections. A server whose queue of connections
+// that it has not accepted yet is full drops what asks for another, and the kernel
+// asks again only after a second. So there are few connects at a time, one that
+// takes suspiciously long is begun anew, and all wait a little then.
+type dialer struct {
+	waiting  []uint32 // a ring of clients that are to connect
+	head     int
+	queued   int
+	underWay []uint32
+	limit    int // connects at once now
+	most     int // and at best
+	resume   time.Duration
+	pause    time.Duration // after the next suspicion
+	usual    time.Duration // smoothed time that a connect takes; 0: none has ended yet
+	lookout  time.Duration // when to look next for what is suspicious
+}
+
+// A dialAttempt is what a client that connects is to the dialer.
+type dialAttempt struct {
+	begun time.Duration
+	tries uint8  // given up so far
+	place uint32 // in dialer.underWay
+}
+
+const (
+	connectsAtOnce = 64 // in all loops together: fewer than the backlog of most servers
+	dialPause      = 2 * time.Millisecond
+	maxDialPause   = 64 * time.Millisecond
+	dialLookout    = 5 * time.Millisecond
+	minSuspicion   = 20 * time.Millisecond
+	firstSuspicion = 300 * time.Millisecond // as long as nothing is known of the way
+)
+
+func newDialer(clients, most int) dialer {
+	return dialer{waiting: make([]uint32, clients), limit: most, most: most, pause: dialPause}
+}
+
+func (d *dialer) enqueue(index uint32) {
+	d.waiting[(d.head+d.queued)%len(d.waiting)] = index
+	d.queued++
+}
+
+// next takes a client from the queue, if one may connect now.
+func (d *dialer) next(now time.Duration) (index uint32, ok bool) {
+	if d.queued == 0 || len(d.underWay) >= d.limit || now < d.resume {
+		return 0, false
+	}
+	index = d.waiting[d.head]
+	d.head = (d.head + 1) % len(d.waiting)
+	d.queued--
+	return index, true
+}
+
+func (d *dialer) idle() bool { return d.queued == 0 && len(d.underWay) == 0 }
+
+// suspicion returns after what time a connect seems to have been dropped.
+func (d *dialer) suspicion(tries uint8) time.Duration {
+	usual := firstSuspicion
+	if d.usual > 0 {
+		usual = max(minSuspicion, 8*d.usual)
+	}
+	return usual << min(tries, 6)
+}
+
+// took learns from a connect that ended well.
+func (d *dialer) took(t time.Duration) {
+	if d.usual == 0 {
+		d.usual = t
+	}
+	d.usual += (t - d.usual) / 8
+	d.limit = min(d.limit+1, d.most)
+	d.pause = dialPause
+}
+
+// backOff lets the server take breath.
+func (d *dialer) backOff(now time.Duration) {
+	if now < d.resume {
+		return // for this one already
+	}
+	d.resume = now + d.pause
+	d.pause = min(2*d.pause, maxDialPause)
+	d.limit = max(d.limit/2, 1)
+}
+
+// dial begins what connects may be begun now.
+func (l *loop) dial() {
+	for {
+		index, ok := l.dialer.next(l.clock)
+		if !ok {
+			return
+		}
+		c := &l.clients[index]
+		c.since = l.now()
+		c.attempt = dialAttempt{}
+		l.connect(c)
+	}
+}
+
+// connect begins to connect c.
+func (l *loop) connect(c *client) {
+	c.attempt.begun = l.clock
+	fd, underWay, err := l.open(c.number)
+	if err != nil {
+		l.fail(c, errorKind(err))
+		return
+	}
+	c.fd = fd
+	c.generation++
+	token := uint64(c.generation&0x7fffffff)<<32 | uint64(c.index)
+	if err := l.epoll.Add(fd, sys.ReadyIn|sys.ReadyOut|sys.ReadyEOF|sys.OnEdge, token); err != nil {
+		l.fail(c, errorKind(err))
+		return
+	}
+	if underWay {
+		c.state = connecting
+		c.attempt.place = uint32(len(l.dialer.underWay))
+		l.dialer.underWay = append(l.dialer.underWay, c.index)
+		return
+	}
+	l.established(c)
+}
+
+func (l *loop) open(number uint64) (fd int, underWay bool, err error) {
+	source, target := l.run.endpoints.source(number), l.run.endpoints.target(number)
+	if l.datagrams {
+		fd, err = sys.ConnectDatagramFrom(source, target)
+		return fd, false, err
+	}
+	return sys.ConnectStreamFrom(source, target)
+}
+
+// dialed handles the end of the connect of c.
+func (l *loop) dialed(c *client) {
+	l.leaveDialer(c)
+	l.now()
+	if errno := sys.SocketError(c.fd); errno != 0 {
+		l.fail(c, errorKind(errno))
+		return
+	}
+	l.dialer.took(l.clock - c.attempt.begun)
+	l.established(c)
+}
+
+func (l *loop) leaveDialer(c *client) {
+	d, place := &l.dialer, c.attempt.place
+	last := d.underWay[len(d.underWay)-1]
+	d.underWay[place] = last
+	l.clients[last].attempt.place = place
+	d.underWay = d.underWay[:len(d.underWay)-1]
+}
+
+func (l *loop) established(c *client) {
+	c.state = open
+	c.connections++
+	c.fresh = c.begun()
+	c.written = l.payload.Len()
+	l.rec.connect(l.now()-c.since, c.connections == 1)
+	if l.running {
+		l.proceed(c)
+	}
+}
+
+// reconnect ends the connection of c, which owes nothing, and lets it connect anew.
+func (l *loop) reconnect(c *client) {
+	sys.Close(c.fd)
+	c.fd, c.state = -1, unconnected
+	l.dialer.enqueue(c.index)
+}
+
+// watchDials looks for connects that take too long.
+func (l *loop) watchDials() {
+	d := &l.dialer
+	d.lookout = l.clock + dialLookout
+	for i := len(d.underWay) - 1; i >= 0; i-- {
+		c := &l.clients[d.underWay[i]]
+		switch {
+		case l.clock-c.since >= l.run.cfg.Timeout:
+			l.leaveDialer(c)
+			l.fail(c, "connect timed out")
+		case l.clock-c.attempt.begun >= d.suspicion(c.attempt.tries):
+			l.redial(c)
+		}
+	}
+}
+
+// redial begins the connect of c anew.
+func (l *loop) redial(c *client) {
+	l.dialer.backOff(l.clock)
+	l.leaveDialer(c)
+	sys.Close(c.fd)
+	c.fd, c.state = -1, unconnected
+	c.attempt.tries++
+	l.rec.redials++
+	l.connect(c)
+}
+
+// until returns when the loop has to look at the dialer.
+func (d *dialer) until(now time.Duration) time.Duration {
+	switch {
+	case d.queued == 0 || len(d.underWay) >= d.limit:
+		return d.lookout
+	case now < d.resume:
+		return min(d.resume, d.lookout)
+	}
+	return now
+}
