@@ -61,7 +61,7 @@ func openTCP(s *service) (part, error) {
 func tcpHandler(c config.Server, show func(string)) server.Handler {
 	for _, h := range server.TCPHandlers() {
 		if h.Name == c.Handler {
-			return h.New(int(c.Buffer), show)
+			return h.New(int(c.Buffer)-len("\r\n"), show)
 		}
 	}
 	return nil

@@ -13,6 +13,10 @@ import (
 // maxNick bounds a nickname, in characters.
 const maxNick = 20
 
+// maxAnnounced is up to how many members are told who joins and leaves. In a larger
+// crowd nobody wants to know, and telling each of everyone costs the square of it.
+const maxAnnounced = 100
+
 // Chat is a Handler that brings every line of a connection to all the others,
 // with the sender's nickname. Lines that begin with a slash are commands:
 // /nick NAME, /who, /quit, /help.
@@ -47,7 +51,7 @@ func (h *Chat) Open(c *Conn) Session {
 		nick += "_"
 	}
 	h.members[s] = nick
-	h.tell(s, "* %s has joined", nick)
+	h.announce(s, "* %s has joined", nick)
 	return s
 }
 
@@ -66,7 +70,7 @@ func (s *chatter) Close() {
 	defer h.mu.Unlock()
 	nick := h.members[s]
 	delete(h.members, s)
-	h.tell(s, "* %s has left", nick)
+	h.announce(s, "* %s has left", nick)
 }
 
 // Name returns the connection's nickname.
@@ -129,6 +133,15 @@ func (h *Chat) who() string {
 	}
 	slices.Sort(nicks)
 	return fmt.Sprintf("* %d here: %s\n", len(nicks), strings.Join(nicks, " "))
+}
+
+// announce tells of a coming and going, to the people at the server always.
+func (h *Chat) announce(from *chatter, format, nick string) {
+	if len(h.members) > maxAnnounced {
+		h.show(fmt.Sprintf(format, nick))
+		return
+	}
+	h.tell(from, format, nick)
 }
 
 // tell sends a line to everyone but from, and shows it. h is locked, so that all

@@ -9,7 +9,8 @@ import (
 type TCPHandler struct {
 	Name    string
 	Summary string
-	// New makes the handler. maxLine bounds the lines of handlers that take lines;
+	// New makes the handler. maxLine bounds the lines of handlers that take lines: a
+	// line of it and its end, "\r\n", must fit into TCPConfig.Buffer;
 	// show, which may be called from any goroutine, gets what a person at the
 	// server should see, a line at a time, without its end.
 	New func(maxLine int, show func(line string)) Handler

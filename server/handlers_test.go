@@ -173,7 +173,7 @@ func TestChat(t *testing.T) {
 		var mu sync.Mutex
 		var shown []string
 		s := serve(t, engine, "chat", func(cfg *server.TCPConfig) {
-			cfg.Handler = server.NewChat(server.DefaultBuffer, func(line string) {
+			cfg.Handler = server.NewChat(maxLine, func(line string) {
 				mu.Lock()
 				defer mu.Unlock()
 				shown = append(shown, line)

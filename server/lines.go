@@ -31,7 +31,7 @@ func eachLine(in []byte, eof bool, maxLine int, out []byte, answer func(line, ou
 	consumed, next := 0, Wait
 	for next == Wait {
 		line, n := nextLine(in[consumed:], eof)
-		if len(line) > maxLine || n == 0 && len(in)-consumed >= maxLine {
+		if len(line) > maxLine || n == 0 && len(in)-consumed > maxLine+len("\r") {
 			return len(in), appendTooLong(out, maxLine), Finish
 		}
 		if n == 0 {

@@ -20,6 +20,9 @@ import (
 // that only something that never comes meets it.
 const patience = 20 * time.Second
 
+// maxLine is the longest line that fits into the buffer with its end.
+const maxLine = server.DefaultBuffer - 2
+
 // onEveryEngine runs one test under each concurrency model.
 func onEveryEngine(t *testing.T, test func(t *testing.T, engine string)) {
 	for _, kind := range server.Engines() {
@@ -78,7 +81,7 @@ func newHandler(t *testing.T, name string, show func(string)) server.Handler {
 	t.Helper()
 	for _, h := range server.TCPHandlers() {
 		if h.Name == name {
-			return h.New(server.DefaultBuffer, show)
+			return h.New(maxLine, show)
 		}
 	}
 	t.Fatalf("no handler %q", name)

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -253,7 +254,7 @@ func (s *TCP) retire(c *Conn, seen Reason) {
 // out of descriptors is logged once, not for each try.
 func (s *TCP) acceptFailed(err error) (wait time.Duration, ok bool) {
 	switch {
-	case errors.Is(err, syscall.ECONNABORTED):
+	case passing(err):
 		s.count("aborted_before_accept")
 		return 0, true
 	case outOfResources(err):
@@ -277,9 +278,20 @@ func (s *TCP) acceptWorked() {
 	}
 }
 
+// passing reports an error of a connection that died before it was accepted:
+// Linux hands it over through accept, which is to be tried again (accept(2)).
+func passing(err error) bool {
+	return isErrno(err, syscall.ECONNABORTED, syscall.ENETDOWN, syscall.EPROTO, syscall.ENOPROTOOPT, syscall.EHOSTDOWN,
+		syscall.EHOSTUNREACH, syscall.EOPNOTSUPP, syscall.ENETUNREACH, syscall.EPERM, syscall.ETIMEDOUT)
+}
+
 func outOfResources(err error) bool {
-	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) ||
-		errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENOMEM)
+	return isErrno(err, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM)
+}
+
+func isErrno(err error, any ...syscall.Errno) bool {
+	var errno syscall.Errno
+	return errors.As(err, &errno) && slices.Contains(any, errno)
 }
 
 func (s *TCP) count(event string) {

@@ -97,7 +97,7 @@ func serverKeys() []Key {
 		one("server.handler", "echo", name(), func(c *Config) *string { return &c.Server.Handler },
 			"What the TCP server does with what it receives."),
 		one("server.buffer", "16KiB", size(64, 16<<20), func(c *Config) *int64 { return &c.Server.Buffer },
-			"Receive buffer of each TCP connection, and so the longest line that it takes."),
+			"What is read at once of a TCP connection, and the longest line that it takes, with its end."),
 		one("server.max_conns", "0", count(0, 1_000_000), func(c *Config) *int { return &c.Server.MaxConns },
 			"TCP connections at one time; more are refused. 0: as many as there are descriptors."),
 		one("server.max_per_ip", "0", count(0, 1_000_000), func(c *Config) *int { return &c.Server.MaxPerIP },
