@@ -56,7 +56,7 @@ func busyProcess(pid, n int) observe.Status {
 func psShown(t *testing.T, limit int, processes ...observe.Status) string {
 	t.Helper()
 	var b bytes.Buffer
-	text := psText{out: &b, width: 80, now: psNow(), connections: limit, peers: limit}
+	text := psText{out: &b, width: 80, now: psNow(), connections: limit, peers: limit, rest: "see --all"}
 	text.print(processes)
 	if text.err != nil {
 		t.Error(text.err)

@@ -33,7 +33,7 @@ func (a *app) printProcesses(processes []process, flags psFlags) error {
 	}
 	t := psText{
 		out: a.stdout, width: width(a.stdout), palette: a.colors(a.stdout), now: time.Now(),
-		connections: flags.connections, peers: flags.peers, all: flags.all,
+		connections: flags.connections, peers: flags.peers, all: flags.all, rest: "see --all",
 	}
 	t.print(report.Processes)
 	return t.err
@@ -48,6 +48,7 @@ type psText struct {
 	now                time.Time
 	connections, peers int // rows of each server
 	all                bool
+	rest               string // where the rows are that are not shown
 	err                error
 }
 
@@ -216,7 +217,7 @@ func (t *psText) heading(p observe.Status, s observe.Server, what string, shown,
 		text = strings.TrimSuffix(text, "s")
 	}
 	if shown < all {
-		text += fmt.Sprintf(", %s not shown (see --all)", formatCount(uint64(all-shown)))
+		text += fmt.Sprintf(", %s not shown (%s)", formatCount(uint64(all-shown)), t.rest)
 	}
 	t.line("%s", text)
 	return shown > 0

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"os/signal"
@@ -173,9 +174,23 @@ func (s *service) announce() error {
 		fmt.Fprintln(s.app.stdout, p.listening)
 	}
 	if !s.app.json() {
-		s.app.note("%s", s.app.colors(s.app.stderr).dim("Try: wirelab connect tcp   Look: wirelab ps   End: Ctrl-C"))
+		hint := fmt.Sprintf("Try: %s   Look: wirelab ps   End: Ctrl-C", s.tryCommand())
+		s.app.note("%s", s.app.colors(s.app.stderr).dim(hint))
 	}
 	return nil
+}
+
+// tryCommand is the command that talks to the first server from here.
+func (s *service) tryCommand() string {
+	l := s.parts[0].listening
+	command := "wirelab connect " + l.Network
+	if known := net.JoinHostPort(s.cfg.Client.Server, strconv.Itoa(int(s.cfg.Client.Port))); l.Addr != known {
+		command += " " + l.Addr
+	}
+	if l.TLSFingerprint != "" {
+		command += " --tls"
+	}
+	return command
 }
 
 // listening describes a server of s that has been opened.
@@ -297,7 +312,7 @@ func (s *service) summarize() error {
 			observe.Status
 		}{"stopped", st})
 	}
-	t := psText{out: s.app.stdout, width: width(s.app.stdout), palette: s.app.colors(s.app.stdout), now: time.Now(), peers: summaryPeers}
+	t := psText{out: s.app.stdout, width: width(s.app.stdout), palette: s.app.colors(s.app.stdout), now: time.Now(), peers: summaryPeers, rest: "the logs have all"}
 	for _, sv := range st.Servers {
 		t.line("%s", serverSummary(sv))
 		t.peerTables(st, sv)
