@@ -50,6 +50,10 @@ type UDPServer struct {
 	AutoPort bool
 	Handler  string
 	Buffer   int64 // bytes
+	Workers  int   // 0: one a core
+	Batch    int
+	GRO      bool
+	GSO      bool
 }
 
 // Client holds where clients connect to unless told.

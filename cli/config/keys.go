@@ -131,6 +131,14 @@ func udpKeys() []Key {
 			"What the UDP server does with datagrams."),
 		one("server.udp.buffer", "65507", size(64, 65507), func(c *Config) *int64 { return &c.Server.UDP.Buffer },
 			"Bytes taken of a datagram; a longer one is counted and not answered."),
+		one("server.udp.workers", "0", count(0, 64), func(c *Config) *int { return &c.Server.UDP.Workers },
+			"Sockets that share the UDP port, each with a worker and peers of its own. 0: one a core."),
+		one("server.udp.batch", "32", count(1, 1024), func(c *Config) *int { return &c.Server.UDP.Batch },
+			"Datagrams, or with gro runs of them, that are read in one system call."),
+		one("server.udp.gro", "true", boolean(), func(c *Config) *bool { return &c.Server.UDP.GRO },
+			"Take runs of one peer's datagrams from the kernel as one (UDP_GRO)."),
+		one("server.udp.gso", "true", boolean(), func(c *Config) *bool { return &c.Server.UDP.GSO },
+			"Hand answers to such a run to the kernel as one (UDP_SEGMENT)."),
 	}
 }
 
