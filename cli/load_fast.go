@@ -1,0 +1,238 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"wirelab/load"
+)
+
+const fastHelp = `
+With --fast, datagrams go one way and as fast as this host can send them, or at
+--rate: many with one system call, and in runs that the kernel cuts apart (GSO).
+A wirelab server is asked before and after what it counted, so that every
+datagram is accounted for; of another target only the sender's side is known.
+A server for it: wirelab serve udp --handler discard.
+`
+
+// defaultFastDuration is how long a fast load goes on unless it is told.
+const defaultFastDuration = 3 * time.Second
+
+// fastFlags are the flags of `wirelab load udp` that --fast needs, beside those of
+// every load.
+type fastFlags struct {
+	on          bool
+	senders     int
+	batch       int
+	gso, gro    bool
+	allowPublic bool
+}
+
+func (f *fastFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.BoolVar(&f.on, "fast", false, "send one way, as fast as this host can, for --duration (then 3s by default)")
+	flags.IntVar(&f.senders, "senders", 1, "with --fast: `number` of sockets, each with a thread of its own; 0: one a core")
+	flags.IntVar(&f.batch, "batch", 0, "with --fast: `number` of datagrams, or runs of them, in one system call (default 32)")
+	flags.BoolVar(&f.gso, "gso", true, "with --fast: hand datagrams to the kernel in runs (UDP_SEGMENT)")
+	flags.BoolVar(&f.gro, "gro", true, "with --fast: take answers from the kernel in runs (UDP_GRO)")
+	flags.BoolVar(&f.allowPublic, "allow-public", false, "with --fast: send to public addresses too")
+}
+
+// check refuses flags that have no meaning without --fast, and with it.
+func (f *fastFlags) check(cmd *cobra.Command) error {
+	only := []string{"senders", "batch", "gso", "gro", "allow-public"}
+	never := []string{"clients", "timeout", "loops", "ramp", "outstanding", "source", "search", "step"}
+	refused, format := only, "--%s has a meaning only with --fast"
+	if f.on {
+		refused, format = never, "--%s has no meaning with --fast"
+	}
+	for _, name := range refused {
+		if cmd.Flags().Changed(name) {
+			return usagef(format, name)
+		}
+	}
+	return nil
+}
+
+func (a *app) runFastLoad(cmd *cobra.Command, flags loadFlags, fast fastFlags, args []string) error {
+	settings, err := a.settings(cmd)
+	if err != nil {
+		return err
+	}
+	address, err := target(settings, args)
+	if err != nil {
+		return err
+	}
+	cfg, err := fast.config(cmd, flags)
+	if err != nil {
+		return err
+	}
+	if cfg.Target, err = resolve(cmd.Context(), address); err != nil {
+		return err
+	}
+	saver, err := flags.save.open()
+	if err != nil {
+		return err
+	}
+	defer saver.close()
+	logs := a.openLogs(settings)
+	defer logs.Close()
+	cfg.Log = logs.Component("client")
+
+	line := a.progress(progressPlan{
+		label: "load udp", unit: "datagrams", until: cfg.Duration, total: cfg.Messages * uint64(max(cfg.Senders, 0)),
+	})
+	cfg.Progress = func(p load.Progress) { line.update(p.Sent) }
+	report, err := load.RunFast(cmd.Context(), cfg)
+	line.clear()
+	switch {
+	case errors.Is(err, load.ErrConfig):
+		return usagef("%w", err)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return failedCheck(fmt.Errorf("nothing listens at udp %s; start one: wirelab serve udp --handler discard", cfg.Target))
+	case err != nil:
+		return err
+	}
+	if err := errors.Join(a.printFastLoad(report), saver.save(a, report)); err != nil {
+		return err
+	}
+	return fastVerdict(cmd, report)
+}
+
+// config returns what the flags ask for, without target and log.
+func (f *fastFlags) config(cmd *cobra.Command, flags loadFlags) (load.FastConfig, error) {
+	base, err := flags.config(cmd)
+	if err != nil {
+		return load.FastConfig{}, err
+	}
+	if cmd.Flags().Changed("batch") && f.batch == 0 {
+		return load.FastConfig{}, usagef("--batch must be at least 1")
+	}
+	cfg := load.FastConfig{
+		Payload: base.Payload, Messages: base.Messages, Duration: base.Duration, Rate: base.Rate,
+		Senders: f.senders, Batch: f.batch, WithoutGSO: !f.gso, WithoutGRO: !f.gro, AllowPublic: f.allowPublic,
+	}
+	if f.senders == 0 {
+		cfg.Senders = runtime.GOMAXPROCS(0)
+	}
+	if !cmd.Flags().Changed("messages") && cfg.Duration == 0 {
+		cfg.Messages, cfg.Duration = 0, defaultFastDuration
+	}
+	return cfg, nil
+}
+
+// fastVerdict returns the error that ends the command as the report deserves.
+func fastVerdict(cmd *cobra.Command, r *load.FastReport) error {
+	err := r.Verify()
+	switch {
+	case err == nil && r.Interrupted:
+		return cmd.Context().Err()
+	case err == nil:
+		return nil
+	}
+	return failedCheck(err)
+}
+
+func (a *app) printFastLoad(r *load.FastReport) error {
+	if a.json() {
+		return a.printJSON(r)
+	}
+	p := a.colors(a.stdout)
+	head := fastHeadline(r)
+	if r.Verify() == nil {
+		head = p.green(head)
+	} else {
+		head = p.red(head)
+	}
+	var b strings.Builder
+	b.WriteString(head + "\n\n")
+	for _, line := range fastLines(r) {
+		fmt.Fprintf(&b, "%-11s %s\n", line[0], line[1])
+	}
+	_, err := fmt.Fprint(a.stdout, b.String())
+	return err
+}
+
+func fastHeadline(r *load.FastReport) string {
+	s := counted(r.Sent, "datagram") + " sent"
+	if v := r.Receiver; v != nil {
+		s = fmt.Sprintf("%s of %s received", formatCount(v.Distinct), counted(r.Sent, "datagram"))
+	}
+	if r.Interrupted {
+		s += " (interrupted)"
+	}
+	return s
+}
+
+// fastLines are the counts of a report, the sender's and then the receiver's.
+func fastLines(r *load.FastReport) [][2]string {
+	lines := [][2]string{
+		{"target", r.Network + " " + oneLine(r.Target)},
+		{"payload", cut(oneLine(r.Payload), 40) + ", " + formatBytes(uint64(r.SizeBytes))},
+		{"sent", fmt.Sprintf("%s, %s in %s, %s/s", formatCount(r.Sent), formatBytes(r.BytesSent),
+			formatDuration(time.Duration(r.ElapsedS*float64(time.Second))), formatCount(uint64(r.RatePerS+0.5)))},
+		{"  batches", fastBatches(r)},
+		{"  refused", fastRefused(r)},
+		{"  generator", fmt.Sprintf("%s, %s of processor time a datagram", counted(uint64(r.Senders), "sender"), formatMicros(r.CPUUS))},
+		{"errors", loadErrors(r.Errors)},
+	}
+	if r.GSORefused != "" {
+		lines = append(lines, [2]string{"  no GSO", cut(oneLine(r.GSORefused), 66)})
+	}
+	if r.Answers > 0 {
+		lines = append(lines, [2]string{"answers", fmt.Sprintf("%s, %s; %.1f a read, %.1f as one", formatCount(r.Answers), formatBytes(r.AnswerBytes),
+			r.AnswersPerRead, r.AnswerSegmentsPerRun)})
+	}
+	if r.Receiver == nil {
+		return append(lines, [2]string{"receiver", "only the sender's side is known:"}, [2]string{"", cut(oneLine(r.ReceiverUnknown), 66)})
+	}
+	return append(lines, receiverLines(r.Receiver)...)
+}
+
+func fastBatches(r *load.FastReport) string {
+	s := fmt.Sprintf("%.1f datagrams a call", r.DatagramsPerCall)
+	if r.GSO {
+		s += fmt.Sprintf(", %.1f runs of %.1f (GSO)", r.MessagesPerCall, r.SegmentsPerRun)
+	}
+	return s
+}
+
+func fastRefused(r *load.FastReport) string {
+	s := formatCount(r.Refused) + " by this host"
+	if r.Waits > 0 {
+		s += ", which had no room " + counted(r.Waits, "time")
+	}
+	return s
+}
+
+// receiverLines say what the receiver counted, and where the rest is.
+func receiverLines(v *load.FastReceiver) [][2]string {
+	lines := [][2]string{
+		{"received", fmt.Sprintf("%s, %s/s", formatCount(v.Received), formatCount(uint64(v.RatePerS+0.5)))},
+		{"lost", fmt.Sprintf("%s: %s at the receiver's full buffer, %s elsewhere", formatCount(v.Lost), formatCount(v.DroppedByKernel), formatCount(v.LostElsewhere))},
+	}
+	if v.Numbered {
+		lines = append(lines, [2]string{"order", fmt.Sprintf("%s late, %s again, %s missing before the last", formatCount(v.Reordered), formatCount(v.Duplicate), formatCount(v.Gap))})
+	} else {
+		lines = append(lines, [2]string{"order", "not known: the payload has no numbers the server knows (seq has)"})
+	}
+	if v.Drops > 0 && v.LongestRun > 1 {
+		lines = append(lines, [2]string{"", fmt.Sprintf("the kernel dropped %s of up to %d datagrams", counted(v.Drops, "run"), v.LongestRun)})
+	}
+	if v.Surplus > 0 {
+		lines = append(lines, [2]string{"surplus", formatCount(v.Surplus) + " more than were sent"})
+	}
+	if v.Shared {
+		lines = append(lines, [2]string{"shared", "others sent to the server too: drops may be theirs"})
+	}
+	if v.Evicted {
+		lines = append(lines, [2]string{"forgotten", "the server forgot peers meanwhile: it may have counted too little"})
+	}
+	return lines
+}

@@ -1,0 +1,246 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"wirelab/internal/tally"
+)
+
+// Bounds of a fast run.
+const (
+	MaxFastSenders = 1024
+	MaxFastBatch   = 1024
+	MaxFastRate    = 1e9 // datagrams a second
+)
+
+// defaultFastBatch messages take the system call's own cost to a few percent; more
+// would only take room in the caches.
+const defaultFastBatch = 32
+
+// FastConfig says what a one-way run of datagrams does.
+type FastConfig struct {
+	Target      netip.AddrPort
+	Payload     *Payload
+	Messages    uint64        // that each sender sends; 0: as many as fit in Duration
+	Duration    time.Duration // after which nothing is sent; 0: when all Messages were sent
+	Rate        float64       // datagrams a second, of all senders together; 0: as fast as possible
+	Senders     int           // each with a socket and an OS thread of its own; 0: 1
+	Batch       int           // what is handed over in one system call: datagrams, or with GSO runs of them; 0: 32
+	WithoutGSO  bool          // hand over datagrams one by one, not runs that the kernel cuts apart
+	WithoutGRO  bool          // take answers one by one
+	AllowPublic bool          // send to addresses that belong to others too
+
+	// Progress, if not nil, is called now and then while the run goes on, and never
+	// once RunFast has returned.
+	Progress func(Progress)
+	Log      *slog.Logger // nil: nothing is logged
+}
+
+// RunFast sends datagrams one way, as fast as this host can or at a rate, and
+// reports what became of them. What the receiver counted is asked before and after
+// the run (package tally), if it is a wirelab server.
+//
+// When ctx is cancelled, RunFast stops sending and reports what was sent until then as
+// interrupted. The error is of kind ErrConfig or sys.ErrUnsupported, or says why no
+// socket could be had; ECONNREFUSED says that nobody listens at the target.
+func RunFast(ctx context.Context, cfg FastConfig) (*FastReport, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	r := &fastRun{cfg: cfg}
+	defer r.close()
+	if err := r.open(); err != nil {
+		return nil, fmt.Errorf("load: %w", err)
+	}
+	if err := r.ask(ctx, false); err != nil {
+		return nil, fmt.Errorf("load: %w", err)
+	}
+	cfg.Log.Info("fast load begins", "target", cfg.Target, "senders", cfg.Senders, "messages", cfg.Messages,
+		"duration", cfg.Duration, "rate", cfg.Rate, "payload", cfg.Payload.String(), "size", cfg.Payload.Len(),
+		"batch", cfg.Batch, "gso", r.senders[0].gso())
+	r.send(ctx)
+	r.interrupted = ctx.Err() != nil
+	// The receiver's counts are wanted of an interrupted run too.
+	if err := r.ask(context.WithoutCancel(ctx), true); err != nil {
+		cfg.Log.Warn("the receiver's counts are not known", "err", err)
+	}
+	report := r.report()
+	cfg.Log.Info("fast load ends", "sent", report.Sent, "refused", report.Refused, "elapsed", r.elapsed)
+	return report, nil
+}
+
+func (c FastConfig) withDefaults() (FastConfig, error) {
+	if c.Senders == 0 {
+		c.Senders = 1
+	}
+	if c.Batch == 0 {
+		c.Batch = defaultFastBatch
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	for _, rule := range c.rules() {
+		if rule.broken {
+			return c, fmt.Errorf("%w: %s", ErrConfig, rule.text)
+		}
+	}
+	return c, nil
+}
+
+func (c *FastConfig) rules() []configRule {
+	return []configRule{
+		{!c.Target.IsValid() || c.Target.Port() == 0, "the target has no address or no port"},
+		{!c.AllowPublic && !ownNetwork(c.Target.Addr()),
+			fmt.Sprintf("%s is a public address: a flood belongs into networks of your own; --allow-public sends it all the same", c.Target.Addr())},
+		{c.Senders < 1 || c.Senders > MaxFastSenders, fmt.Sprintf("senders must be between 1 and %d, not %d", MaxFastSenders, c.Senders)},
+		{c.Batch < 1 || c.Batch > MaxFastBatch, fmt.Sprintf("the batch must be between 1 and %d, not %d", MaxFastBatch, c.Batch)},
+		{c.Messages > MaxMessages, fmt.Sprintf("messages must be at most %d, not %d", uint64(MaxMessages), c.Messages)},
+		{c.Duration < 0, "the duration is negative"},
+		{c.Messages == 0 && c.Duration == 0, "neither messages nor duration say when to end"},
+		{!(c.Rate >= 0 && c.Rate <= MaxFastRate), fmt.Sprintf("the rate must be between 0 and %.0f a second, not %v", float64(MaxFastRate), c.Rate)},
+		{c.Payload == nil, "no payload"},
+		{c.Payload != nil && c.Payload.Len() > MaxDatagram, fmt.Sprintf("a datagram carries at most %d bytes", MaxDatagram)},
+	}
+}
+
+// ownNetwork reports whether an address can be nobody else's: loopback, private,
+// link-local, or for documentation (RFC 5737, RFC 3849) and measurements (RFC 2544).
+func ownNetwork(a netip.Addr) bool {
+	a = a.Unmap()
+	if a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast() {
+		return true
+	}
+	for _, text := range []string{"192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "198.18.0.0/15", "2001:db8::/32"} {
+		if netip.MustParsePrefix(text).Contains(a.WithZone("")) {
+			return true
+		}
+	}
+	return false
+}
+
+// fastRun is what the senders of one run share.
+type fastRun struct {
+	cfg         FastConfig
+	senders     []*fastSender
+	unknown     error // why the receiver's counts are not known; nil: they are
+	began       time.Time
+	elapsed     time.Duration
+	stopped     atomic.Bool
+	interrupted bool
+}
+
+func (r *fastRun) open() error {
+	for i := range r.cfg.Senders {
+		s, err := newFastSender(r, i)
+		if err != nil {
+			return err
+		}
+		r.senders = append(r.senders, s)
+	}
+	return nil
+}
+
+func (r *fastRun) close() {
+	for _, s := range r.senders {
+		s.conn.Close() // nothing of it is wanted any more
+	}
+}
+
+// How long the receiver may take to say what it counted: before a run, when it has
+// nothing else to do, and after one, when it has a full buffer to read first.
+const (
+	askBefore = 300 * time.Millisecond
+	askAfter  = 3 * time.Second
+)
+
+// ask asks the receiver for its counts, at the socket of each sender. It fails when
+// nobody listens; that the receiver is no wirelab is noted in r.unknown.
+func (r *fastRun) ask(ctx context.Context, after bool) error {
+	for _, s := range r.senders {
+		if r.unknown != nil {
+			return nil
+		}
+		var err error
+		if after {
+			s.after, err = s.settled(ctx)
+		} else {
+			s.before, err = tally.Ask(ctx, s, askBefore)
+		}
+		switch {
+		case err == nil:
+		case !after && errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, context.Canceled):
+			return err
+		default:
+			r.unknown = err
+		}
+	}
+	return nil
+}
+
+// send has the senders send until they are done or ctx is cancelled.
+func (r *fastRun) send(ctx context.Context) {
+	ctx, end := context.WithCancel(ctx)
+	var senders, others sync.WaitGroup
+	r.began = time.Now()
+	others.Go(func() { r.watch(ctx) })
+	for _, s := range r.senders {
+		others.Go(s.takeAnswers)
+		senders.Go(func() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			s.run()
+		})
+	}
+	senders.Wait()
+	r.elapsed = time.Since(r.began)
+	for _, s := range r.senders {
+		_ = s.conn.SetReadDeadline(time.Now())
+	}
+	end()
+	others.Wait()
+	for _, s := range r.senders {
+		_ = s.conn.SetReadDeadline(time.Time{})
+		_ = s.conn.SetWriteDeadline(time.Time{})
+	}
+}
+
+// watch shows progress until ctx is cancelled, and then stops the senders.
+func (r *fastRun) watch(ctx context.Context) {
+	ticker := time.NewTicker(progressInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			if r.cfg.Progress != nil {
+				r.cfg.Progress(r.progress())
+			}
+		case <-ctx.Done():
+			r.stopped.Store(true)
+			for _, s := range r.senders {
+				_ = s.conn.SetWriteDeadline(time.Now())
+			}
+			return
+		}
+	}
+}
+
+func (r *fastRun) progress() Progress {
+	p := Progress{Elapsed: time.Since(r.began), Clients: len(r.senders), Connected: len(r.senders)}
+	if r.cfg.Duration == 0 {
+		p.Messages = r.cfg.Messages * uint64(len(r.senders))
+	}
+	for _, s := range r.senders {
+		p.Sent += s.published.Load()
+	}
+	return p
+}

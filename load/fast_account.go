@@ -1,0 +1,134 @@
+package load
+
+import (
+	"errors"
+
+	"wirelab/internal/tally"
+)
+
+// ErrServerRestarted reports that a receiver's counts are of a part of the run only.
+var ErrServerRestarted = errors.New("the server was started anew during the run")
+
+// FastReceiver is what a receiver counted of a run, and what became of the rest.
+// Every datagram sent is in one of Distinct, DroppedByKernel and LostElsewhere.
+type FastReceiver struct {
+	Received  uint64 `json:"received"` // datagrams, those that came again included
+	Bytes     uint64 `json:"bytes_received"`
+	Distinct  uint64 `json:"distinct"`  // datagrams sent that came
+	Numbered  bool   `json:"numbered"`  // they bore sequence numbers: else Duplicate, Reordered and Gap are not known
+	Duplicate uint64 `json:"duplicate"` // came again
+	Reordered uint64 `json:"reordered"` // came after one sent later
+	Gap       uint64 `json:"gap"`       // numbers missing before the highest that came, those refused at the sender too
+
+	Lost            uint64 `json:"lost"`              // sent and not received; the sum of the next two
+	DroppedByKernel uint64 `json:"dropped_by_kernel"` // the receiver's buffer was full
+	LostElsewhere   uint64 `json:"lost_elsewhere"`
+
+	// Where runs arrive as one, the kernel counts them as one when it drops them: then
+	// DroppedByKernel is as many of Lost as its Drops of up to LongestRun can explain.
+	Drops      uint64  `json:"kernel_drops"`
+	LongestRun uint32  `json:"longest_run"`
+	Shared     bool    `json:"shared"`     // others sent to the same sockets, whose drops may be among these
+	Surplus    uint64  `json:"surplus"`    // counted beyond what was sent: of another sender, or for want of numbers again
+	Evicted    bool    `json:"evicted"`    // the server forgot peers meanwhile, and perhaps counts of these
+	RatePerS   float64 `json:"rate_per_s"` // of Received, from the first datagram to the last
+}
+
+// A tallied socket is a sender's count of what it sent, and the receiver's of what
+// had come from there, before and after.
+type tallied struct {
+	sent          uint64
+	before, after tally.Counts
+}
+
+// socketSum is what the senders whose datagrams come to one socket of the
+// receiver have in common.
+type socketSum struct {
+	sent, received, duplicate uint64
+	firstDrops, lastDrops     uint64
+	firstArrived, lastArrived uint64
+	evicted                   bool
+}
+
+// account puts together what senders and receiver counted. It fails with
+// ErrServerRestarted if the receiver's counts are not those of one server.
+func account(senders []tallied) (*FastReceiver, error) {
+	r := &FastReceiver{Numbered: true}
+	sockets := map[uint32]*socketSum{}
+	for i := range senders {
+		s := &senders[i]
+		if !s.before.Since.Equal(s.after.Since) || !s.before.Since.Equal(senders[0].before.Since) {
+			return nil, ErrServerRestarted
+		}
+		r.add(s)
+		sum := sockets[s.after.Socket]
+		if sum == nil {
+			sum = &socketSum{firstDrops: s.before.Drops, firstArrived: s.before.Arrived}
+			sockets[s.after.Socket] = sum
+		}
+		sum.add(s)
+	}
+	for _, sum := range sockets {
+		r.split(sum)
+	}
+	return r, nil
+}
+
+// gained returns what the receiver counted of the sender during the run. A peer
+// that was forgotten and met again is counted from then on.
+func (s *tallied) gained() tally.Counts {
+	c, base := s.after, s.before
+	if !base.Known || !base.First.Equal(c.First) {
+		return c
+	}
+	c.Packets -= base.Packets
+	c.Bytes -= base.Bytes
+	c.Reordered -= base.Reordered
+	c.Duplicate -= base.Duplicate
+	c.Lost -= min(base.Lost, c.Lost) // a number that comes late is not lost any more
+	return c
+}
+
+// add adds what needs no knowledge of the receiver's sockets.
+func (r *FastReceiver) add(s *tallied) {
+	c := s.gained()
+	r.Received += c.Packets
+	r.Bytes += c.Bytes
+	r.Numbered = r.Numbered && (c.Sequenced || c.Packets == 0)
+	r.Reordered += c.Reordered
+	r.Duplicate += c.Duplicate
+	r.Gap += c.Lost
+	r.LongestRun = max(r.LongestRun, c.Longest)
+	if took := c.Last.Sub(c.First); c.Packets > 1 && took > 0 {
+		r.RatePerS += float64(c.Packets) / took.Seconds()
+	}
+}
+
+func (sum *socketSum) add(s *tallied) {
+	c := s.gained()
+	sum.sent += s.sent
+	sum.received += c.Packets
+	sum.duplicate += c.Duplicate
+	sum.firstDrops, sum.lastDrops = min(sum.firstDrops, s.before.Drops), max(sum.lastDrops, s.after.Drops)
+	sum.firstArrived, sum.lastArrived = min(sum.firstArrived, s.before.Arrived), max(sum.lastArrived, s.after.Arrived)
+	sum.evicted = sum.evicted || s.after.Evicted != s.before.Evicted
+}
+
+// split says of the datagrams sent to one socket where those are that did not come.
+func (r *FastReceiver) split(sum *socketSum) {
+	distinct := sum.received - sum.duplicate
+	if distinct > sum.sent {
+		r.Surplus += distinct - sum.sent
+		distinct = sum.sent
+	}
+	drops := sum.lastDrops - sum.firstDrops
+	lost := sum.sent - distinct
+	dropped := min(lost, drops*uint64(max(r.LongestRun, 1)))
+	r.Distinct += distinct
+	r.Lost += lost
+	r.DroppedByKernel += dropped
+	r.LostElsewhere += lost - dropped
+	r.Drops += drops
+	r.Shared = r.Shared || sum.lastArrived-sum.firstArrived > sum.received
+	r.Evicted = r.Evicted || sum.evicted
+}

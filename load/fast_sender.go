@@ -1,0 +1,241 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"wirelab/internal/sys"
+	"wirelab/internal/tally"
+)
+
+// A fastSender is one socket of a fast run. While the run goes on, one goroutine
+// sends and another takes what is answered.
+type fastSender struct {
+	config *FastConfig
+	stop   *atomic.Bool
+	conn   *sys.DatagramConn
+	writer *sys.DatagramWriter
+	reader *sys.DatagramReader
+	train  *train
+	rate   float64 // datagrams a second; 0: no limit
+	burst  int     // datagrams that are due before any is sent
+
+	began    time.Time
+	sent     uint64 // datagrams that the kernel took
+	refused  uint64 // that it discarded before they left the host
+	messages uint64 // handed over: datagrams, or runs of them
+	calls    uint64 // system calls that did
+	waits    uint64 // how often the kernel had no room
+	errors   map[string]uint64
+	noGSO    error // why runs are not handed over any more
+	cpu      time.Duration
+
+	published atomic.Uint64 // sent, for progress
+
+	answers, answerBytes, answerRuns, answerReads uint64
+	queue                                         []sys.Datagram // read and not yet given out by Read
+	before, after                                 tally.Counts
+}
+
+// What a sender reads at most at a time: answers come when the target is an echo
+// server, and the receiver's counts at the end.
+const fastReads = 16
+
+func newFastSender(r *fastRun, number int) (*fastSender, error) {
+	cfg := &r.cfg
+	conn, err := sys.DialDatagrams(sys.DatagramConfig{ReceiveBuffer: 1 << 20, Runs: !cfg.WithoutGRO}, cfg.Target)
+	if err != nil {
+		return nil, err
+	}
+	perMessage := 1
+	if conn.Segments() && !cfg.WithoutGSO {
+		perMessage = max(1, min(sys.MaxSegments, MaxDatagram/cfg.Payload.Len()))
+	}
+	s := &fastSender{
+		config: cfg, stop: &r.stopped, conn: conn, errors: map[string]uint64{},
+		writer: conn.NewWriter(cfg.Batch), reader: conn.NewReader(fastReads, sys.MaxRun),
+		train: newTrain(cfg.Payload, uint64(number), cfg.Batch, perMessage),
+	}
+	if cfg.Rate > 0 {
+		s.rate = cfg.Rate / float64(cfg.Senders)
+		s.burst = max(1, min(s.train.capacity, int(s.rate*burstTime.Seconds())))
+	}
+	return s, nil
+}
+
+// gso reports whether datagrams are handed over in runs.
+func (s *fastSender) gso() bool { return s.train.perMessage > 1 }
+
+// run sends until all is sent, the time is over, or it is told to stop.
+func (s *fastSender) run() {
+	before, err := sys.ThreadCPUTime()
+	callsBefore, waitsBefore := s.writer.Calls()
+	s.began = time.Now()
+	for !s.stop.Load() {
+		n := s.due()
+		if n == 0 {
+			break
+		}
+		if !s.send(n) {
+			break
+		}
+		s.published.Store(s.sent)
+	}
+	s.calls, s.waits = s.writer.Calls()
+	s.calls, s.waits = s.calls-callsBefore, s.waits-waitsBefore
+	if after, err2 := sys.ThreadCPUTime(); err == nil && err2 == nil {
+		s.cpu = after - before
+	}
+}
+
+// burstTime is how much of a rate is sent at once: a timer is not more exact.
+const burstTime = 500 * time.Microsecond
+
+// due returns how many datagrams to send now, and waits until there are some; 0
+// when the run is over.
+func (s *fastSender) due() int {
+	n := s.train.capacity
+	if s.config.Messages > 0 {
+		n = int(min(uint64(n), s.config.Messages-s.sent-s.refused))
+	}
+	if n == 0 || s.rate == 0 {
+		if s.config.Duration > 0 && time.Since(s.began) >= s.config.Duration {
+			return 0
+		}
+		return n
+	}
+	for !s.stop.Load() {
+		elapsed := time.Since(s.began)
+		if s.config.Duration > 0 && elapsed >= s.config.Duration {
+			return 0
+		}
+		due := s.rate*elapsed.Seconds() + 1 - float64(s.sent+s.refused) // the first at once
+		if due >= float64(min(s.burst, n)) {
+			return int(min(due, float64(n)))
+		}
+		s.pause((float64(min(s.burst, n)) - due) / s.rate)
+	}
+	return 0
+}
+
+// pause sleeps for some seconds, but not past the end, nor so long that an
+// interruption would go unnoticed.
+func (s *fastSender) pause(seconds float64) {
+	d := min(time.Duration(seconds*float64(time.Second))+time.Microsecond, 50*time.Millisecond)
+	if s.config.Duration > 0 {
+		d = min(d, s.config.Duration-time.Since(s.began))
+	}
+	time.Sleep(d)
+}
+
+// maxRefusals is how often in a row the target may say that nobody listens.
+const maxRefusals = 10
+
+// send sends the next n datagrams and reports whether to go on.
+func (s *fastSender) send(n int) bool {
+	refusals := 0
+	for rest := s.train.load(n); len(rest) > 0; {
+		messages := s.train.messages(rest)
+		sent, err := s.writer.Write(messages)
+		for i := range messages[:sent] {
+			s.sent += uint64(messages[i].Segments())
+			rest = rest[len(messages[i].Payload):]
+		}
+		s.messages += uint64(sent)
+		if sent > 0 {
+			refusals = 0
+		}
+		switch {
+		case err == nil:
+		case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, os.ErrClosed):
+			return false
+		case errors.Is(err, sys.ErrSegmentation):
+			s.noGSO = err
+			s.config.Log.Warn("datagrams are handed over one by one from now on", "err", err)
+			s.train.split()
+		case errors.Is(err, syscall.ENOBUFS):
+			s.refused += uint64(messages[sent].Segments())
+			rest = rest[len(messages[sent].Payload):]
+		default:
+			s.errors[errorKind(err)]++
+			if refusals++; !errors.Is(err, syscall.ECONNREFUSED) || refusals > maxRefusals {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// takeAnswers counts what comes back until the read deadline passes.
+func (s *fastSender) takeAnswers() {
+	for {
+		batch, err := s.reader.Read()
+		switch {
+		case err == nil:
+			s.answerReads++
+			s.answerRuns += uint64(len(batch))
+			for i := range batch {
+				s.answers += uint64(batch[i].Segments())
+				s.answerBytes += uint64(len(batch[i].Payload))
+			}
+		case errors.Is(err, syscall.ECONNREFUSED): // of a datagram sent: the sender is told too
+		default:
+			return
+		}
+	}
+}
+
+// Read, Write and SetReadDeadline make the sender a tally.Socket between its runs.
+func (s *fastSender) Read(b []byte) (int, error) {
+	if len(s.queue) == 0 {
+		batch, err := s.reader.Read()
+		if err != nil {
+			return 0, err
+		}
+		for i := range batch {
+			s.queue = batch[i].AppendSegments(s.queue)
+		}
+	}
+	n := copy(b, s.queue[0].Payload)
+	s.queue = s.queue[1:]
+	return n, nil
+}
+
+func (s *fastSender) Write(b []byte) (int, error) {
+	if _, err := s.writer.Write([]sys.Datagram{{Payload: b}}); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// SetReadDeadline is that of the socket.
+func (s *fastSender) SetReadDeadline(t time.Time) error { return s.conn.SetReadDeadline(t) }
+
+// What the network holds back arrives within settleTime, or is taken for lost.
+const (
+	settleTime  = 100 * time.Millisecond
+	settleTimes = 10
+)
+
+// settled asks for the receiver's counts until they do not change any more: what
+// was sent last may have been overtaken by the question.
+func (s *fastSender) settled(ctx context.Context) (tally.Counts, error) {
+	counts, err := tally.Ask(ctx, s, askAfter)
+	for range settleTimes {
+		sofar := tallied{before: s.before, after: counts}
+		if err != nil || sofar.gained().Packets >= s.sent {
+			return counts, err
+		}
+		time.Sleep(settleTime)
+		var later tally.Counts
+		if later, err = tally.Ask(ctx, s, askAfter); err == nil && later.Packets == counts.Packets {
+			return later, nil
+		}
+		counts = later
+	}
+	return counts, err
+}

@@ -1,0 +1,94 @@
+package load
+
+import (
+	"slices"
+	"time"
+
+	"wirelab/internal/sys"
+)
+
+// A train is the memory of datagrams that are sent together, one behind the other
+// so that a run of them is one piece. Only what differs from datagram to datagram
+// is written anew.
+type train struct {
+	payload    *Payload
+	client     uint64
+	number     uint64 // of the latest datagram; the first has 1
+	size       int    // bytes of a datagram
+	batch      int    // messages of one system call
+	perMessage int    // datagrams of one message
+	capacity   int    // datagrams in all
+	bytes      []byte
+	loaded     []sys.Datagram
+	digits     [numberDigits]byte // number, as seq messages have it
+}
+
+func newTrain(p *Payload, client uint64, batch, perMessage int) *train {
+	t := &train{
+		payload: p, client: client, size: p.Len(), batch: batch, perMessage: perMessage,
+		capacity: batch * perMessage, loaded: make([]sys.Datagram, 0, batch),
+	}
+	t.bytes = make([]byte, 0, t.capacity*t.size)
+	for range t.capacity {
+		t.bytes = p.Append(t.bytes, client, 0, time.Time{})
+	}
+	putDecimal(t.digits[:], 0)
+	return t
+}
+
+// load writes the next n datagrams, at most capacity, and returns them.
+func (t *train) load(n int) []byte {
+	b := t.bytes[:n*t.size]
+	switch t.payload.kind {
+	case fixedPayload:
+		t.number += uint64(n)
+	case sequencePayload:
+		t.loadSequence(b)
+	default:
+		now := time.Now()
+		for rest := b; len(rest) > 0; rest = rest[t.size:] {
+			t.number++
+			t.payload.Append(rest[:0:t.size], t.client, t.number, now)
+		}
+	}
+	return b
+}
+
+// loadSequence writes numbers as putSequence does, but from one to the next: it is
+// done millions of times a second.
+func (t *train) loadSequence(b []byte) {
+	const numberAt = clientDigits + 1
+	from, to := min(numberAt, t.size), min(numberAt+numberDigits, t.size)
+	for ; len(b) > 0; b = b[t.size:] {
+		t.number++
+		for i := len(t.digits) - 1; i >= 0; i-- {
+			if t.digits[i]++; t.digits[i] <= '9' {
+				break
+			}
+			t.digits[i] = '0'
+		}
+		copy(b[from:to], t.digits[:])
+	}
+}
+
+// messages cuts loaded datagrams into messages, as many as one system call takes.
+// They are valid until the next call.
+func (t *train) messages(b []byte) []sys.Datagram {
+	t.loaded = t.loaded[:0]
+	for piece := range slices.Chunk(b, t.perMessage*t.size) {
+		m := sys.Datagram{Payload: piece}
+		if len(piece) > t.size {
+			m.Segment = t.size
+		}
+		t.loaded = append(t.loaded, m)
+		if len(t.loaded) == t.batch {
+			break
+		}
+	}
+	return t.loaded
+}
+
+// split makes each datagram a message of its own, also of those that are loaded.
+func (t *train) split() {
+	t.perMessage, t.capacity = 1, t.batch
+}
