@@ -18,35 +18,47 @@ func (a *app) newLoadCommand() *cobra.Command {
 		Use:   "load",
 		Short: "Put a server under load with many clients, and measure it",
 		Long: "Runs many clients at once against a server. Each sends a message, verifies every\n" +
-			"byte of the answer, and sends the next. The report says what was lost, what\n" +
-			"differed, and how long answers took.",
+			"byte of the answer, and sends the next; or, with --rate, messages have their times\n" +
+			"whatever the answers do. The report says what was lost, what differed, how long\n" +
+			"answers took, and whether this generator itself was the limit.",
 		Example: "  wirelab load tcp --clients 500 --messages 200 --size 512\n" +
 			"  wirelab load udp --clients 4 --payload stamp",
 	}
 	cmd.AddCommand(
 		a.newLoadNetworkCommand(&cobra.Command{
-			Use:   "tcp [HOST:PORT]",
-			Short: "Load a TCP server",
+			Use:   "tcp [HOST:PORT...]",
+			Short: "Load a TCP server, or several",
 			Long: "Connects all clients first, then measures. A client ends when its connection\n" +
 				"fails or an answer takes longer than --timeout. The exit status is 1 when a byte\n" +
-				"differs or an answer is missing.\n\n" + payloadHelp,
+				"differs or an answer is missing.\n\n" + paceHelp + payloadHelp,
 			Example: "  wirelab load tcp --clients 500 --messages 200 --size 512\n" +
-				"  wirelab load tcp 127.0.0.1:12345 --clients 50 --duration 10s -o json",
+				"  wirelab load tcp --clients 50 --rate 20000 --duration 10s --ramp 2s\n" +
+				"  wirelab load tcp --clients 50 --search 'p99<2ms'\n" +
+				"  wirelab load tcp 127.0.0.1:12345 --clients 4 --flood --duration 5s -o json\n" +
+				"  wirelab load tcp --clients 100 --reconnect 1 --source 127.0.0.2-127.0.0.20",
 		}),
 		a.newLoadNetworkCommand(&cobra.Command{
-			Use:   "udp [HOST:PORT]",
+			Use:   "udp [HOST:PORT...]",
 			Short: "Load a UDP server",
 			Long: "A datagram that is not answered within --timeout is lost, and its client goes on\n" +
 				"with the next. With the payloads seq, random and stamp, late and repeated answers\n" +
 				"are told apart. The exit status is 1 when a byte differs or no answer came at all.\n\n" +
-				payloadHelp,
+				paceHelp + payloadHelp + fastHelp,
 			Example: "  wirelab load udp --clients 100 --messages 1000 --timeout 200ms\n" +
-				"  wirelab load udp --clients 1 --payload stamp",
+				"  wirelab load udp --clients 10 --rate 20000 --duration 10s\n" +
+				"  wirelab load udp --clients 1 --payload stamp\n" +
+				"  wirelab load udp --fast --duration 5s",
 		}),
 		a.newLoadEnginesCommand(),
 	)
 	return cmd
 }
+
+const paceHelp = `With --rate two times are reported. Service is what the server took: from the moment
+a message was really sent. Response is what a user waits: from the moment it was to be
+sent, even if a slow server or this generator held it back.
+
+`
 
 const payloadHelp = `Payloads:
   seq          begins with client and message number
@@ -69,6 +81,7 @@ type loadFlags struct {
 	timeout  time.Duration
 	loops    int
 	save     saveFlag
+	pace     paceFlags
 }
 
 func (f *loadFlags) add(cmd *cobra.Command) {
@@ -80,6 +93,7 @@ func (f *loadFlags) add(cmd *cobra.Command) {
 	flags.StringVarP(&f.payload, "payload", "p", "seq", "`what` messages hold, see above")
 	flags.DurationVarP(&f.timeout, "timeout", "t", 5*time.Second, "the most `time` that a connect or an answer may take")
 	flags.IntVar(&f.loops, "loops", 0, "`number` of event loops, each on a thread of its own (default one a core)")
+	f.pace.add(cmd)
 	f.save.add(cmd)
 }
 
@@ -87,8 +101,18 @@ func (f *loadFlags) add(cmd *cobra.Command) {
 func (a *app) newLoadNetworkCommand(cmd *cobra.Command) *cobra.Command {
 	var flags loadFlags
 	flags.add(cmd)
-	cmd.Args = atMostTarget
+	var fast fastFlags
+	if cmd.Name() == "udp" {
+		fast.add(cmd)
+	}
+	cmd.Args = cobra.ArbitraryArgs
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := fast.check(cmd); err != nil {
+			return err
+		}
+		if fast.on {
+			return a.runFastLoad(cmd, flags, fast, args)
+		}
 		return a.runLoad(cmd, flags, args)
 	}
 	return cmd
@@ -99,15 +123,11 @@ func (a *app) runLoad(cmd *cobra.Command, flags loadFlags, args []string) error 
 	if err != nil {
 		return err
 	}
-	address, err := target(settings, args)
-	if err != nil {
-		return err
-	}
 	cfg, err := flags.config(cmd)
 	if err != nil {
 		return err
 	}
-	if cfg.Target, err = resolve(cmd.Context(), address); err != nil {
+	if cfg.Targets, err = targets(cmd.Context(), settings, args); err != nil {
 		return err
 	}
 	saver, err := flags.save.open()
@@ -119,10 +139,7 @@ func (a *app) runLoad(cmd *cobra.Command, flags loadFlags, args []string) error 
 	defer logs.Close()
 	cfg.Log = logs.Component("client")
 
-	line := a.progress(loadPlan(cfg))
-	cfg.Progress = func(p load.Progress) { line.update(p.Received) }
-	report, err := load.Run(cmd.Context(), cfg)
-	line.clear()
+	report, err := a.measureLoad(cmd.Context(), &flags.pace, cfg)
 	if errors.Is(err, load.ErrConfig) {
 		return usagef("%w", err)
 	}
@@ -133,6 +150,23 @@ func (a *app) runLoad(cmd *cobra.Command, flags loadFlags, args []string) error 
 		return err
 	}
 	return loadVerdict(cmd, report)
+}
+
+// measureLoad runs cfg, or the search that the flags ask for, and shows progress.
+func (a *app) measureLoad(ctx context.Context, flags *paceFlags, cfg load.Config) (*load.Report, error) {
+	if flags.search != "" {
+		return a.runSearch(ctx, flags, cfg)
+	}
+	line := a.progress(loadPlan(cfg))
+	defer line.clear()
+	cfg.Progress = func(p load.Progress) {
+		if cfg.Flood {
+			line.update(p.Sent)
+		} else {
+			line.update(p.Received)
+		}
+	}
+	return load.Run(ctx, cfg)
 }
 
 // config returns what the flags ask for, without target and log.
@@ -151,15 +185,20 @@ func (f *loadFlags) config(cmd *cobra.Command) (load.Config, error) {
 	if f.duration != 0 && !cmd.Flags().Changed("messages") {
 		messages = 0
 	}
-	return load.Config{
+	cfg := load.Config{
 		Network: cmd.Name(), Clients: f.clients, Messages: messages, Duration: f.duration,
 		Payload: payload, Timeout: f.timeout, Loops: f.loops,
-	}, nil
+	}
+	return cfg, f.pace.apply(cmd, &cfg)
 }
 
 func loadPlan(cfg load.Config) progressPlan {
+	unit := "answers"
+	if cfg.Flood {
+		unit = "messages"
+	}
 	return progressPlan{
-		label: "load " + cfg.Network, unit: "answers", until: cfg.Duration,
+		label: "load " + cfg.Network, unit: unit, until: cfg.Duration,
 		total: cfg.Messages * uint64(max(cfg.Clients, 0)),
 	}
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -26,19 +27,36 @@ func (a *app) printLoad(r *load.Report) error {
 	for _, line := range loadLines(r) {
 		fmt.Fprintf(&b, "%-11s %s\n", line[0], line[1])
 	}
-	if times := loadTimes(r); len(times.rows) > 0 {
+	for _, t := range []*table{loadTimes(r), loadCurve(r)} {
+		if len(t.rows) == 0 {
+			continue
+		}
 		b.WriteString("\n")
-		if err := times.write(&b, 0, p); err != nil {
+		if err := t.write(&b, 0, p); err != nil {
 			return err
 		}
+	}
+	if r.ResponseUS != nil {
+		b.WriteString("\n" + loadTwoTimes)
 	}
 	_, err := fmt.Fprint(a.stdout, b.String())
 	return err
 }
 
+// loadTwoTimes says how the times of an open loop differ.
+const loadTwoTimes = "response counts from when a message was to be sent, service from when it was.\n"
+
 // loadHeadline says whether all was verified.
 func loadHeadline(r *load.Report) string {
 	s := fmt.Sprintf("%s of %s verified", formatCount(r.Verified()), counted(r.Messages, "answer"))
+	switch {
+	case r.Flooded():
+		s = fmt.Sprintf("%s of %s sent", formatCount(r.Sent), counted(r.Messages, "message"))
+	case r.Search != nil && r.Search.RatePerS > 0:
+		s = fmt.Sprintf("%s holds up to %s messages/s", r.Search.Limit, formatRate(r.Search.RatePerS))
+	case r.Search != nil:
+		s = fmt.Sprintf("%s holds at no rate that was tried", r.Search.Limit)
+	}
 	if r.Interrupted {
 		s += " (interrupted)"
 	}
@@ -48,13 +66,16 @@ func loadHeadline(r *load.Report) string {
 // loadLines are the counts of a report, those that say nothing left out.
 func loadLines(r *load.Report) [][2]string {
 	lines := [][2]string{
-		{"target", r.Network + " " + oneLine(r.Target)},
+		{"target", loadTarget(r)},
 		{"clients", loadClients(r)},
 		{"payload", cut(oneLine(r.Payload), 40) + ", " + formatBytes(uint64(r.SizeBytes))},
 		{"sent", formatCount(r.Sent) + ", " + formatBytes(r.BytesSent)},
-		{"received", loadReceived(r)},
-		{"lost", formatCount(r.Lost)},
-		{"mismatched", formatCount(r.Mismatched)},
+	}
+	if !r.Flooded() {
+		lines = append(lines,
+			[2]string{"received", loadReceived(r)},
+			[2]string{"lost", formatCount(r.Lost)},
+			[2]string{"mismatched", formatCount(r.Mismatched)})
 	}
 	if r.FirstMismatch != nil {
 		lines = append(lines, [2]string{"  first", oneLine(r.FirstMismatch.String())})
@@ -62,11 +83,40 @@ func loadLines(r *load.Report) [][2]string {
 	if r.Unexpected > 0 {
 		lines = append(lines, [2]string{"unexpected", counted(r.Unexpected, "byte") + " that nobody asked for"})
 	}
+	if r.UnreadBytes > 0 {
+		lines = append(lines, [2]string{"unread", formatBytes(r.UnreadBytes) + " that the server's host did not take"})
+	}
 	lines = append(lines, [2]string{"errors", loadErrors(r.Errors)})
 	elapsed := formatDuration(time.Duration(r.ElapsedS * float64(time.Second)))
-	lines = append(lines, [2]string{"elapsed", fmt.Sprintf("%s, %s answers/s", elapsed, formatCount(uint64(r.RatePerS+0.5)))})
-	if r.Received > 0 {
-		lines = append(lines, [2]string{"generator", formatMicros(r.CPUUS) + " of processor time an answer"})
+	lines = append(lines, [2]string{"elapsed", elapsed + ", " + loadRate(r)})
+	if r.RatePerS > 0 {
+		lines = append(lines, [2]string{"generator", loadGenerator(r)})
+	}
+	return append(lines, loadNotes(r)...)
+}
+
+// loadNotes are what is to be known before a report is believed.
+func loadNotes(r *load.Report) [][2]string {
+	var lines [][2]string
+	if s := r.LateSends; s != nil {
+		lines = append(lines, [2]string{"late sends", loadLate(s)})
+	}
+	if refused := r.Messages - min(r.Sent, r.Messages); refused > 0 && r.LateSends != nil {
+		lines = append(lines, [2]string{"not sent", formatCount(refused) + " whose time had come: " + loadNotSent(r)})
+	}
+	for i, limit := range r.ClientLimits {
+		name := ""
+		if i == 0 {
+			name = "LIMITED by"
+		}
+		lines = append(lines, [2]string{name, "this client: " + limit})
+	}
+	if n := r.Generator.ClockSteps; n > 0 {
+		step := formatMicros(r.Generator.ClockStepUS)
+		lines = append(lines, [2]string{"clock", "was set by " + step + " meanwhile; only offsets depend on it"})
+	}
+	if r.Errors["no local port left"] > 0 {
+		lines = append(lines, [2]string{"hint", "more ports: --source 127.0.0.2-127.0.0.20, or several targets"})
 	}
 	if o := r.OffsetUS; o != nil {
 		lines = append(lines, [2]string{"offset", loadOffset(o, r.StampSource)})
@@ -74,12 +124,84 @@ func loadLines(r *load.Report) [][2]string {
 	return lines
 }
 
+func loadTarget(r *load.Report) string {
+	s := r.Network + " " + oneLine(r.Target)
+	if n := len(r.Targets); n > 1 {
+		s += fmt.Sprintf(" and %d more", n-1)
+	}
+	if r.Sources != "" {
+		s += ", from " + cut(oneLine(r.Sources), 40)
+	}
+	return s
+}
+
+// loadNotSent says why messages of an open loop were not sent.
+func loadNotSent(r *load.Report) string {
+	if r.Loss != nil && r.Loss.SenderRefused > 0 {
+		return formatCount(r.Loss.SenderRefused) + " refused by this host"
+	}
+	return "the server was too slow"
+}
+
+func loadRate(r *load.Report) string {
+	switch {
+	case r.Flooded():
+		return fmt.Sprintf("%s messages/s, %s/s", formatRate(r.RatePerS), formatBytes(uint64(r.BytesPerS)))
+	case r.RequestedPerS > 0:
+		return fmt.Sprintf("%s answers/s of %s/s wanted", formatRate(r.RatePerS), formatRate(r.RequestedPerS))
+	}
+	return formatCount(uint64(r.RatePerS+0.5)) + " answers/s"
+}
+
+func loadGenerator(r *load.Report) string {
+	what := "an answer"
+	if r.Flooded() {
+		what = "a message"
+	}
+	return formatMicros(r.CPUUS) + " of processor time " + what
+}
+
+func loadLate(s *load.LateSends) string {
+	text := fmt.Sprintf("%s (%.2g%%) over %s, p99 %s", formatCount(s.Late), 100*s.Share, formatMicros(s.OverUS), formatMicros(s.P99))
+	if s.HeldBack > 0 {
+		text += ", " + formatCount(s.HeldBack) + " held back"
+	}
+	return text
+}
+
+// loadCurve is the table of what a search has tried, in the order of the rates.
+func loadCurve(r *load.Report) *table {
+	t := newTable(">rate/s", ">answers/s", ">p50", ">p99", ">not answered", "")
+	steps := slices.SortedStableFunc(slices.Values(r.Curve), func(a, b load.RateStep) int { return cmp.Compare(a.RatePerS, b.RatePerS) })
+	micros := func(us *float64) string {
+		if us == nil {
+			return "-"
+		}
+		return formatMicros(*us)
+	}
+	for _, s := range steps {
+		verdict := "not held"
+		if s.Held {
+			verdict = "held"
+		}
+		if s.ClientLimited {
+			verdict += ", limited"
+		}
+		t.row(formatRate(s.RatePerS), formatRate(s.AnswersPerS), micros(s.P50), micros(s.P99), formatCount(s.Missing), verdict)
+	}
+	return t
+}
+
 func loadClients(r *load.Report) string {
 	s := formatCount(uint64(r.Clients))
 	if r.Connected < uint64(r.Clients) {
 		s = fmt.Sprintf("%s of %s connected", formatCount(r.Connected), s)
 	}
-	return fmt.Sprintf("%s, on %s", s, counted(uint64(r.Loops), "event loop"))
+	s = fmt.Sprintf("%s, on %s", s, counted(uint64(r.Loops), "event loop"))
+	if r.Connections > uint64(r.Clients) {
+		s += ", " + formatCount(r.Connections) + " connections made"
+	}
+	return s
 }
 
 func loadReceived(r *load.Report) string {
@@ -131,6 +253,8 @@ func loadTimes(r *load.Report) *table {
 		t.row(cells...)
 	}
 	row("latency", r.LatencyUS)
+	row("response", r.ResponseUS)
+	row("service", r.ServiceUS)
 	row("connect", r.ConnectUS)
 	if r.OffsetUS != nil {
 		row("offset", &r.OffsetUS.Quantiles)

@@ -173,6 +173,9 @@ func (r *Report) Verify() error {
 	if r.Mode == modeFlood {
 		count(r.failures(), "clients failed")
 	}
+	if r.Search != nil && r.Search.RatePerS == 0 {
+		wrong = append(wrong, r.Search.Limit+" holds at no rate")
+	}
 	if len(wrong) == 0 || r.Interrupted && r.Mismatched == 0 && r.Unexpected == 0 {
 		return nil
 	}

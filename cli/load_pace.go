@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"wirelab/cli/config"
+	"wirelab/load"
+)
+
+// paceFlags are the flags of `wirelab load` that say when messages are sent, where
+// from, and where to.
+type paceFlags struct {
+	rate        float64
+	ramp        time.Duration
+	outstanding int
+	flood       bool
+	reconnect   uint64
+	source      string
+	search      string
+	step        time.Duration
+}
+
+func (f *paceFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.Float64VarP(&f.rate, "rate", "r", 0, "`messages` per second of all clients, sent whatever the answers do (open loop)")
+	flags.DurationVar(&f.ramp, "ramp", 0, "`time` for which the rate, without --rate the number of clients, rises from 0")
+	flags.IntVar(&f.outstanding, "outstanding", 0, "`messages` of a client that may await answers at once, with --rate (default enough)")
+	flags.StringVar(&f.source, "source", "", "local `addresses` to connect from in turn, such as 127.0.0.2-127.0.0.20 or 127.0.0.0/28")
+	flags.StringVar(&f.search, "search", "", "find the highest rate that holds a `limit`, such as 'p99<2ms' ("+load.LimitSyntax+")")
+	flags.DurationVar(&f.step, "step", 3*time.Second, "`time` for which --search tries each rate")
+	if cmd.Name() == "tcp" {
+		flags.BoolVar(&f.flood, "flood", false, "send without awaiting answers, as fast as the server takes it; for discard servers")
+		flags.Uint64Var(&f.reconnect, "reconnect", 0, "connect anew after every `number` of messages (default never)")
+	}
+}
+
+// apply adds to cfg what the flags ask for.
+func (f *paceFlags) apply(cmd *cobra.Command, cfg *load.Config) error {
+	given := cmd.Flags().Changed
+	for flag, wrong := range map[string]bool{
+		"rate": f.rate <= 0, "outstanding": f.outstanding <= 0, "reconnect": f.reconnect == 0, "step": f.step <= 0, "ramp": f.ramp <= 0,
+	} {
+		if given(flag) && wrong {
+			return usagef("--%s must be more than 0", flag)
+		}
+	}
+	switch {
+	case given("search") && (given("duration") || given("messages") || given("ramp")):
+		return usagef("--search tries each rate for --step; it takes no --duration, --messages or --ramp")
+	case given("step") && !given("search"):
+		return usagef("--step goes with --search")
+	case given("outstanding") && !given("rate") && !given("search"):
+		return usagef("--outstanding goes with --rate or --search: without, a client awaits one answer at a time")
+	}
+	cfg.Rate, cfg.Ramp, cfg.Outstanding = f.rate, f.ramp, f.outstanding
+	cfg.Flood, cfg.Reconnect = f.flood, f.reconnect
+	if given("source") {
+		var err error
+		if cfg.Sources, err = load.ParseSources(f.source); err != nil {
+			return usagef("%w", err)
+		}
+	}
+	return nil
+}
+
+// targets resolves HOST:PORT,HOST:PORT... of all arguments; without any, what the
+// configuration says.
+func targets(ctx context.Context, cfg *config.Config, args []string) ([]netip.AddrPort, error) {
+	words := strings.Split(strings.Join(args, ","), ",")
+	if len(words) > load.MaxTargets {
+		return nil, usagef("%d targets are more than %d", len(words), load.MaxTargets)
+	}
+	var all []netip.AddrPort
+	for _, word := range words {
+		if word == "" && len(words) > 1 {
+			return nil, usagef("%q: a target is missing between commas", strings.Join(args, ","))
+		}
+		address, err := target(cfg, []string{word})
+		if err != nil {
+			return nil, err
+		}
+		resolved, err := resolve(ctx, address)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, resolved)
+	}
+	return all, nil
+}
+
+// runSearch finds the rate that --search asks for, and shows each step.
+func (a *app) runSearch(ctx context.Context, flags *paceFlags, cfg load.Config) (*load.Report, error) {
+	limit, err := load.ParseLimit(flags.search)
+	if err != nil {
+		return nil, usagef("%w", err)
+	}
+	line := a.progress(progressPlan{label: "search " + limit.String(), unit: "answers in this step"})
+	defer line.clear()
+	cfg.Progress = func(p load.Progress) { line.update(p.Received) }
+	return load.FindRate(ctx, cfg, load.SearchConfig{
+		Limit: limit, Step: flags.step,
+		Stepped: func(s load.RateStep) {
+			line.clear()
+			a.note("%s", rateStepLine(limit, s))
+		},
+	})
+}
+
+// rateStepLine says what came of a step of a search.
+func rateStepLine(limit load.Limit, s load.RateStep) string {
+	name, _, _ := strings.Cut(limit.String(), "<")
+	value, verdict := "unbounded", "not held"
+	if s.Value != nil {
+		value = formatMicros(*s.Value)
+	}
+	if s.Held {
+		verdict = "held"
+	}
+	text := fmt.Sprintf("%11s/s  %s %9s  %s", formatRate(s.RatePerS), name, value, verdict)
+	if s.Missing > 0 {
+		text += ", " + formatCount(s.Missing) + " not answered"
+	}
+	if s.ClientLimited {
+		text += ", limited by this client"
+	}
+	return text
+}
+
+// formatRate writes messages per second, with decimals where they matter.
+func formatRate(perSecond float64) string {
+	if perSecond < 10 {
+		return fmt.Sprintf("%.3g", perSecond)
+	}
+	return formatCount(uint64(perSecond + 0.5))
+}
