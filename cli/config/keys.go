@@ -103,7 +103,7 @@ func serverKeys() []Key {
 		one("server.max_per_ip", "0", count(0, 1_000_000), func(c *Config) *int { return &c.Server.MaxPerIP },
 			"TCP connections from one address at one time. 0: no limit of its own."),
 		one("server.idle_timeout", "0s", duration(0, 30*day), func(c *Config) *time.Duration { return &c.Server.IdleTimeout },
-			"A TCP connection that is silent for so long is closed. 0s: never."),
+			"Closes a TCP connection that is silent for so long. 0s: never."),
 		one("server.drain_timeout", "5s", duration(time.Millisecond, time.Hour), func(c *Config) *time.Duration { return &c.Server.DrainTimeout },
 			"How long running answers may take to finish when the server is told to end."),
 		many("server.allow", nil, prefix(), func(c *Config) *[]netip.Prefix { return &c.Server.Allow },
