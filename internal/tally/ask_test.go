@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -58,17 +59,17 @@ func answerTo(request []byte) []byte {
 func TestAsk(t *testing.T) {
 	wrong := make([]byte, Len)
 	PutAnswer(wrong, 1, &Counts{})
-	asked := 0
+	var asked atomic.Int64 // counted by the server's goroutine
 	client := serve(t, func(request []byte) [][]byte {
-		if asked++; asked < 3 {
+		if asked.Add(1) < 3 {
 			return nil // lost on the way
 		}
 		// Before the answer come: another's, a cut one, a longer one, what else was sent.
 		return [][]byte{wrong, answerTo(request)[:100], append(answerTo(request), 0), []byte("hello"), answerTo(request)}
 	})
 	got, err := Ask(t.Context(), client, patience)
-	if err != nil || got != example || asked != 3 {
-		t.Errorf("%+v, %v, asked %d times", got, err, asked)
+	if err != nil || got != example || asked.Load() != 3 {
+		t.Errorf("%+v, %v, asked %d times", got, err, asked.Load())
 	}
 }
 
