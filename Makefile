@@ -4,6 +4,9 @@
 # detector and the C peers in bench/ are compiled with.
 packages := netcat-openbsd ncat socat python3-scapy openssl procps iproute2 lsof gcc libc6-dev
 
+# And of the peers that bench/ does not build itself.
+peers := iperf3 sockperf gcc libc6-dev
+
 FUZZTIME ?= 10s
 
 .DEFAULT_GOAL := help
@@ -33,7 +36,8 @@ check: ## gofmt, vet, staticcheck, and whether it compiles for macOS
 packages: ## install the Debian packages that tests need (as root), or name those that are missing
 	@sh .ci/packages $(packages)
 
-bench: ## measure wirelab against its peers, and rewrite bench/RESULTS.md (takes minutes on an idle machine)
+bench: ## measure wirelab against its peers, and rewrite bench/RESULTS.md (takes a quarter of an hour on an idle machine)
+	@sh .ci/packages $(peers)
 	$(MAKE) --no-print-directory build
 	go -C bench run . -wirelab $(CURDIR)/wirelab -o RESULTS.md
 

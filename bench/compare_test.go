@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"math"
 	"os"
@@ -47,26 +48,54 @@ func TestRatioIsOfTheSameRound(t *testing.T) {
 	}
 }
 
-func TestReport(t *testing.T) {
-	pairs := []pair{
-		{comparison{"ours", "theirs", load{64, 10, 64}, 1.05}, []sample{cpu(10.2), cpu(10.4)}, []sample{cpu(10), cpu(10)}},
-		{comparison{"ours", "theirs", load{1000, 10, 64}, 1.05}, []sample{cpu(12), cpu(12)}, []sample{cpu(10), cpu(10)}},
-		{comparison{"theirs", "others", load{64, 10, 64}, 0}, []sample{cpu(12), cpu(12)}, []sample{cpu(10), cpu(10)}},
-	}
+// testResults has every kind of row that a report may have.
+func testResults() *results {
 	resting := usage{Resident: 10e6}
 	silent := sample{Resting: resting, Server: usage{Resident: 50e6, Threads: 9}}
 	spoken := sample{Resting: resting, Server: usage{Resident: 55e6, Threads: 9}}
-	all := []held{
-		{holding{"ours", 10000, 60e6}, silent, spoken},
-		{holding{"ours", 10000, 52e6}, silent, spoken},
-		{holding{"theirs", 10000, 0}, silent, spoken},
+	tail := func(us ...int64) (all []rateResult) {
+		for _, v := range us {
+			all = append(all, rateResult{Requests: 1000, Late: 2, P50NS: v * 100, P99NS: v * 1000})
+		}
+		return all
 	}
+	sent := func(n ...uint64) (all []flood) {
+		for _, v := range n {
+			all = append(all, flood{Sent: v, Received: v / 2, Elapsed: time.Second})
+		}
+		return all
+	}
+	return &results{
+		pairs: []pair{
+			{comparison{"ours", "theirs", load{64, 10, 64}, 1.05}, []sample{cpu(10.2), cpu(10.4)}, []sample{cpu(10), cpu(10)}},
+			{comparison{"ours", "theirs", load{1000, 10, 64}, 1.05}, []sample{cpu(12), cpu(12)}, []sample{cpu(10), cpu(10)}},
+			{comparison{"theirs", "others", load{64, 10, 64}, 0}, []sample{cpu(12), cpu(12)}, []sample{cpu(10), cpu(10)}},
+		},
+		tails: &tails{
+			rate: 30000, rated: gnetAll, missing: map[string]error{"wirelab epoll": errors.New("no epoll\n here")},
+			samples: map[string][]rateResult{"wirelab uring": tail(90, 100), "wirelab goroutine": tail(300, 200), gnetAll: tail(200, 200), "C epoll": tail(100, 110)},
+		},
+		held: []held{
+			{holding{"ours", 10000, 5000}, silent, spoken},
+			{holding{"ours", 10000, 4000}, silent, spoken},
+			{holding{"theirs", 10000, 0}, silent, spoken},
+		},
+		floods: &floods{
+			missing: map[string]error{"sockperf": errors.New("not installed")},
+			samples: map[string][]flood{"wirelab, GSO and GRO": sent(2e6, 3e6), "wirelab, without": sent(1e5, 1e5), "iperf3": sent(1e5, 1e5)},
+		},
+		costs:   &costs{[]cost{{2 * time.Millisecond, 1000}}, []cost{{time.Millisecond, 1000}}},
+		missing: []missing{{"1000 connections, wirelab uring against C io_uring", errors.New("io_uring is forbidden")}},
+	}
+}
+
+func TestReport(t *testing.T) {
 	m := machine{
-		CPU: "Z80", Kernel: "CP/M 2.2", Go: "go1.26", GCC: "gcc 12", Wirelab: "0123456789ab, go1.26",
+		CPU: "Z80", Kernel: "CP/M 2.2", Go: "go1.26", GCC: "gcc 12", Wirelab: "0123456789ab, go1.26", Peers: "gnet v2.9.7",
 		Command: "go -C bench run .", Cores: 1, Date: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC),
 	}
 	var got strings.Builder
-	if err := writeReport(&got, m, pairs, all); err != nil {
+	if err := writeReport(&got, m, testResults()); err != nil {
 		t.Fatal(err)
 	}
 	const golden = "testdata/report.md"

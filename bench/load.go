@@ -13,86 +13,133 @@ import (
 	"time"
 )
 
-// load is what the generator does to a server.
+// The generators that load the peers.
+const (
+	closedLoop = "c/load_epoll.c"
+	openLoop   = "c/load_rate.c"
+)
+
+// load is what the closed-loop generator does to a server.
 type load struct {
 	Connections int
 	Messages    int // of each connection
 	Size        int // bytes
 }
 
-// loadResult is what the generator says of a run.
+// loadResult is what the closed-loop generator says of a run.
 type loadResult struct {
-	Connected  int   `json:"connected"`
 	Requests   int   `json:"requests"`
 	Mismatched int   `json:"mismatched"`
 	ElapsedNS  int64 `json:"elapsed_ns"`
 	CPUNS      int64 `json:"cpu_ns"`
 }
 
-// clients are the connections of a running generator.
-type clients struct {
-	load   load
+// check returns an error unless all answers came and were right.
+func (r loadResult) check(want int) error {
+	if r.Requests != want || r.Mismatched != 0 {
+		return fmt.Errorf("%d of %d answers, %d of them wrong", r.Requests, want, r.Mismatched)
+	}
+	return nil
+}
+
+// A generator is a running one, with its connections open.
+type generator struct {
 	cmd    *exec.Cmd
 	stdin  io.WriteCloser
 	lines  *bufio.Scanner
 	stderr bytes.Buffer
 }
 
-// connect starts a generator and returns when all its connections are open. The
-// caller closes it.
-func connect(ctx context.Context, built programs, addr string, l load) (*clients, error) {
-	c := &clients{load: l}
-	c.cmd = exec.CommandContext(ctx, built[generator], addr, strconv.Itoa(l.Connections), strconv.Itoa(l.Messages), strconv.Itoa(l.Size))
-	c.cmd.Stderr = &c.stderr
-	stdin, err := c.cmd.StdinPipe()
+// startGenerator starts a generator and returns when all its connections are
+// open. Their number is what the second argument says. The caller closes it.
+func startGenerator(ctx context.Context, path, addr string, connections int, arguments ...int) (*generator, error) {
+	words := []string{addr, strconv.Itoa(connections)}
+	for _, a := range arguments {
+		words = append(words, strconv.Itoa(a))
+	}
+	g := &generator{cmd: exec.CommandContext(ctx, path, words...)}
+	g.cmd.Stderr = &g.stderr
+	stdin, err := g.cmd.StdinPipe()
 	if err != nil {
 		return nil, err
 	}
-	stdout, err := c.cmd.StdoutPipe()
+	stdout, err := g.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
 	}
-	c.stdin, c.lines = stdin, bufio.NewScanner(stdout)
-	if err := c.cmd.Start(); err != nil {
+	g.stdin, g.lines = stdin, bufio.NewScanner(stdout)
+	if err := g.cmd.Start(); err != nil {
 		return nil, err
 	}
-	r, err := c.read()
-	if err == nil && r.Connected != l.Connections {
-		err = fmt.Errorf("%d of %d connections", r.Connected, l.Connections)
+	var opened struct {
+		Connected int `json:"connected"`
+	}
+	err = g.read(&opened)
+	if err == nil && opened.Connected != connections {
+		err = fmt.Errorf("%d of %d connections", opened.Connected, connections)
 	}
 	if err != nil {
-		return nil, errors.Join(err, c.close())
+		return nil, errors.Join(err, g.close())
 	}
-	return c, nil
+	return g, nil
 }
 
-// run sends all messages once and returns what that took.
-func (c *clients) run() (loadResult, error) {
-	if _, err := io.WriteString(c.stdin, "\n"); err != nil {
-		return loadResult{}, err
+// run starts a run with a line of text and reads its result.
+func (g *generator) run(line string, result any) error {
+	if _, err := io.WriteString(g.stdin, line+"\n"); err != nil {
+		return err
 	}
-	r, err := c.read()
-	if want := c.load.Connections * c.load.Messages; err == nil && (r.Requests != want || r.Mismatched != 0) {
-		err = fmt.Errorf("%d of %d answers, %d of them wrong", r.Requests, want, r.Mismatched)
-	}
-	return r, err
+	return g.read(result)
 }
 
 // read reads a line of the generator.
-func (c *clients) read() (r loadResult, err error) {
-	if !c.lines.Scan() {
-		return r, errors.Join(errors.New("the generator ended"), c.lines.Err())
+func (g *generator) read(result any) error {
+	if !g.lines.Scan() {
+		return errors.Join(errors.New("the generator ended"), g.lines.Err())
 	}
-	return r, json.Unmarshal(c.lines.Bytes(), &r)
+	return json.Unmarshal(g.lines.Bytes(), result)
 }
 
 // close closes the connections and waits for the generator's end.
-func (c *clients) close() error {
-	closing := c.stdin.Close()
-	if err := c.cmd.Wait(); err != nil {
-		return fmt.Errorf("generator: %w: %s", err, bytes.TrimSpace(c.stderr.Bytes()))
+func (g *generator) close() error {
+	closing := g.stdin.Close()
+	if err := g.cmd.Wait(); err != nil {
+		return fmt.Errorf("generator: %w: %s", err, bytes.TrimSpace(g.stderr.Bytes()))
 	}
 	return closing
+}
+
+// clients are the connections of a closed loop.
+type clients struct {
+	*generator
+	load load
+}
+
+// connect starts the closed loop's generator.
+func connect(ctx context.Context, built programs, addr string, l load) (*clients, error) {
+	g, err := startGenerator(ctx, built[closedLoop], addr, l.Connections, l.Messages, l.Size)
+	if err != nil {
+		return nil, err
+	}
+	return &clients{g, l}, nil
+}
+
+// exchange sends all messages once and returns what that took.
+func (c *clients) exchange() (r loadResult, err error) {
+	if err := c.run("", &r); err != nil {
+		return r, err
+	}
+	return r, r.check(c.load.Connections * c.load.Messages)
+}
+
+// warmUp sends a quarter of the messages.
+func (c *clients) warmUp() error {
+	var r loadResult
+	messages := max(c.load.Messages/4, 1)
+	if err := c.run(strconv.Itoa(messages), &r); err != nil {
+		return err
+	}
+	return r.check(c.load.Connections * messages)
 }
 
 // A sample is one measurement of one peer.
@@ -117,18 +164,18 @@ func (s sample) residentPerConnection(connections int) int64 {
 	return (s.Server.Resident - s.Resting.Resident) / int64(connections)
 }
 
-// measure starts the peer, loads it, once to warm up and once for the sample, and
+// measure starts the peer, loads it, first to warm up and then for the sample, and
 // stops it.
 func measure(ctx context.Context, p peer, built programs, l load) (s sample, err error) {
 	err = with(ctx, p, built, l, func(srv *server, c *clients) error {
-		if _, err := c.run(); err != nil {
+		if err := c.warmUp(); err != nil {
 			return err
 		}
 		before, err := srv.usage()
 		if err != nil {
 			return err
 		}
-		if s.Load, err = c.run(); err != nil {
+		if s.Load, err = c.exchange(); err != nil {
 			return err
 		}
 		after, err := srv.usage()
@@ -146,7 +193,7 @@ const quiet = time.Second
 func hold(ctx context.Context, p peer, built programs, l load, speak bool) (s sample, err error) {
 	err = with(ctx, p, built, l, func(srv *server, c *clients) error {
 		if speak {
-			if s.Load, err = c.run(); err != nil {
+			if s.Load, err = c.exchange(); err != nil {
 				return err
 			}
 		}

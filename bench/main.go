@@ -39,7 +39,7 @@ func parse(arguments []string, stderr io.Writer) (o options, err error) {
 	flags.SetOutput(stderr)
 	flags.StringVar(&o.wirelab, "wirelab", "../wirelab", "the `program` to measure, as make build makes it")
 	flags.StringVar(&o.output, "o", "", "write the report to `file` instead of standard output")
-	flags.StringVar(&o.only, "only", "", "measure only what has `text` in a server's name")
+	flags.StringVar(&o.only, "only", "", "measure only what has `text` in a server's name; or tail, udp, generator")
 	flags.IntVar(&o.rounds, "rounds", 7, "how often each pair is measured")
 	flags.IntVar(&o.requests, "requests", 200000, "requests in a run, over all connections")
 	if err := flags.Parse(arguments); err != nil {
@@ -66,14 +66,14 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) erro
 	if err != nil {
 		return err
 	}
-	b := &bench{built: built, rounds: o.rounds, progress: stderr}
-	pairs, held, err := b.measureAll(ctx, o)
+	b := &bench{built: built, rounds: o.rounds, requests: o.requests, only: o.only, progress: stderr}
+	all, err := b.measureAll(ctx)
 	if err != nil {
 		return err
 	}
 	command := fmt.Sprintf("go -C bench run . -rounds %d -requests %d", o.rounds, o.requests)
 	var report bytes.Buffer
-	if err := writeReport(&report, thisMachine(o.wirelab, command), pairs, held); err != nil {
+	if err := writeReport(&report, thisMachine(built, command), all); err != nil {
 		return err
 	}
 	if o.output != "" {
@@ -85,36 +85,78 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) erro
 
 // allPrograms names what every peer needs.
 func allPrograms() []string {
-	names := []string{generator}
+	names := []string{closedLoop, openLoop}
 	for _, p := range peers() {
 		names = append(names, p.program)
 	}
 	return names
 }
 
-// measureAll measures every comparison and holding that the options leave.
-func (b *bench) measureAll(ctx context.Context, o options) ([]pair, []held, error) {
-	var pairs []pair
-	for _, c := range comparisons(o.requests) {
-		if !strings.Contains(c.subject+"\n"+c.baseline, o.only) {
-			continue
-		}
-		p, err := b.compare(ctx, c)
+// results are all that was measured. What could not be is in missing.
+type results struct {
+	pairs   []pair
+	tails   *tails
+	held    []held
+	floods  *floods
+	costs   *costs
+	missing []missing
+}
+
+// missing is a measurement that came to nothing, and why.
+type missing struct {
+	what string
+	why  error
+}
+
+// wanted reports whether the options leave something of that name.
+func (b *bench) wanted(names ...string) bool {
+	return strings.Contains(strings.Join(names, "\n"), b.only)
+}
+
+// measureAll measures all that the options leave. What cannot be measured here, for
+// want of a kernel's feature or of a program, is missing in the results; the error is
+// that of ctx.
+func (b *bench) measureAll(ctx context.Context) (*results, error) {
+	r := &results{}
+	miss := func(err error, what ...string) {
 		if err != nil {
-			return nil, nil, err
+			fmt.Fprintf(b.progress, "not measured: %s: %v\n", strings.Join(what, " against "), err)
+			r.missing = append(r.missing, missing{strings.Join(what, " against "), err})
 		}
-		pairs = append(pairs, p)
 	}
-	var all []held
+	for _, c := range comparisons(b.requests) {
+		if b.wanted(c.subject, c.baseline) && ctx.Err() == nil {
+			p, err := b.compare(ctx, c)
+			miss(err, fmt.Sprintf("%d connections, %s", c.load.Connections, c.subject), c.baseline)
+			if err == nil {
+				r.pairs = append(r.pairs, p)
+			}
+		}
+	}
+	var err error
+	if b.wanted("tail") && ctx.Err() == nil {
+		r.tails, err = b.measureTails(ctx)
+		miss(err, "tail of latencies")
+	}
 	for _, h := range holdings() {
-		if !strings.Contains(h.peer, o.only) {
-			continue
+		if b.wanted(h.peer) && ctx.Err() == nil {
+			held, err := b.hold(ctx, h)
+			miss(err, fmt.Sprintf("%d silent connections, %s", h.connections, h.peer))
+			if err == nil {
+				r.held = append(r.held, held)
+			}
 		}
-		result, err := b.hold(ctx, h)
-		if err != nil {
-			return nil, nil, err
-		}
-		all = append(all, result)
 	}
-	return pairs, all, nil
+	if b.wanted("udp") && ctx.Err() == nil {
+		r.floods, err = b.measureFloods(ctx)
+		miss(err, "UDP senders")
+	}
+	if b.wanted("generator") && ctx.Err() == nil {
+		r.costs, err = b.measureCosts(ctx)
+		miss(err, "load generators")
+		if err != nil {
+			r.costs = nil
+		}
+	}
+	return r, ctx.Err()
 }

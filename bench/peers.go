@@ -15,24 +15,28 @@ type peer struct {
 	program string
 	// arguments of the program; {host}, {port} and {addr} stand for where to listen.
 	arguments []string
+	datagrams bool // it is a server of datagrams
 }
 
 // wirelab is the program of the peers that are ours.
 const wirelab = "wirelab"
 
-// generator is the closed-loop load that drives every peer.
-const generator = "c/load_epoll.c"
-
 // peers returns all servers that comparisons name.
 func peers() []peer {
 	ours := func(engine string) peer {
 		arguments := "serve tcp --bind {host} --port {port} --buffer 16384 --engine " + engine
-		return peer{"wirelab " + engine, wirelab, strings.Fields(arguments)}
+		return peer{name: "wirelab " + engine, program: wirelab, arguments: strings.Fields(arguments)}
 	}
-	theirs := func(name, program string) peer { return peer{name, program, []string{"{addr}"}} }
+	theirs := func(name, program string, more ...string) peer {
+		return peer{name: name, program: program, arguments: append([]string{"{addr}"}, more...)}
+	}
 	return []peer{
 		ours("goroutine"),
 		ours("thread"),
+		ours("epoll"),
+		ours("uring"),
+		theirs(gnetOne, "./gnetecho", "1"),
+		theirs(gnetAll, "./gnetecho", "0"),
 		theirs("Go net loop", "./netloop"),
 		theirs("C epoll", "c/echo_epoll.c"),
 		theirs("C threads", "c/echo_threads.c"),

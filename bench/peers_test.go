@@ -20,7 +20,7 @@ func buildPeer(t *testing.T, name string) (programs, peer) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	built, err := build(t.Context(), t.TempDir(), "", []string{generator, p.program})
+	built, err := build(t.Context(), t.TempDir(), "", []string{closedLoop, openLoop, p.program})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func echoes(t *testing.T, built programs, s *server, l load) {
 		t.Fatalf("%+v: %v", l, err)
 	}
 	for range 2 {
-		if _, err := c.run(); err != nil {
+		if _, err := c.exchange(); err != nil {
 			t.Errorf("%+v: %v", l, err)
 			break
 		}
@@ -122,7 +122,7 @@ func TestGeneratorNotices(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, running := c.run()
+			_, running := c.exchange()
 			if err := errors.Join(running, c.close()); running == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%v, want %q", err, tt.want)
 			}
@@ -166,6 +166,8 @@ func TestEveryComparisonHasItsPeers(t *testing.T) {
 	for _, h := range holdings() {
 		names = append(names, h.peer)
 	}
+	ours, others := tailPeers()
+	names = append(append(append(names, ours...), others...), costServer)
 	for _, name := range names {
 		if _, err := findPeer(name); err != nil {
 			t.Error(err)

@@ -22,6 +22,7 @@ const startTime = 10 * time.Second
 // A server is a running peer.
 type server struct {
 	addr    string
+	port    string
 	cmd     *exec.Cmd
 	stderr  bytes.Buffer
 	ended   chan struct{} // closed when the process has ended and was waited for
@@ -31,17 +32,22 @@ type server struct {
 // startServer starts the peer on a free port and waits until it accepts
 // connections. The caller stops it.
 func startServer(ctx context.Context, p peer, built programs) (*server, error) {
+	return startProgram(ctx, p, built[p.program], filepath.Dir(built[closedLoop]))
+}
+
+// startProgram starts the program at path as the peer, in a directory for its logs.
+func startProgram(ctx context.Context, p peer, path, dir string) (*server, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, err
 	}
 	s := &server{
 		addr:  "127.0.0.1:" + port,
-		cmd:   exec.CommandContext(ctx, built[p.program], p.argumentsFor(port)...),
+		port:  port,
+		cmd:   exec.CommandContext(ctx, path, p.argumentsFor(port)...),
 		ended: make(chan struct{}),
 	}
-	s.cmd.Stderr = &s.stderr
-	s.cmd.Dir = filepath.Dir(built[generator]) // where logs may go
+	s.cmd.Stderr, s.cmd.Dir = &s.stderr, dir
 	if err := s.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.name, err)
 	}
@@ -49,7 +55,11 @@ func startServer(ctx context.Context, p peer, built programs) (*server, error) {
 		defer close(s.ended)
 		s.cmd.Wait() // how it ended matters only to whoever still expects it to run
 	}()
-	if err = s.await(); err == nil {
+	listens := s.accepts
+	if p.datagrams {
+		listens = s.bound
+	}
+	if err = s.await(listens); err == nil {
 		s.resting, err = s.usage()
 	}
 	if err != nil {
@@ -69,13 +79,41 @@ func freePort() (string, error) {
 	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port), nil
 }
 
-// await returns nil once the server accepts a connection.
-func (s *server) await() error {
+// accepts returns nil if the server accepts a connection.
+func (s *server) accepts() error {
+	conn, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
+// bound returns nil if a socket is bound to the server's port. A server of datagrams
+// answers nobody who asks whether it is there.
+func (s *server) bound() error {
+	port, err := strconv.ParseUint(s.port, 10, 16)
+	if err != nil {
+		return err
+	}
+	local := fmt.Sprintf(":%04X ", port) // and before it the address, in hexadecimal too
+	for _, table := range []string{"udp", "udp6", "tcp", "tcp6"} {
+		text, _ := os.ReadFile("/proc/net/" + table)
+		for line := range strings.Lines(string(text)) {
+			if words := strings.Fields(line); len(words) > 2 && strings.HasSuffix(words[1]+" ", local) {
+				return nil
+			}
+		}
+	}
+	return errors.New("no socket is bound to its port")
+}
+
+// await returns nil once listens does.
+func (s *server) await(listens func() error) error {
 	deadline := time.After(startTime)
 	for {
-		conn, err := net.Dial("tcp", s.addr)
+		err := listens()
 		if err == nil {
-			return conn.Close()
+			return nil
 		}
 		select {
 		case <-s.ended:

@@ -64,13 +64,13 @@ func TestMeasureAndHold(t *testing.T) {
 }
 
 func TestServerThatCannotStart(t *testing.T) {
-	built := programs{generator: t.TempDir() + "/load", "true": "/bin/true", "none": "/nonexistent"}
+	built := programs{closedLoop: t.TempDir() + "/load", "true": "/bin/true", "none": "/nonexistent"}
 	tests := []struct{ program, want string }{
 		{"true", "ended at its start"},
 		{"none", "no such file"},
 	}
 	for _, tt := range tests {
-		_, err := startServer(t.Context(), peer{"broken", tt.program, nil}, built)
+		_, err := startServer(t.Context(), peer{name: "broken", program: tt.program}, built)
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %q", tt.program, err, tt.want)
 		}

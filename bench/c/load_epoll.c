@@ -5,7 +5,8 @@
  *
  * MESSAGES is for each connection. It goes by steps, so that whoever started it
  * can look at the server between them: it connects and prints {"connected":N};
- * each line on standard input starts a run, which ends with a line such as
+ * each line on standard input starts a run, of as many messages as the line says or,
+ * if it says nothing, of MESSAGES, which ends with a line such as
  * {"requests":N,"mismatched":N,"elapsed_ns":N,"cpu_ns":N}; end of input ends it. */
 #include "net.h"
 
@@ -177,6 +178,6 @@ int main(int argc, char **argv)
 	loop = must(epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
 	connect_all(parse_address(argv[1]));
 	while (fgets(line, sizeof line, stdin) != NULL)
-		run(messages);
+		run(line[0] == '\n' ? messages : atol(line));
 	return 0;
 }

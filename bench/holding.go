@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"fmt"
+)
+
+// A holding is what a peer needs to hold many connections that are silent.
+type holding struct {
+	peer        string
+	connections int
+	limit       int64 // resident bytes that are promised for each, above the idle server; 0: none
+}
+
+// holdings returns what is measured of silent connections.
+func holdings() []holding {
+	return []holding{
+		{"wirelab uring", 15000, 600},
+		{"wirelab epoll", 15000, 600},
+		{"wirelab goroutine", 15000, 5000},
+		{gnetAll, 15000, 0},
+		{"Go net loop", 15000, 0},
+		{"C epoll", 15000, 0},
+		{"C io_uring", 15000, 0},
+		{"wirelab thread", 5000, 0},
+		{"C threads", 5000, 0},
+	}
+}
+
+// A held is the sample of a holding.
+type held struct {
+	holding
+	silent, spoken sample // connections that never said anything, and that said one message
+}
+
+// hold measures a holding twice, for a server may keep what a message needed.
+func (b *bench) hold(ctx context.Context, h holding) (held, error) {
+	result := held{holding: h}
+	p, err := findPeer(h.peer)
+	if err != nil {
+		return result, err
+	}
+	l := load{h.connections, 1, messageSize}
+	if result.silent, err = hold(ctx, p, b.built, l, false); err != nil {
+		return result, err
+	}
+	result.spoken, err = hold(ctx, p, b.built, l, true)
+	fmt.Fprintf(b.progress, "%d connections, %s: %d bytes each, %d after a message\n", h.connections, h.peer,
+		result.silent.residentPerConnection(h.connections), result.spoken.residentPerConnection(h.connections))
+	return result, err
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+)
+
+// The tail of latencies is measured with an open loop, at one rate for all peers:
+// half of what the fastest of the others reaches in a closed loop.
+const (
+	tailConnections = 1000
+	tailTime        = 2 * time.Second
+)
+
+// tailPeers returns whose tails are measured: ours, and those they are set against.
+func tailPeers() (ours, others []string) {
+	return []string{"wirelab uring", "wirelab epoll", "wirelab goroutine"},
+		[]string{gnetOne, gnetAll, "C epoll", "C io_uring", "Go net loop"}
+}
+
+// rateResult is what the open loop's generator says of a run.
+type rateResult struct {
+	Requests   int   `json:"requests"`
+	Mismatched int   `json:"mismatched"`
+	Late       int   `json:"late"`
+	ElapsedNS  int64 `json:"elapsed_ns"`
+	P50NS      int64 `json:"p50_ns"`
+	P99NS      int64 `json:"p99_ns"`
+	P999NS     int64 `json:"p999_ns"`
+}
+
+func (r rateResult) p50() float64 { return float64(r.P50NS) / 1e3 }
+func (r rateResult) p99() float64 { return float64(r.P99NS) / 1e3 }
+
+// tails are what was measured, by peer.
+type tails struct {
+	rate    int // messages a second
+	rated   string
+	samples map[string][]rateResult
+	missing map[string]error
+}
+
+// measureTails measures the tails of all peers that run here, in turn.
+func (b *bench) measureTails(ctx context.Context) (*tails, error) {
+	ours, others := tailPeers()
+	t := &tails{samples: make(map[string][]rateResult), missing: make(map[string]error)}
+	for _, name := range others {
+		reached, err := b.saturate(ctx, name)
+		if err != nil {
+			t.missing[name] = err
+		} else if int(reached/2) > t.rate {
+			t.rate, t.rated = int(reached/2), name
+		}
+	}
+	if t.rate == 0 {
+		return t, errors.Join(errors.New("none of the peers was measured"), ctx.Err())
+	}
+	var sides []func(int) error
+	for _, name := range append(ours, others...) {
+		sides = append(sides, func(round int) error { return b.sampleTail(ctx, t, name, round) })
+	}
+	return t, b.turns(ctx, sides...)
+}
+
+// saturate returns the requests a second that a peer reaches in a closed loop.
+func (b *bench) saturate(ctx context.Context, name string) (float64, error) {
+	p, err := findPeer(name)
+	if err != nil {
+		return 0, err
+	}
+	s, err := measure(ctx, p, b.built, load{tailConnections, max(b.requests/2/tailConnections, 1), messageSize})
+	if err != nil {
+		return 0, err
+	}
+	fmt.Fprintf(b.progress, "%s saturates at %.0f requests/s\n", name, s.requestsPerSecond())
+	return s.requestsPerSecond(), nil
+}
+
+// sampleTail adds a sample of a peer. A peer that fails is not tried again.
+func (b *bench) sampleTail(ctx context.Context, t *tails, name string, round int) error {
+	if t.missing[name] != nil {
+		return nil
+	}
+	r, err := b.tail(ctx, name, t.rate)
+	if err != nil {
+		t.missing[name] = err
+		delete(t.samples, name)
+		return ctx.Err()
+	}
+	t.samples[name] = append(t.samples[name], r)
+	fmt.Fprintf(b.progress, "round %d of %d, %d requests/s, %s: p99 %.0f us\n", round, b.rounds, t.rate, name, r.p99())
+	return nil
+}
+
+func (b *bench) tail(ctx context.Context, name string, rate int) (r rateResult, err error) {
+	p, err := findPeer(name)
+	if err != nil {
+		return r, err
+	}
+	srv, err := startServer(ctx, p, b.built)
+	if err != nil {
+		return r, err
+	}
+	defer srv.stop()
+	duration := int(tailTime.Milliseconds())
+	g, err := startGenerator(ctx, b.built[openLoop], srv.addr, tailConnections, rate, duration, messageSize)
+	if err != nil {
+		return r, err
+	}
+	err = g.run("", &r)
+	if err == nil {
+		err = loadResult{Requests: r.Requests, Mismatched: r.Mismatched}.check(rate * duration / 1000)
+	}
+	return r, errors.Join(err, g.close())
+}
+
+// best returns which of the other peers has the lowest p99.
+func (t *tails) best() string {
+	_, others := tailPeers()
+	best, least := "", math.Inf(1)
+	for _, name := range others {
+		if s := spreads(t.samples[name], rateResult.p99); s.median < least {
+			best, least = name, s.median
+		}
+	}
+	return best
+}

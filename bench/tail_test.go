@@ -1,0 +1,121 @@
+package main
+
+import (
+	"errors"
+	"math"
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+// openLoad runs the open loop's generator once.
+func openLoad(t *testing.T, built programs, addr string, connections, rate, milliseconds int) (r rateResult, err error) {
+	t.Helper()
+	g, err := startGenerator(t.Context(), built[openLoop], addr, connections, rate, milliseconds, messageSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = g.run("", &r)
+	return r, errors.Join(err, g.close())
+}
+
+func TestOpenLoop(t *testing.T) {
+	built, p := buildPeer(t, "C epoll")
+	s, err := startServer(t.Context(), p, built)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.stop()
+	for _, connections := range []int{1, 7, 300} {
+		r, err := openLoad(t, built, s.addr, connections, 2000, 200)
+		if err != nil || r.Requests != 400 || r.Mismatched != 0 {
+			t.Errorf("%d connections: %+v, %v", connections, r, err)
+		}
+		// The last one is due one interval before the end.
+		if r.ElapsedNS < int64(199*time.Millisecond) || r.P50NS <= 0 || r.P99NS < r.P50NS || r.P999NS < r.P99NS {
+			t.Errorf("%d connections: %+v", connections, r)
+		}
+	}
+}
+
+// A server that answers nothing until all has come makes every request wait for the
+// last: from the times at which they were due, evenly between nothing and all.
+func TestOpenLoopMeasuresFromTheDueTime(t *testing.T) {
+	built, _ := buildPeer(t, "C epoll")
+	const rate, milliseconds = 1000, 300
+	all := make([]byte, rate*milliseconds/1000*messageSize)
+	addr := serveOnce(t, func(c net.Conn, first []byte) {
+		have := copy(all, first)
+		for have < len(all) {
+			n, err := c.Read(all[have:])
+			if err != nil {
+				return
+			}
+			have += n
+		}
+		c.Write(all)
+	})
+	r, err := openLoad(t, built, addr, 1, rate, milliseconds)
+	if err != nil || r.Mismatched != 0 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if half := int64(milliseconds * time.Millisecond / 2); r.P50NS < half*9/10 {
+		t.Errorf("the middle one waited for %d ns, want about %d: later ones wait less", r.P50NS, half)
+	}
+}
+
+func TestOpenLoopNotices(t *testing.T) {
+	built, _ := buildPeer(t, "C epoll")
+	changed := serveOnce(t, func(c net.Conn, b []byte) { b[0] ^= 1; c.Write(b) })
+	if r, err := openLoad(t, built, changed, 1, 1, 1000); err != nil || r.Mismatched != 1 {
+		t.Errorf("changed: %+v, %v", r, err)
+	}
+	closed := serveOnce(t, func(c net.Conn, _ []byte) { c.Close() })
+	if _, err := openLoad(t, built, closed, 1, 1, 1000); err == nil || !strings.Contains(err.Error(), "closed by the server") {
+		t.Errorf("closed: %v", err)
+	}
+}
+
+func TestBestTail(t *testing.T) {
+	tl := &tails{samples: map[string][]rateResult{
+		"wirelab uring": {{P99NS: 1}}, gnetAll: {{P99NS: 300}}, "C epoll": {{P99NS: 200}, {P99NS: 900}, {P99NS: 201}},
+	}}
+	if best := tl.best(); best != "C epoll" {
+		t.Errorf("best is %q", best)
+	}
+	if best := (&tails{}).best(); best != "" {
+		t.Errorf("best of none is %q", best)
+	}
+}
+
+func TestTurnsAlternate(t *testing.T) {
+	var order strings.Builder
+	side := func(name string) func(int) error {
+		return func(int) error { order.WriteString(name); return nil }
+	}
+	b := &bench{rounds: 3}
+	if err := b.turns(t.Context(), side("A"), side("B"), side("C")); err != nil || order.String() != "ABCCBAABC" {
+		t.Errorf("%s, %v", order.String(), err)
+	}
+	broken := errors.New("broken")
+	if err := b.turns(t.Context(), func(int) error { return broken }); err != broken {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestRatioOfFloods(t *testing.T) {
+	sent := func(n ...uint64) (all []flood) {
+		for _, v := range n {
+			all = append(all, flood{Sent: v, Elapsed: time.Second})
+		}
+		return all
+	}
+	f := &floods{samples: map[string][]flood{"ours": sent(40, 60), "a": sent(10, 10), "b": sent(20, 20)}}
+	if s, best := f.ratio("ours", "a", "b", "none"); best != "b" || s.low != 2 || s.high != 3 {
+		t.Errorf("%v to %s", s, best)
+	}
+	if s, _ := f.ratio("none", "a"); !math.IsNaN(s.median) {
+		t.Errorf("of nothing: %v", s)
+	}
+}
