@@ -117,7 +117,7 @@ func (f *enginesFlags) check() ([]string, error) {
 // trials returns what is measured of each engine.
 func (f *enginesFlags) trials() []load.Trial {
 	var all []load.Trial
-	for _, mode := range []load.Mode{load.PingPong} {
+	for _, mode := range []load.Mode{load.PingPong, load.Flood} {
 		for _, n := range f.connections {
 			all = append(all, load.Trial{Mode: mode, Connections: n})
 		}
@@ -220,6 +220,7 @@ func (t *engineTrial) exchange(ctx context.Context, trial load.Trial, engine str
 	var errBefore, errAfter error
 	run, err := load.Run(ctx, load.Config{
 		Network: "tcp", Target: s.addr, Clients: trial.Connections, Duration: t.flags.duration, Payload: t.payload,
+		Flood:    trial.Mode == load.Flood,
 		Begin:    func() { before, errBefore = s.usage() },
 		End:      func() { after, errAfter = s.usage() },
 		Progress: func(load.Progress) { tick() },
