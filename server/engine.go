@@ -47,6 +47,10 @@ func Engines() []EngineKind {
 			Name: "epoll", Summary: "an event loop for each core (epoll)",
 			maxConns: unbounded, start: startEpoll,
 		},
+		{
+			Name: "uring", Summary: "an event loop for each core (io_uring)",
+			maxConns: unbounded, start: startUring,
+		},
 	}
 }
 

@@ -19,20 +19,15 @@ type Completion struct {
 
 // Flags of a completion, IORING_CQE_F_… of linux/io_uring.h.
 const (
-	completionBuffer = 1 << 0
-	completionMore   = 1 << 1
-	bufferIDShift    = 16
+	completionBuffer     = 1 << 0
+	completionMore       = 1 << 1
+	completionBufferMore = 1 << 4
+	bufferIDShift        = 16
 )
 
 // More reports whether the same operation will complete again. If not, one of
 // many completions must be prepared anew.
 func (c Completion) More() bool { return c.flags&completionMore != 0 }
-
-// Buffer returns the number of the buffer of a BufferRing that the operation took.
-// It is the caller's from then on, until it is recycled.
-func (c Completion) Buffer() (id uint16, ok bool) {
-	return uint16(c.flags >> bufferIDShift), c.flags&completionBuffer != 0
-}
 
 // Errno returns why the operation failed, 0 if it did not.
 func (c Completion) Errno() syscall.Errno {

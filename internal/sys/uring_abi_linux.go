@@ -48,13 +48,11 @@ const (
 
 // Operations.
 const (
-	ringOpPollAdd  = 6
-	ringOpAccept   = 13
-	ringOpCancel   = 14
-	ringOpClose    = 19
-	ringOpSend     = 26
-	ringOpRecv     = 27
-	ringOpShutdown = 34
+	ringOpPollAdd = 6
+	ringOpAccept  = 13
+	ringOpCancel  = 14
+	ringOpSend    = 26
+	ringOpRecv    = 27
 )
 
 // Flags of operations, each in the field that its operation has for it.
@@ -108,9 +106,12 @@ type bufferRingArgument struct {
 	address uint64
 	entries uint32
 	group   uint16
-	_       uint16
+	flags   uint16
 	_       [3]uint64
 }
+
+// bufferRingIncremental has a buffer used by many receives, one behind the other.
+const bufferRingIncremental = 1 << 1
 
 // bufferEntry is struct io_uring_buf. The last field of the first entry is the
 // ring's tail.

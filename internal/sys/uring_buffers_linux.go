@@ -2,6 +2,7 @@ package sys
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/bits"
 	"sync/atomic"
@@ -10,56 +11,70 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxBufferRing is the kernel's limit on a ring's entries.
-const maxBufferRing = 1 << 15
-
-// bufferColour is put between buffers, so that their first bytes, which is all that
-// short messages fill, do not compete for the same lines of the processor's caches.
-const bufferColour = 64
-
-// A BufferRing is a group of equal buffers from which Ring.Receive takes one when
-// bytes have arrived, and not before: connections that are silent hold none. It
-// belongs to its Ring's thread.
+// A BufferRing is a group of buffers into which Ring.Receive writes what has
+// arrived, when it has: connections that are silent hold none. Where the kernel
+// can (Linux 6.12), many messages share a buffer, one behind the other; otherwise
+// each takes one to itself. It belongs to its Ring's thread.
 type BufferRing struct {
-	ring    *Ring
-	group   uint16
-	tail    uint16 // with what Publish has not shown yet
-	mask    uint16
-	size    int
-	stride  int
-	entries []bufferEntry
-	memory  []byte // of the buffers
-	mapping []byte // of the entries
+	ring        *Ring
+	group       uint16
+	incremental bool
+	tail        uint16 // with what Publish has not shown yet
+	mask        uint16
+	size        int
+	entries     []bufferEntry
+	used        []int  // of each buffer, by those messages that were taken
+	memory      []byte // of the buffers
+	mapping     []byte // of the entries
 }
 
-// NewBufferRing gives ring a group of count buffers of size bytes each. The count,
-// at most 32768, is rounded up to a power of two. All are with the kernel at first.
-// Free it after the ring was closed.
+// wholeBuffer is the most that a buffer holds that one message takes to itself.
+const wholeBuffer = 2 << 10
+
+// NewBufferRing gives ring a group of count buffers of size bytes each; where
+// each message takes a whole one, more and smaller ones of as much memory. All
+// are with the kernel at first. Free it after the ring was closed.
 func NewBufferRing(ring *Ring, group uint16, count, size int) (*BufferRing, error) {
-	if count < 1 || count > maxBufferRing || size < 1 {
+	if count < 1 || size < 1 || count*size > 1<<26 {
 		return nil, fmt.Errorf("buffer ring: %d buffers of %d bytes", count, size)
 	}
+	b, err := newBufferRing(ring, group, count, size, bufferRingIncremental)
+	if errors.Is(err, unix.EINVAL) {
+		small := min(size, wholeBuffer)
+		return newBufferRing(ring, group, count*size/small, small, 0)
+	}
+	return b, err
+}
+
+func newBufferRing(ring *Ring, group uint16, count, size int, flags uint16) (*BufferRing, error) {
 	entries := 1 << bits.Len(uint(count-1))
-	b := &BufferRing{ring: ring, group: group, mask: uint16(entries - 1), size: size, stride: size + bufferColour}
-	var err error
-	if b.mapping, err = mapMemory(entries * int(unsafe.Sizeof(bufferEntry{}))); err != nil {
-		return nil, err
+	b := &BufferRing{
+		ring: ring, group: group, incremental: flags&bufferRingIncremental != 0,
+		mask: uint16(entries - 1), size: size, used: make([]int, entries),
 	}
-	b.entries = unsafe.Slice((*bufferEntry)(unsafe.Pointer(&b.mapping[0])), entries)
-	if b.memory, err = mapMemory(entries * b.stride); err != nil {
+	if err := b.register(entries, flags); err != nil {
 		b.Free()
 		return nil, err
-	}
-	arg := bufferRingArgument{address: uint64(uintptr(unsafe.Pointer(&b.mapping[0]))), entries: uint32(entries), group: group}
-	if err := ringRegister(ring.fd, ringRegisterBufferRing, unsafe.Pointer(&arg), 1); err != nil {
-		b.Free()
-		return nil, opError("register io_uring buffers", err)
 	}
 	for id := range entries {
-		b.Recycle(uint16(id))
+		b.recycle(uint16(id))
 	}
 	b.Publish()
 	return b, nil
+}
+
+func (b *BufferRing) register(entries int, flags uint16) (err error) {
+	if b.mapping, err = mapMemory(entries * int(unsafe.Sizeof(bufferEntry{}))); err != nil {
+		return err
+	}
+	b.entries = unsafe.Slice((*bufferEntry)(unsafe.Pointer(&b.mapping[0])), entries)
+	if b.memory, err = mapMemory(entries * b.size); err != nil {
+		return err
+	}
+	arg := bufferRingArgument{
+		address: uint64(uintptr(unsafe.Pointer(&b.mapping[0]))), entries: uint32(entries), group: b.group, flags: flags,
+	}
+	return opError("register io_uring buffers", ringRegister(b.ring.fd, ringRegisterBufferRing, unsafe.Pointer(&arg), 1))
 }
 
 func mapMemory(size int) ([]byte, error) {
@@ -70,27 +85,34 @@ func mapMemory(size int) ([]byte, error) {
 // Group returns what Ring.Receive names it by.
 func (b *BufferRing) Group() uint16 { return b.group }
 
-// Count returns how many buffers there are.
-func (b *BufferRing) Count() int { return len(b.entries) }
-
-// Bytes returns the first n bytes of a buffer that a completion has handed over.
-// They are the caller's until it recycles the buffer.
-func (b *BufferRing) Bytes(id uint16, n int) []byte {
-	at := int(id&b.mask) * b.stride
-	return b.memory[at : at+n : at+b.size]
+// Take returns what a completed receive has written, nil if nothing. The bytes are
+// the caller's until the next Publish. It must be called for every completion of a
+// receive, once, in the order in which they were reaped.
+func (b *BufferRing) Take(c Completion) []byte {
+	if c.flags&completionBuffer == 0 {
+		return nil
+	}
+	id := uint16(c.flags>>bufferIDShift) & b.mask
+	n := max(int(c.Result), 0)
+	from := b.used[id]
+	got := b.memory[int(id)*b.size:][from : from+n : from+n]
+	if b.used[id] += n; c.flags&completionBufferMore == 0 {
+		b.recycle(id)
+	}
+	return got
 }
 
-// Recycle gives a buffer back, from the next Publish on.
-func (b *BufferRing) Recycle(id uint16) {
-	id &= b.mask
+// recycle gives a buffer back, from the next Publish on.
+func (b *BufferRing) recycle(id uint16) {
+	b.used[id] = 0
 	e := &b.entries[b.tail&b.mask]
 	// Field by field: the first entry's last field is the tail.
-	e.address = uint64(uintptr(unsafe.Pointer(&b.memory[int(id)*b.stride])))
+	e.address = uint64(uintptr(unsafe.Pointer(&b.memory[int(id)*b.size])))
 	e.length, e.id = uint32(b.size), id
 	b.tail++
 }
 
-// Publish shows the kernel all buffers that were recycled.
+// Publish gives the kernel back all buffers that were taken and are used up.
 func (b *BufferRing) Publish() {
 	// The tail shares a word with an id that only we write: storing both makes it an
 	// ordered store, of which sync/atomic has none for 16 bits.
@@ -101,7 +123,7 @@ func (b *BufferRing) Publish() {
 	atomic.StoreUint32((*uint32)(unsafe.Pointer(&first.id)), binary.NativeEndian.Uint32(word[:]))
 }
 
-// Free gives the memory back. The ring must be closed, and no Bytes in use.
+// Free gives the memory back. The ring must be closed, and nothing that was taken in use.
 func (b *BufferRing) Free() {
 	for _, mapping := range [][]byte{b.mapping, b.memory} {
 		if mapping != nil {

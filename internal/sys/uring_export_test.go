@@ -18,3 +18,8 @@ func (r *Ring) CompletionsSize() int { return len(r.cq.entries) }
 
 // Memory returns all buffers.
 func (b *BufferRing) Memory() []byte { return b.memory }
+
+// NewWholeBufferRing makes a BufferRing as before Linux 6.12.
+func NewWholeBufferRing(ring *Ring, group uint16, count, size int) (*BufferRing, error) {
+	return newBufferRing(ring, group, count, size, 0)
+}

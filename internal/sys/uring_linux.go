@@ -221,16 +221,21 @@ func (r *Ring) cancelAll() {
 	}
 }
 
-// Reap fills into with completions that are there and returns how many there are.
-// It makes no system call.
+// Reap moves completions that are there to into and returns how many it moved.
 func (r *Ring) Reap(into []Completion) int {
 	q := &r.cq
 	head := *q.head // only we write it
 	n := min(atomic.LoadUint32(q.tail)-head, uint32(len(into)))
+	slept := false
 	for i := range n {
-		into[i] = q.entries[(head+i)&q.mask]
+		c := q.entries[(head+i)&q.mask]
+		slept = slept || c.Data == WakeToken && !c.More()
+		into[i] = c
 	}
 	atomic.StoreUint32(q.head, head+n)
+	if slept {
+		r.armWake()
+	}
 	return int(n)
 }
 

@@ -52,18 +52,16 @@ func (r *Ring) Accept(listener int, data uint64) {
 }
 
 // Receive receives from fd until it is cancelled, fails or meets the end of input
-// (Result 0). Each completion's Result is the length of what was written to one
-// buffer of the group. It ends with ENOBUFS when the group has none left.
+// (Result 0). Each completion is for BufferRing.Take. It ends with ENOBUFS when
+// the group has no buffer left.
 func (r *Ring) Receive(fd int, group uint16, data uint64) {
 	e := r.prepare(ringOpRecv, fd, data)
 	e.flags, e.ioprio, e.group = ringBufferSelect, ringReceiveMany, group
 }
 
-// Send sends all of p, and waits as long as the peer takes nothing; a Result
-// less than len(p) is what was sent before an error.
+// Send sends as much of p as the socket takes, at least a byte, for which it waits.
 func (r *Ring) Send(fd int, p []byte, data uint64) {
-	e := r.prepareSend(fd, p, data)
-	e.opFlags = unix.MSG_NOSIGNAL | unix.MSG_WAITALL
+	r.prepareSend(fd, p, data).opFlags = unix.MSG_NOSIGNAL
 }
 
 // SendNow sends as much of p as goes without waiting, when it is submitted: when
@@ -88,13 +86,6 @@ func (r *Ring) prepareSend(fd int, p []byte, data uint64) *submission {
 // SubmissionsLeft returns how many prepared operations the kernel has not taken.
 func (r *Ring) SubmissionsLeft() int { return int(r.sq.prepared - r.sq.submitted) }
 
-// Poll completes once when one of the conditions holds on fd, with those that
-// hold as its Result. ReadyError and ReadyClosed are always among them.
-func (r *Ring) Poll(fd int, want Ready, data uint64) {
-	e := r.prepare(ringOpPollAdd, fd, data)
-	e.opFlags = pollMask(want)
-}
-
 // pollMask swaps the halves of the mask on a big-endian machine, where the kernel
 // would read the older 16-bit field otherwise (io_uring_enter(2)).
 func pollMask(want Ready) uint32 {
@@ -104,15 +95,6 @@ func pollMask(want Ready) uint32 {
 	}
 	return uint32(want)
 }
-
-// ShutdownFD shuts down both directions of fd, in the order of submissions.
-func (r *Ring) ShutdownFD(fd int, data uint64) {
-	e := r.prepare(ringOpShutdown, fd, data)
-	e.length = unix.SHUT_RDWR
-}
-
-// CloseFD closes fd. Operations in flight on it go on, so cancel them first.
-func (r *Ring) CloseFD(fd int, data uint64) { r.prepare(ringOpClose, fd, data) }
 
 // Cancel ends the operation that was prepared with target, which completes with
 // ECANCELED unless it completes otherwise. The cancellation's own Result is 0, or

@@ -2,7 +2,11 @@
 
 package sys
 
-import "time"
+import (
+	"net/netip"
+	"syscall"
+	"time"
+)
 
 // A Ring is an io_uring of the Linux kernel.
 type Ring struct{}
@@ -13,6 +17,9 @@ type BufferRing struct{}
 func ProbeRing() error                                           { return ErrUnsupported }
 func NewRing(RingConfig) (*Ring, error)                          { return nil, ErrUnsupported }
 func NewBufferRing(*Ring, uint16, int, int) (*BufferRing, error) { return nil, ErrUnsupported }
+
+func PeerAddr(int) (netip.AddrPort, syscall.Errno) { return netip.AddrPort{}, syscall.ENOSYS }
+func ReceiveNow(int, []byte) (int, syscall.Errno)  { return 0, syscall.ENOSYS }
 
 func (r *Ring) Enable() error                          { return ErrUnsupported }
 func (r *Ring) Close() error                           { return ErrUnsupported }
@@ -27,15 +34,10 @@ func (r *Ring) Accept(int, uint64)                     {}
 func (r *Ring) Receive(int, uint16, uint64)            {}
 func (r *Ring) Send(int, []byte, uint64)               {}
 func (r *Ring) SendNow(int, []byte, uint64)            {}
-func (r *Ring) Poll(int, Ready, uint64)                {}
-func (r *Ring) ShutdownFD(int, uint64)                 {}
-func (r *Ring) CloseFD(int, uint64)                    {}
 func (r *Ring) Cancel(uint64, uint64)                  {}
 func (r *Ring) CancelFD(int, uint64)                   {}
 
-func (b *BufferRing) Group() uint16            { return 0 }
-func (b *BufferRing) Count() int               { return 0 }
-func (b *BufferRing) Bytes(uint16, int) []byte { return nil }
-func (b *BufferRing) Recycle(uint16)           {}
-func (b *BufferRing) Publish()                 {}
-func (b *BufferRing) Free()                    {}
+func (b *BufferRing) Group() uint16          { return 0 }
+func (b *BufferRing) Take(Completion) []byte { return nil }
+func (b *BufferRing) Publish()               {}
+func (b *BufferRing) Free()                  {}

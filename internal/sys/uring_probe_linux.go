@@ -6,9 +6,7 @@ import (
 )
 
 // ringOperations are those that a Ring needs.
-var ringOperations = [...]uint8{
-	ringOpPollAdd, ringOpAccept, ringOpCancel, ringOpClose, ringOpSend, ringOpRecv, ringOpShutdown,
-}
+var ringOperations = [...]uint8{ringOpPollAdd, ringOpAccept, ringOpCancel, ringOpSend, ringOpRecv}
 
 // ProbeRing reports whether this process can use a Ring with a BufferRing: nil,
 // ErrUnsupported (before Linux 6.0, or built without), or ErrNotPermitted

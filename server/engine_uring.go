@@ -1,0 +1,367 @@
+package server
+
+import (
+	"fmt"
+	"runtime"
+	"syscall"
+	"time"
+
+	"wirelab/internal/sys"
+)
+
+// uringEngine hosts all connections on one loop for each core, as epollEngine
+// does, but asks the kernel to do things instead of asking what can be done: each
+// loop has an io_uring on which accepting and receiving go on by themselves, and what
+// was answered to all that one call brought is sent with the next.
+type uringEngine struct {
+	loops []*uringLoop
+}
+
+func startUring(s *TCP, listener int) (engine, error) {
+	listeners, err := shareListener(s, listener, runtime.GOMAXPROCS(0))
+	if err != nil {
+		return nil, err
+	}
+	e := &uringEngine{}
+	for i, fd := range listeners {
+		l, err := newUringLoop(s, fd)
+		if err != nil {
+			closeAll(listeners[i:])
+			e.close()
+			return nil, err
+		}
+		e.loops = append(e.loops, l)
+	}
+	return e, nil
+}
+
+func (e *uringEngine) run() error {
+	loops := make([]func() error, len(e.loops))
+	for i, l := range e.loops {
+		loops[i] = l.run
+	}
+	return runLoops(loops, e.stop)
+}
+
+func (e *uringEngine) stop() {
+	for _, l := range e.loops {
+		l.mail.stop()
+	}
+}
+
+func (e *uringEngine) close() {
+	for _, l := range e.loops {
+		l.close()
+	}
+}
+
+// Sizes of a loop's ring. All of its buffers together are what the kernel may
+// deliver at a stroke to a connection that is to wait; given back after every round,
+// they are never gone for long. Answers are collected up to a bound.
+const (
+	uringSubmissions = 1024
+	uringCompletions = 4096
+	uringBuffers     = 8
+	uringBufferSize  = 16 << 10
+	uringMaxAnswers  = 32 << 10
+)
+
+// Kinds of operations: the upper half of their data. The lower is a descriptor,
+// which stays open as long as any of its operations is under way.
+const (
+	uringAccept uint64 = (1 + iota) << 32
+	uringReceive
+	uringSendNow
+	uringSend
+	uringCancel
+
+	uringKinds = uint64(0xffffffff << 32)
+)
+
+// uringLoop is used by its thread alone, except for its mailbox.
+type uringLoop struct {
+	server   *TCP
+	ring     *sys.Ring
+	buffers  *sys.BufferRing // that is received into
+	thread   int
+	mail     mailbox[*uringConn]
+	stopping bool
+
+	listener  int  // -1 when closed
+	accepting bool // an accept is under way
+	acceptAt  time.Time
+
+	conns    []*uringConn // by descriptor
+	open     int
+	answered []*uringConn // have something to send, together with all others
+	busy     []*uringConn // can go on without waiting for anything
+	starved  []*uringConn // found no buffer
+	linger   lingerQueue[*uringConn]
+
+	completions []sys.Completion
+	in          []byte        // for the last bytes of a drained connection
+	answers     answerBuffers // free ones
+}
+
+func newUringLoop(s *TCP, listener int) (*uringLoop, error) {
+	ring, err := sys.NewRing(sys.RingConfig{Submissions: uringSubmissions, Completions: uringCompletions})
+	if err != nil {
+		return nil, err
+	}
+	buffers, err := sys.NewBufferRing(ring, 0, uringBuffers, uringBufferSize)
+	if err != nil {
+		ring.Close()
+		return nil, err
+	}
+	l := &uringLoop{
+		server: s, ring: ring, buffers: buffers, listener: listener,
+		completions: make([]sys.Completion, uringCompletions), in: make([]byte, s.cfg.Buffer),
+	}
+	l.mail.wake = ring.Wake
+	return l, nil
+}
+
+// close must be called on the loop's thread, if it has run.
+func (l *uringLoop) close() {
+	l.mail.close()
+	for _, c := range l.conns {
+		if c != nil {
+			l.abandon(c)
+		}
+	}
+	l.ring.Close()
+	l.buffers.Free()
+	l.closeListener()
+}
+
+func (l *uringLoop) closeListener() {
+	if l.listener >= 0 {
+		sys.Close(l.listener)
+		l.listener = -1
+	}
+}
+
+func (l *uringLoop) run() error {
+	defer l.close()
+	l.thread = sys.ThreadID()
+	if err := l.ring.Enable(); err != nil {
+		return err
+	}
+	l.accept()
+	for l.listener >= 0 || l.open > 0 {
+		completed, err := l.exchange()
+		if err == nil {
+			err = l.handle(completed)
+		}
+		if err != nil {
+			return err
+		}
+		l.feed()
+		l.goOn()
+		l.expire()
+		if l.mail.full.Load() {
+			l.obey()
+		}
+	}
+	return nil
+}
+
+// exchange sends all answers and brings what has completed; when nothing has and
+// nothing else is to be done, it waits.
+func (l *uringLoop) exchange() ([]sys.Completion, error) {
+	l.sendAnswers()
+	if err := l.ring.SubmitAndWait(0, 0); err != nil {
+		return nil, err
+	}
+	if l.ring.Ready() == 0 && len(l.busy) == 0 && !l.mail.full.Load() {
+		if err := l.ring.SubmitAndWait(1, l.timeout()); err != nil {
+			return nil, err
+		}
+	}
+	completed, err := l.reap()
+	if err != nil {
+		return nil, err
+	}
+	l.settle(completed)
+	return completed, nil
+}
+
+// reap returns all completions. What the queue had no room for may tell of an
+// answer that did not go, whose buffer is not to be used again before that is known.
+func (l *uringLoop) reap() ([]sys.Completion, error) {
+	n := l.ring.Reap(l.completions)
+	for l.ring.SubmissionsLeft() > 0 || l.ring.Overflowed() || n == len(l.completions) {
+		if n == len(l.completions) {
+			l.completions = append(l.completions, make([]sys.Completion, n)...)
+		}
+		if err := l.ring.SubmitAndWait(0, 0); err != nil {
+			return nil, err
+		}
+		n += l.ring.Reap(l.completions[n:])
+	}
+	return l.completions[:n], nil
+}
+
+// timeout returns how long nothing is to be done unless something happens;
+// negative is for ever.
+func (l *uringLoop) timeout() time.Duration {
+	at, ok := l.linger.next()
+	if !l.acceptAt.IsZero() && (!ok || l.acceptAt.Before(at)) {
+		at, ok = l.acceptAt, true
+	}
+	if !ok {
+		return -1
+	}
+	return max(time.Until(at), 0)
+}
+
+func (l *uringLoop) handle(completed []sys.Completion) error {
+	for i := range completed {
+		done := &completed[i]
+		switch fd := uint32(done.Data); done.Data & uringKinds {
+		case uringReceive:
+			l.received(l.conns[fd], done)
+		case uringSend:
+			l.sent(l.conns[fd], done)
+		case uringAccept:
+			if err := l.accepted(done); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// feed gives the buffers of this round back, and lets those receive again that
+// found none.
+func (l *uringLoop) feed() {
+	l.buffers.Publish()
+	starved := l.starved
+	l.starved = l.starved[:0]
+	for _, c := range starved {
+		l.serve(c)
+	}
+}
+
+// goOn serves those that can do more without waiting.
+func (l *uringLoop) goOn() {
+	busy := l.busy
+	l.busy = nil
+	for _, c := range busy {
+		l.serve(c)
+	}
+}
+
+// expire ends lingering, and a pause in accepting.
+func (l *uringLoop) expire() {
+	if len(l.linger.waiting) == 0 && l.acceptAt.IsZero() {
+		return
+	}
+	now := time.Now()
+	for c, ok := l.linger.expired(now); ok; c, ok = l.linger.expired(now) {
+		l.end(c, ReasonFinished)
+	}
+	if !l.acceptAt.IsZero() && !now.Before(l.acceptAt) {
+		l.acceptAt = time.Time{}
+		l.accept()
+	}
+}
+
+func (l *uringLoop) obey() {
+	orders, stopped := l.mail.take()
+	if stopped && !l.stopping {
+		l.stopping = true
+		l.stopAccepting()
+	}
+	for _, o := range orders {
+		c := o.conn
+		if c.over {
+			continue
+		}
+		switch o.what {
+		case orderFlush:
+			c.pushed = true
+		case orderEndInput:
+			c.inputCut = true
+			l.pause(c)
+		case orderAbort:
+			l.end(c, ReasonReset)
+			continue
+		}
+		l.serve(c)
+	}
+}
+
+func (l *uringLoop) accept() {
+	if !l.accepting && !l.stopping {
+		l.accepting = true
+		l.ring.Accept(l.listener, uringAccept)
+	}
+}
+
+// stopAccepting ends the accept that is under way, which holds the listener open.
+func (l *uringLoop) stopAccepting() {
+	l.acceptAt = time.Time{}
+	if l.accepting {
+		sys.ShutdownBoth(l.listener)
+		return
+	}
+	l.closeListener()
+}
+
+func (l *uringLoop) accepted(done *sys.Completion) error {
+	l.accepting = done.More()
+	errno := done.Errno()
+	switch {
+	case errno == 0:
+		l.server.acceptWorked()
+		l.host(int(done.Result))
+	case l.stopping:
+	default:
+		if err := l.acceptFailed(errno); err != nil {
+			return err
+		}
+	}
+	switch {
+	case l.accepting:
+	case l.stopping:
+		l.closeListener()
+	case l.acceptAt.IsZero():
+		l.accept()
+	}
+	return nil
+}
+
+func (l *uringLoop) acceptFailed(errno syscall.Errno) error {
+	wait, ok := l.server.acceptFailed(errno)
+	if !ok {
+		return fmt.Errorf("accept on %s: %w", l.server.addr, errno)
+	}
+	if wait > 0 {
+		l.acceptAt = time.Now().Add(wait)
+	}
+	return nil
+}
+
+// host admits a connection and takes its first turn.
+func (l *uringLoop) host(fd int) {
+	peer, errno := sys.PeerAddr(fd)
+	if errno != 0 { // it has gone already
+		l.server.count("aborted_before_accept")
+		sys.Close(fd)
+		return
+	}
+	c := &uringConn{loop: l, fd: int32(fd), next: More}
+	c.init(l.server, peer, c)
+	c.thread = l.thread
+	if !l.server.admit(&c.Conn) {
+		sys.Close(fd)
+		return
+	}
+	for len(l.conns) <= fd {
+		l.conns = append(l.conns, nil)
+	}
+	l.conns[fd] = c
+	l.open++
+	l.serve(c)
+}
