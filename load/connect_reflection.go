@@ -20,7 +20,7 @@ type Reflection struct {
 
 // String returns one line without its end.
 func (r *Reflection) String() string {
-	return fmt.Sprintf("reflection of packet %d: offset %+.1f ± %.1f us, round trip %.1f us, held %.1f us (our stamps: user space)",
+	return fmt.Sprintf("packet %d: offset %+.1f ± %.1f us, round trip %.1f us, held %.1f us (user stamps)",
 		r.Sequence, microseconds(r.Offset), microseconds(r.Bound), microseconds(r.RoundTrip), microseconds(r.Held))
 }
 

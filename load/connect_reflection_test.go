@@ -48,7 +48,7 @@ func TestConnectShowsReflections(t *testing.T) {
 			t.Errorf("reflection %+v is off by %v", r, off)
 		}
 	}
-	if n := strings.Count(text.String(), "\n"); n != 2 || !strings.HasPrefix(text.String(), "reflection of packet 0: offset +5") {
+	if n := strings.Count(text.String(), "\n"); n != 2 || !strings.HasPrefix(text.String(), "packet 0: offset +5") {
 		t.Errorf("text %q", &text)
 	}
 	if !strings.Contains(lines.String(), `"reflection":{"sequence":1,"offset_us":5`) {
