@@ -22,12 +22,12 @@ type DatagramReader struct {
 	zones   map[uint32]string
 	dropped uint32
 
-	// The state of one receive, and receive itself as values, since a closure
+	// The state of one receive, and receive itself as a value, since a closure
 	// for each call would be allocated.
-	n           int
-	errno       syscall.Errno
-	waitAndRead func(fd uintptr) bool
-	readNow     func(fd uintptr)
+	n       int
+	errno   syscall.Errno
+	receive func(fd uintptr)
+	wait    *socketWait
 }
 
 // NewReader returns a reader of at most batch datagrams at a time, of at most
@@ -53,8 +53,8 @@ func (c *DatagramConn) NewReader(batch, size int) *DatagramReader {
 		h.Control = &r.control[i].bytes()[0]
 		r.reset(i)
 	}
-	r.waitAndRead = r.receive
-	r.readNow = func(fd uintptr) { r.receive(fd) }
+	r.receive = r.receiveNow
+	r.wait = newSocketWait(c, unix.POLLIN)
 	return r
 }
 
@@ -62,13 +62,23 @@ func (c *DatagramConn) NewReader(batch, size int) *DatagramReader {
 // as the batch holds them. They are valid until the next call. It fails with
 // os.ErrClosed after Close and with os.ErrDeadlineExceeded after a deadline.
 func (r *DatagramReader) Read() ([]Datagram, error) {
-	err := r.conn.raw.Read(r.waitAndRead)
-	return r.result(err)
+	for {
+		if err := r.conn.usable(&r.conn.readDeadline); err != nil {
+			return nil, opError("recvmmsg", err)
+		}
+		err := r.conn.raw.Control(r.receive)
+		if err != nil || r.errno != unix.EAGAIN {
+			return r.result(err)
+		}
+		if err := r.wait.readable(); err != nil {
+			return r.result(err)
+		}
+	}
 }
 
 // ReadNow is Read without waiting, whatever the deadline: it may return no datagrams.
 func (r *DatagramReader) ReadNow() ([]Datagram, error) {
-	err := r.conn.raw.Control(r.readNow)
+	err := r.conn.raw.Control(r.receive)
 	if r.errno == unix.EAGAIN {
 		r.n, r.errno = 0, 0
 	}
@@ -79,13 +89,13 @@ func (r *DatagramReader) ReadNow() ([]Datagram, error) {
 // datagram read (SO_RXQ_OVFL in socket(7)).
 func (r *DatagramReader) Dropped() uint32 { return r.dropped }
 
-// receive reports false if it must be called again when there is something to read.
-func (r *DatagramReader) receive(fd uintptr) bool {
+// receiveNow reads what is there. It does not block, so that the Go scheduler is not told.
+func (r *DatagramReader) receiveNow(fd uintptr) {
 	for i := range r.headers[:r.n] {
 		r.reset(i)
 	}
 	for {
-		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&r.headers[0])), uintptr(len(r.headers)), unix.MSG_DONTWAIT, 0, 0)
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&r.headers[0])), uintptr(len(r.headers)), unix.MSG_DONTWAIT, 0, 0)
 		if errno == unix.EINTR {
 			continue
 		}
@@ -93,7 +103,7 @@ func (r *DatagramReader) receive(fd uintptr) bool {
 		if errno != 0 {
 			r.n = 0
 		}
-		return errno != unix.EAGAIN
+		return
 	}
 }
 

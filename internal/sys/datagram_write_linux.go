@@ -22,7 +22,7 @@ type DatagramWriter struct {
 	// The state of one send, see DatagramReader.
 	sent, count int
 	errno       syscall.Errno
-	waitAndSend func(fd uintptr) bool
+	send, await func(fd uintptr)
 }
 
 // NewWriter returns a writer that hands at most batch datagrams, at least 1, to
@@ -41,7 +41,8 @@ func (c *DatagramConn) NewWriter(batch int) *DatagramWriter {
 		h.SetIovlen(1)
 		h.Name = (*byte)(unsafe.Pointer(&w.names[i]))
 	}
-	w.waitAndSend = w.send
+	w.send = w.sendNow
+	w.await = newSocketWait(c, unix.POLLOUT).writable
 	return w
 }
 
@@ -58,7 +59,7 @@ func (w *DatagramWriter) Write(datagrams []Datagram) (n int, err error) {
 			w.prepare(i, &datagrams[n+i])
 		}
 		w.sent, w.count, w.errno = 0, count, 0
-		err := w.conn.raw.Write(w.waitAndSend)
+		err := w.sendAll()
 		n += w.sent
 		if err == nil && w.errno != 0 && datagrams[n].Segments() > 1 && refusesSegments(w.errno) {
 			return n, fmt.Errorf("sendmmsg: %w (%w)", ErrSegmentation, w.errno)
@@ -68,6 +69,22 @@ func (w *DatagramWriter) Write(datagrams []Datagram) (n int, err error) {
 		}
 	}
 	return n, nil
+}
+
+// sendAll sends what is prepared, until that fails for another reason than want of room.
+func (w *DatagramWriter) sendAll() error {
+	for {
+		if err := w.conn.usable(&w.conn.sendDeadline); err != nil {
+			return err
+		}
+		if err := w.conn.raw.Control(w.send); err != nil || w.errno != unix.EAGAIN {
+			return err
+		}
+		w.waits++
+		if err := w.conn.raw.Control(w.await); err != nil {
+			return err
+		}
+	}
 }
 
 // refusesSegments reports whether errno may be about UDP_SEGMENT: what udp_send_skb
@@ -80,24 +97,21 @@ func refusesSegments(errno syscall.Errno) bool {
 // had to wait because the kernel had no room.
 func (w *DatagramWriter) Calls() (sent, waited uint64) { return w.calls, w.waits }
 
-// send reports false if it must be called again when there is room.
-func (w *DatagramWriter) send(fd uintptr) bool {
-	for w.sent < w.count {
-		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&w.headers[w.sent])), uintptr(w.count-w.sent), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+// sendNow sends as much as there is room for. It does not block, so that the Go
+// scheduler is not told.
+func (w *DatagramWriter) sendNow(fd uintptr) {
+	w.errno = 0
+	for w.sent < w.count && w.errno == 0 {
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&w.headers[w.sent])), uintptr(w.count-w.sent), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
 		switch errno {
 		case 0:
 			w.sent += int(n)
 			w.calls++
 		case unix.EINTR:
-		case unix.EAGAIN:
-			w.waits++
-			return false
 		default:
 			w.errno = errno
-			return true
 		}
 	}
-	return true
 }
 
 // prepare makes header i describe d.
