@@ -84,7 +84,7 @@ func testResults() *results {
 			missing: map[string]error{"sockperf": errors.New("not installed")},
 			samples: map[string][]flood{"wirelab, GSO and GRO": sent(2e6, 3e6), "wirelab, without": sent(1e5, 1e5), "iperf3": sent(1e5, 1e5)},
 		},
-		costs:   &costs{[]cost{{2 * time.Millisecond, 1000}}, []cost{{time.Millisecond, 1000}}},
+		costs:   &costs{[]cost{{2 * time.Millisecond, 1000}}, []cost{{1100 * time.Microsecond, 1000}}, []cost{{time.Millisecond, 1000}}},
 		missing: []missing{{"1000 connections, wirelab uring against C io_uring", errors.New("io_uring is forbidden")}},
 	}
 }

@@ -20,9 +20,10 @@ type cost struct {
 
 func (c cost) perRequest() float64 { return float64(c.CPU.Nanoseconds()) / 1e3 / float64(c.Requests) }
 
-// costs set our generator against the closed loop in C, both against the same server.
+// costs set our generator against the closed loop in C, both against the same
+// server. Ours has a loop for each core unless it is told otherwise; the one in C has one.
 type costs struct {
-	ours, theirs []cost
+	ours, oneLoop, theirs []cost
 }
 
 const (
@@ -54,14 +55,18 @@ func (b *bench) measureCosts(ctx context.Context) (*costs, error) {
 			return nil
 		}
 	}
-	err := b.turns(ctx, side("wirelab load", &c.ours, b.ourCost), side("C generator", &c.theirs, b.theirCost))
+	ours := func(loops string) func(context.Context, string, load) (cost, error) {
+		return func(ctx context.Context, addr string, l load) (cost, error) { return b.ourCost(ctx, addr, l, loops) }
+	}
+	err := b.turns(ctx, side("wirelab load", &c.ours, ours("0")), side("C generator", &c.theirs, b.theirCost),
+		side("wirelab load, one loop", &c.oneLoop, ours("1")))
 	return c, err
 }
 
 // ourCost runs wirelab load. Both generators verify every byte of an answer.
-func (b *bench) ourCost(ctx context.Context, addr string, l load) (cost, error) {
+func (b *bench) ourCost(ctx context.Context, addr string, l load, loops string) (cost, error) {
 	cmd := exec.CommandContext(ctx, b.built[wirelab], "load", "tcp", addr, "--clients", strconv.Itoa(l.Connections),
-		"--messages", strconv.Itoa(l.Messages), "--size", strconv.Itoa(l.Size), "--payload", "pattern", "-o", "json")
+		"--messages", strconv.Itoa(l.Messages), "--size", strconv.Itoa(l.Size), "--payload", "pattern", "--loops", loops, "-o", "json")
 	cmd.Dir = filepath.Dir(b.built[closedLoop]) // where logs may go
 	output, err := cmd.Output()
 	var r struct {
