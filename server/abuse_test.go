@@ -228,7 +228,7 @@ func endlessLines(r *abused) {
 			}
 		}()
 		answer, _ := io.ReadAll(c) // the end may come as a reset: we go on sending
-		if !bytes.Contains(answer, []byte("error: a line has at most 16384 bytes\n")) {
+		if !bytes.Contains(answer, fmt.Appendf(nil, "error: a line has at most %d bytes\n", maxLine)) {
 			return fmt.Errorf("answered %.100q", answer)
 		}
 		return nil

@@ -36,9 +36,8 @@ func NewChat(maxLine int, show func(line string)) *Chat {
 
 // chatter is one connection of a Chat.
 type chatter struct {
-	chat    *Chat
-	conn    *Conn
-	greeted bool
+	chat *Chat
+	conn *Conn
 }
 
 // Open lets a connection join.
@@ -51,15 +50,13 @@ func (h *Chat) Open(c *Conn) Session {
 		nick += "_"
 	}
 	h.members[s] = nick
+	// Pushed, not answered: what others say from now on comes after it.
+	c.Push(fmt.Appendf(nil, "* welcome, you are %s; %d here. /nick NAME  /who  /quit\n", nick, len(h.members)))
 	h.announce(s, "* %s has joined", nick)
 	return s
 }
 
 func (s *chatter) Handle(in []byte, eof bool, out []byte) (int, []byte, Next) {
-	if !s.greeted {
-		s.greeted = true
-		out = append(out, s.chat.greeting(s)...)
-	}
 	return eachLine(in, eof, s.chat.maxLine, out, s.line)
 }
 
@@ -96,12 +93,6 @@ func (s *chatter) line(line, out []byte) ([]byte, Next) {
 	}
 	s.chat.say(s, text)
 	return out, Wait
-}
-
-func (h *Chat) greeting(s *chatter) string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return fmt.Sprintf("* welcome, you are %s; %d here. /nick NAME  /who  /quit\n", h.members[s], len(h.members))
 }
 
 func (h *Chat) say(s *chatter, text string) {
