@@ -118,6 +118,11 @@ func newUDPWorker(conn *sys.DatagramConn, cfg UDPConfig, number int, since time.
 	}
 }
 
+// gatherTime is for how long datagrams gather where nobody waits for answers: short
+// enough that the socket's buffer holds what a fast sender sends meanwhile. A sender
+// that need not wake the server for each datagram is up to a third faster.
+const gatherTime = 50 * time.Microsecond
+
 // run answers until the socket's read deadline passes.
 func (w *udpWorker) run() error {
 	for {
@@ -125,6 +130,9 @@ func (w *udpWorker) run() error {
 		switch {
 		case err == nil:
 			w.serve(batch)
+			if len(w.answers) == 0 && len(batch) < w.cfg.Batch {
+				w.reader.Pause(gatherTime)
+			}
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return w.drain(time.Now())
 		default:

@@ -33,6 +33,7 @@ type DatagramReader struct{}
 
 func (*DatagramReader) Read() ([]Datagram, error)    { return nil, ErrUnsupported }
 func (*DatagramReader) ReadNow() ([]Datagram, error) { return nil, ErrUnsupported }
+func (*DatagramReader) Pause(time.Duration)          {}
 func (*DatagramReader) Dropped() uint32              { return 0 }
 
 type DatagramWriter struct{}

@@ -85,6 +85,11 @@ func (r *DatagramReader) ReadNow() ([]Datagram, error) {
 	return r.result(err)
 }
 
+// Pause waits for d without looking for datagrams, so that they gather; a deadline or
+// Close ends it. Who reads in step with a sender is woken for each datagram, which costs
+// the sender most.
+func (r *DatagramReader) Pause(d time.Duration) { r.wait.pause(d) }
+
 // Dropped returns the kernel's count of discarded datagrams as of the latest
 // datagram read (SO_RXQ_OVFL in socket(7)).
 func (r *DatagramReader) Dropped() uint32 { return r.dropped }

@@ -103,6 +103,7 @@ func (c *DatagramConn) usable(d *deadline) error {
 type socketWait struct {
 	conn    *DatagramConn
 	fds     [2]unix.PollFd // the socket, and for a reader the eventfd
+	limit   time.Duration  // for which a reader waits; negative: none
 	timeout unix.Timespec
 
 	waitSocket, waitBoth func(fd uintptr)
@@ -118,6 +119,7 @@ func newSocketWait(c *DatagramConn, events int16) *socketWait {
 
 // readable waits until something may be read, or the deadline or Close is to be looked at.
 func (w *socketWait) readable() error {
+	w.limit = -1
 	return w.conn.raw.Control(w.waitSocket)
 }
 
@@ -128,11 +130,18 @@ func (w *socketWait) forSocket(fd uintptr) {
 
 func (w *socketWait) forBoth(fd uintptr) {
 	w.fds[1].Fd = int32(fd)
-	w.poll(2, w.conn.readDeadline.left(-1))
+	w.poll(2, w.conn.readDeadline.left(w.limit))
 	if w.fds[1].Revents != 0 {
 		var count [8]byte
 		_, _ = unix.Read(int(fd), count[:])
 	}
+}
+
+// pause waits for d, or until the deadline or Close is to be looked at.
+func (w *socketWait) pause(d time.Duration) {
+	w.fds[0].Fd = -1 // which ppoll passes over
+	w.limit = d
+	_ = w.conn.wakeRaw.Control(w.waitBoth)
 }
 
 // sendSlice is how long a writer waits for room before it looks at its deadline: the
