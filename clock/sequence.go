@@ -36,7 +36,7 @@ type Sequence struct {
 
 // Add accounts for the packet with that number, which came at that time.
 func (s *Sequence) Add(number uint32, at time.Time) {
-	silent := at.Sub(s.last)
+	last := s.last
 	s.last = at
 	ahead := int32(number - s.highest)
 	switch {
@@ -48,7 +48,7 @@ func (s *Sequence) Add(number uint32, at time.Time) {
 		s.doubt(number)
 	case ahead > 0:
 		s.advance(uint32(ahead))
-	case silent > sequenceSilence:
+	case at.Sub(last) > sequenceSilence:
 		s.restarts++
 		s.begin(number)
 	case ahead <= -sequenceWindow:
