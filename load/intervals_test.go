@@ -1,0 +1,205 @@
+package load
+
+import (
+	"math"
+	"net"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func TestLatencyBuckets(t *testing.T) {
+	next := time.Duration(0)
+	for bucket := range latencyBuckets {
+		low, width := boundsOf(bucket)
+		if low != next || width < 1 {
+			t.Fatalf("bucket %d begins with %d, and the one before ends with %d", bucket, low, next)
+		}
+		if bucketOf(low) != bucket || bucketOf(low+width-1) != bucket {
+			t.Fatalf("bucket %d: its ends are in %d and %d", bucket, bucketOf(low), bucketOf(low+width-1))
+		}
+		if low >= 256 && float64(width) > float64(low)/100 {
+			t.Fatalf("bucket %d from %d is %d wide", bucket, low, width)
+		}
+		next = low + width
+	}
+	if next < MaxTimeout {
+		t.Errorf("the buckets end at %v", next)
+	}
+	if got := bucketOf(math.MaxInt64); got != latencyBuckets-1 {
+		t.Errorf("what is longer than all is in bucket %d", got)
+	}
+}
+
+// However long a run takes, it has enough intervals for a statistic and not too many,
+// and longer ones are made of whole shorter ones.
+func TestIntervalsFitTheRun(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		elapsed := time.Duration(rapid.Int64Range(0, int64(365*24*time.Hour)).Draw(t, "elapsed"))
+		length := lengthAfter(elapsed)
+		n := elapsed / length
+		if most := time.Duration(manyIntervals); n > most {
+			t.Fatalf("%v: %d intervals", elapsed, n)
+		}
+		if elapsed >= 10*finestInterval && n < fewIntervals/2 {
+			t.Fatalf("%v: %d intervals of %v", elapsed, n, length)
+		}
+		if length > time.Second && n < manyIntervals/2 {
+			t.Fatalf("%v: %d intervals of %v", elapsed, n, length)
+		}
+		if ratio := length / finestInterval; length%finestInterval != 0 || ratio&(ratio-1) != 0 {
+			t.Fatalf("%v is no power of two of %v", length, finestInterval)
+		}
+	})
+}
+
+// answered is an answer for the tests.
+type answered struct{ at, latency time.Duration }
+
+// drawAnswers draws answers of one loop, in the order of their times.
+func drawAnswers(t *rapid.T, name string, until time.Duration) []answered {
+	answers := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) answered {
+		return answered{
+			at:      time.Duration(rapid.Int64Range(0, int64(until)).Draw(t, "at")),
+			latency: time.Duration(rapid.Int64Range(-5, int64(time.Minute)).Draw(t, "latency")),
+		}
+	}), 0, 200).Draw(t, name)
+	slices.SortFunc(answers, func(a, b answered) int { return int(a.at - b.at) })
+	return answers
+}
+
+// The intervals of loops that grew on their own are those that one gets by
+// dealing out all answers afterwards.
+func TestMergedIntervalsAgreeWithDealing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const origin = 3 * time.Second
+		elapsed := time.Duration(rapid.Int64Range(1, int64(30*time.Minute)).Draw(t, "elapsed"))
+		var loops []*intervals
+		var all []answered
+		for _, name := range []string{"one", "other", "third"} {
+			s := new(intervals)
+			s.begin(origin)
+			answers := drawAnswers(t, name, elapsed)
+			for _, a := range answers {
+				s.answer(origin+a.at, a.latency)
+			}
+			loops, all = append(loops, s), append(all, answers...)
+		}
+		length, got := mergeIntervals(loops, elapsed)
+		if len(got) != int(elapsed/length) {
+			t.Fatalf("%d intervals of %v in %v", len(got), length, elapsed)
+		}
+		for i, v := range got {
+			checkInterval(t, v, i, length, all)
+		}
+	})
+}
+
+func checkInterval(t *rapid.T, v Interval, number int, length time.Duration, all []answered) {
+	var latencies []float64
+	for _, a := range all {
+		if int(a.at/length) == number {
+			latencies = append(latencies, microseconds(max(a.latency, 0)))
+		}
+	}
+	if got, want := v.RatePerS*length.Seconds(), float64(len(latencies)); math.Abs(got-want) > 1e-6 {
+		t.Fatalf("interval %d: %v answers, want %v", number, got, want)
+	}
+	if len(latencies) == 0 {
+		if v.LatencyUS != nil {
+			t.Fatalf("interval %d: latencies of nothing", number)
+		}
+		return
+	}
+	slices.Sort(latencies)
+	q := v.LatencyUS
+	if q.Min != latencies[0] || q.Max != latencies[len(latencies)-1] {
+		t.Fatalf("interval %d: from %v to %v, want %v", number, q.Min, q.Max, latencies)
+	}
+	for _, p := range []struct{ share, got float64 }{{0.5, q.P50}, {0.9, q.P90}, {0.99, q.P99}, {0.999, q.P999}} {
+		rank := p.share * float64(len(latencies))
+		low, high := latencies[max(int(rank)-1, 0)], latencies[min(int(rank), len(latencies)-1)]
+		if p.got < low*0.99-0.001 || p.got > high*1.01+0.001 {
+			t.Fatalf("interval %d: the quantile %v is %v, want %v to %v", number, p.share, p.got, low, high)
+		}
+	}
+}
+
+func TestIntervalsOfNothing(t *testing.T) {
+	if length, got := mergeIntervals([]*intervals{{}}, time.Hour); length != 0 || got != nil {
+		t.Errorf("never begun: %v, %v", length, got)
+	}
+	s := new(intervals)
+	s.begin(time.Second)
+	if _, got := mergeIntervals([]*intervals{s}, finestInterval/2); len(got) != 0 {
+		t.Errorf("half an interval: %v", got)
+	}
+}
+
+// A run of a day keeps as much as one of an hour.
+func TestIntervalsAreBounded(t *testing.T) {
+	s := new(intervals)
+	s.begin(0)
+	for at := time.Duration(0); at < 48*time.Hour; at += time.Second {
+		s.answer(at, time.Duration(at%1000))
+	}
+	if len(s.done) > manyIntervals {
+		t.Errorf("%d intervals", len(s.done))
+	}
+	for _, c := range s.done {
+		if len(c.latencies) > latencyBuckets || cap(c.latencies) > 2*latencyBuckets {
+			t.Fatalf("%d latencies, room for %d", len(c.latencies), cap(c.latencies))
+		}
+	}
+}
+
+// The intervals of a real run say the same as its totals.
+func TestRunHasIntervals(t *testing.T) {
+	r := mustRun(t, Config{Target: serveStream(t, echo), Clients: 4, Duration: 400 * time.Millisecond})
+	if r.IntervalS <= 0 || len(r.Intervals) < 10 {
+		t.Fatalf("%d intervals of %v s in %v s", len(r.Intervals), r.IntervalS, r.ElapsedS)
+	}
+	var answers float64
+	for _, v := range r.Intervals {
+		answers += v.RatePerS * r.IntervalS
+	}
+	if answers > float64(r.Received) || answers < float64(r.Received)/2 {
+		t.Errorf("%v answers in intervals, %d in all", answers, r.Received)
+	}
+}
+
+func TestBeginAndEndFrameTheMessages(t *testing.T) {
+	var echoed atomic.Int64
+	var atBegin, atEnd int64
+	addr := serveStream(t, func(c *net.TCPConn) {
+		b := make([]byte, 64)
+		for {
+			n, err := c.Read(b)
+			if err != nil {
+				return
+			}
+			echoed.Add(int64(n))
+			c.Write(b[:n])
+		}
+	})
+	mustRun(t, Config{
+		Target: addr, Clients: 3, Messages: 5,
+		Begin: func() { atBegin = echoed.Load() },
+		End:   func() { atEnd = echoed.Load() },
+	})
+	if atBegin != 0 || atEnd != 3*5*64 {
+		t.Errorf("%d bytes at the beginning, %d at the end", atBegin, atEnd)
+	}
+}
+
+func BenchmarkIntervalAnswer(b *testing.B) {
+	s := new(intervals)
+	s.begin(0)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		s.answer(time.Duration(i)*5*time.Microsecond, time.Duration(i&0xfffff))
+	}
+}
