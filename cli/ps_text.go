@@ -127,9 +127,27 @@ func (t *psText) serverDetails(p observe.Status, s observe.Server) {
 	if s.StampSource != "" {
 		said = append(said, "stamps from "+s.StampSource)
 	}
+	if text := batchesText(s.Batches); text != "" {
+		said = append(said, text)
+	}
 	if len(said) > 0 {
 		t.line("%s: %s", title(p, s), strings.Join(said, "; "))
 	}
+}
+
+// batchesText says how many datagrams were moved at a time, or nothing if none were.
+func batchesText(b *observe.Batches) string {
+	if b == nil || b.Reads == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("%.1f datagrams a read", b.DatagramsPerRead)
+	if b.GRO {
+		text += fmt.Sprintf(" in runs of %.1f", b.SegmentsPerRun)
+	}
+	if b.Writes > 0 {
+		text += fmt.Sprintf(", %.1f a write", b.DatagramsPerWrite)
+	}
+	return text
 }
 
 // countsText writes "12 (denied 10, max_conns 2)", or nothing if all are zero.

@@ -62,6 +62,7 @@ type listening struct {
 	Addr           string `json:"addr"`
 	Handler        string `json:"handler"`
 	Engine         string `json:"engine,omitempty"`
+	EngineNote     string `json:"engine_note,omitempty"` // why not the engine asked for, or a better one
 	TLSFingerprint string `json:"tls_fingerprint,omitempty"` // SHA-256 of the certificate
 	PID            int    `json:"pid"`
 }
@@ -204,6 +205,9 @@ func (l listening) String() string {
 	if l.Engine != "" {
 		fmt.Fprintf(&b, ", engine %s", l.Engine)
 	}
+	if l.EngineNote != "" {
+		fmt.Fprintf(&b, " (%s)", l.EngineNote)
+	}
 	if l.TLSFingerprint != "" {
 		fmt.Fprintf(&b, ", TLS\n  certificate SHA-256 %s", l.TLSFingerprint)
 	}
@@ -340,6 +344,9 @@ func serverSummary(sv observe.Server) string {
 		if text := countsText(c.counts); text != "" {
 			fmt.Fprintf(&b, "; %s %s", c.what, text)
 		}
+	}
+	if text := batchesText(sv.Batches); text != "" {
+		b.WriteString("; " + text)
 	}
 	return b.String()
 }
