@@ -50,7 +50,7 @@ func openTCP(s *service) (part, error) {
 		return part{}, err
 	}
 	l := s.listening("tcp", tcp.Addr(), c.Handler)
-	l.Engine = tcp.Status().Engine
+	l.Engine, l.EngineNote = tcp.Engine()
 	if tlsConfig != nil {
 		l.TLSFingerprint = server.Fingerprint(tlsConfig)
 	}
@@ -90,5 +90,6 @@ func engineTable() string {
 	for _, e := range server.Engines() {
 		writeChoice(&b, e.Name, e.Summary)
 	}
+	writeChoice(&b, server.AutoEngine, "the cheapest of these that works here")
 	return b.String()
 }

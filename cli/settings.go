@@ -129,6 +129,7 @@ func settingChoices() config.Choices {
 	for _, e := range server.Engines() {
 		engines = append(engines, e.Name)
 	}
+	engines = append(engines, server.AutoEngine)
 	for _, h := range server.TCPHandlers() {
 		handlers = append(handlers, h.Name)
 	}

@@ -2,7 +2,6 @@ package server
 
 import (
 	"fmt"
-	"runtime"
 	"syscall"
 	"time"
 
@@ -18,7 +17,7 @@ type uringEngine struct {
 }
 
 func startUring(s *TCP, listener int) (engine, error) {
-	listeners, err := shareListener(s, listener, runtime.GOMAXPROCS(0))
+	listeners, err := shareListener(s, listener, s.cfg.Loops)
 	if err != nil {
 		return nil, err
 	}

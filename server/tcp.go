@@ -35,7 +35,7 @@ const tickInterval = 100 * time.Millisecond
 type TCPConfig struct {
 	Addr        netip.AddrPort // where to listen; port 0 takes a free one
 	AutoPort    bool           // take the next free port when Addr's is busy
-	Engine      string         // a name of Engines; default the first
+	Engine      string         // a name of Engines, or AutoEngine; default the first
 	Handler     Handler        // required
 	HandlerName string         // for the status and the logs
 	Buffer      int            // bytes read at once, and the most that may wait unconsumed
@@ -57,6 +57,7 @@ type TCP struct {
 	addr   netip.AddrPort
 	since  time.Time
 	engine engine
+	note   string
 	conns  *connTable
 	log    *slog.Logger
 	trace  bool         // log each message
@@ -74,14 +75,12 @@ func ListenTCP(cfg TCPConfig) (*TCP, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	kind, err := findEngine(cfg.Engine)
+	kind, note, err := chooseEngine(cfg.Engine, cfg.TLS != nil)
 	if err != nil {
 		return nil, err
 	}
-	if cfg.TLS != nil && !kind.TLS {
-		return nil, fmt.Errorf("engine %s cannot do TLS; use engine goroutine: %w", kind.Name, sys.ErrUnsupported)
-	}
-	s := &TCP{cfg: cfg, since: time.Now(), conns: newConnTable(), log: cfg.Log, events: map[string]uint64{}}
+	cfg.Engine = kind.Name
+	s := &TCP{cfg: cfg, note: note, since: time.Now(), conns: newConnTable(), log: cfg.Log, events: map[string]uint64{}}
 	s.trace = s.log.Enabled(context.Background(), slog.LevelDebug)
 	s.tick.Store(s.since.UnixNano())
 	s.capConns(kind)
@@ -142,6 +141,10 @@ func (s *TCP) listen(kind EngineKind) error {
 
 // Addr returns the address that the server listens on.
 func (s *TCP) Addr() netip.AddrPort { return s.addr }
+
+// Engine returns the name of the engine that hosts the connections, and why it is
+// not a better one or the one asked for; the note is empty if there is nothing to say.
+func (s *TCP) Engine() (name, note string) { return s.cfg.Engine, s.note }
 
 // Run accepts and serves connections until ctx ends. Then it takes no more,
 // lets every connection finish what has arrived, breaks off those that have not
