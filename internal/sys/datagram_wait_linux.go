@@ -52,7 +52,10 @@ func (c *DatagramConn) prepareWaiting() error {
 // waits now included; the zero time removes the limit.
 func (c *DatagramConn) SetReadDeadline(t time.Time) error {
 	c.readDeadline.set(t)
-	return c.wakeReader()
+	if err := c.wakeReader(); err != nil {
+		return c.waitError("set deadline", err, 0)
+	}
+	return nil
 }
 
 // SetWriteDeadline does the same for writes.
