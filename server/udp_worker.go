@@ -13,6 +13,7 @@ import (
 
 	"wirelab/clock"
 	"wirelab/internal/sys"
+	"wirelab/internal/tally"
 	"wirelab/observe"
 )
 
@@ -183,10 +184,8 @@ func (w *udpWorker) stamp() {
 
 // sendAnswers sends what was answered, and takes note of it.
 func (w *udpWorker) sendAnswers() {
-	var all uint64
-	for i := range w.answers {
-		all += uint64(w.answers[i].Segments())
-	}
+	var all sentAnswers
+	all.add(w.answers)
 	sent := w.send(w.answers)
 	calls, _ := w.writer.Calls()
 	w.mu.Lock()
@@ -194,15 +193,19 @@ func (w *udpWorker) sendAnswers() {
 	w.traffic.MessagesOut += sent.datagrams
 	w.traffic.BytesOut += sent.bytes
 	w.batches.writes, w.batches.answers = calls, w.batches.answers+sent.datagrams
-	w.events.add(EventSendFailed, all-sent.datagrams)
+	w.events.add(EventSendFailed, all.datagrams-sent.datagrams)
 	w.events.add(EventGSORefused, sent.refusedRuns)
 }
 
-// sentAnswers is what became of answers.
+// sentAnswers is what became of answers, other than those to requests for counts:
+// neither these nor the requests are traffic.
 type sentAnswers struct{ datagrams, bytes, refusedRuns uint64 }
 
 func (s *sentAnswers) add(sent []sys.Datagram) {
 	for i := range sent {
+		if tally.Begins(sent[i].Payload) {
+			continue
+		}
 		s.datagrams += uint64(sent[i].Segments())
 		s.bytes += uint64(len(sent[i].Payload))
 	}

@@ -1,0 +1,328 @@
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"wirelab/clock"
+	"wirelab/internal/require"
+	"wirelab/internal/sys"
+	"wirelab/internal/tally"
+	"wirelab/observe"
+	"wirelab/server"
+)
+
+// offloads are the ways in which a server takes and sends datagrams. What it
+// answers and counts is the same in all of them.
+var offloads = map[string]func(*server.UDPConfig){
+	"runs":        func(*server.UDPConfig) {},
+	"without GRO": func(cfg *server.UDPConfig) { cfg.WithoutGRO = true },
+	"without GSO": func(cfg *server.UDPConfig) { cfg.WithoutGSO = true },
+	"one by one":  func(cfg *server.UDPConfig) { cfg.WithoutGRO, cfg.WithoutGSO, cfg.Batch = true, true, 1 },
+}
+
+// A runClient sends runs of datagrams, and takes the answers one by one.
+type runClient struct {
+	t      *testing.T
+	conn   *sys.DatagramConn
+	reader *sys.DatagramReader
+	writer *sys.DatagramWriter
+}
+
+func (r *runningUDP) runClient() *runClient {
+	r.t.Helper()
+	conn, err := sys.DialDatagrams(sys.DatagramConfig{Runs: true}, r.Addr())
+	require.Supported(r.t, err)
+	r.t.Cleanup(func() { conn.Close() })
+	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		r.t.Fatal(err)
+	}
+	return &runClient{t: r.t, conn: conn, reader: conn.NewReader(32, sys.MaxRun), writer: conn.NewWriter(32)}
+}
+
+// send sends datagrams of one length, the last perhaps shorter, as one run.
+func (c *runClient) send(payloads ...[]byte) {
+	c.t.Helper()
+	run := sys.Datagram{Payload: slices.Concat(payloads...), Segment: len(payloads[0])}
+	if run.Segments() != len(payloads) {
+		c.t.Fatalf("%d payloads make %d segments", len(payloads), run.Segments())
+	}
+	if _, err := c.writer.Write([]sys.Datagram{run}); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// answers reads that many datagrams.
+func (c *runClient) answers(count int) [][]byte {
+	c.t.Helper()
+	var all [][]byte
+	for len(all) < count {
+		batch, err := c.reader.Read()
+		if err != nil {
+			c.t.Fatalf("%d of %d answers: %v", len(all), count, err)
+		}
+		for i := range batch {
+			for _, d := range batch[i].AppendSegments(nil) {
+				all = append(all, bytes.Clone(d.Payload))
+			}
+		}
+	}
+	if len(all) != count {
+		c.t.Fatalf("%d answers instead of %d", len(all), count)
+	}
+	return all
+}
+
+// onAllOffloads runs f with each way of taking and sending.
+func onAllOffloads(t *testing.T, f func(t *testing.T, configure func(*server.UDPConfig))) {
+	for name, configure := range offloads {
+		t.Run(name, func(t *testing.T) { f(t, configure) })
+	}
+}
+
+func TestUDPEchoesRuns(t *testing.T) {
+	onAllOffloads(t, func(t *testing.T, configure func(*server.UDPConfig)) {
+		s := serveUDP(t, "echo", configure)
+		c := s.runClient()
+		var sent [][]byte
+		for _, lengths := range [][]int{{64, 64, 64, 10}, {1}, {1000, 1000}, {1, 1, 1, 1, 1}, slices.Repeat([]int{100}, 64)} {
+			var run [][]byte
+			for _, n := range lengths {
+				run = append(run, bytes.Repeat([]byte{byte(len(sent) + len(run) + 1)}, n))
+			}
+			c.send(run...)
+			sent = append(sent, run...)
+		}
+		got := c.answers(len(sent))
+		for i := range sent {
+			if !bytes.Equal(got[i], sent[i]) {
+				t.Fatalf("datagram %d of %d bytes came back as %d bytes", i, len(sent[i]), len(got[i]))
+			}
+		}
+		s.stop()
+		st := s.Status()
+		size := uint64(len(slices.Concat(sent...)))
+		want := observe.Traffic{BytesIn: size, BytesOut: size, MessagesIn: uint64(len(sent)), MessagesOut: uint64(len(sent))}
+		if st.Traffic != want || st.Active != 1 || st.Peers[0].Packets != uint64(len(sent)) || st.Peers[0].Bytes != size || len(st.Events) != 0 {
+			t.Errorf("%+v, want %+v", st, want)
+		}
+		if b := st.Batches; b.GRO != (b.SegmentsPerRun > 1) || b.DatagramsPerRead < b.SegmentsPerRun || b.Writes == 0 {
+			t.Errorf("%+v", b)
+		}
+	})
+}
+
+func TestUDPTimeDiffAnswersEachOfARun(t *testing.T) {
+	onAllOffloads(t, func(t *testing.T, configure func(*server.UDPConfig)) {
+		s := serveUDP(t, "timediff", configure)
+		c := s.runClient()
+		line := []byte("1795341784.122335\n")
+		c.send(line, line, line)
+		for i, got := range c.answers(3) {
+			if !bytes.HasSuffix(got, []byte(fmt.Sprintf("#%d\n", i+1))) || len(got) > len(line) {
+				t.Errorf("line %d: %q", i, got)
+			}
+		}
+		var packets [][]byte
+		for n := range uint32(5) {
+			packets = append(packets, clock.SenderPacket{Sequence: 2 * n, Timestamp: clock.NTP.Encode(time.Now()), Estimate: 1}.Append(nil, 44))
+		}
+		c.send(packets...)
+		for n, got := range c.answers(5) {
+			p, err := clock.ParseReflector(got)
+			_, t2, t3, ok := p.Times(time.Now())
+			if err != nil || p.Sequence != uint32(2*n) || !ok || t3.Before(t2) {
+				t.Errorf("packet %d: %+v, %v", n, p, err)
+			}
+		}
+		if p := s.Status().Peers[0]; p.Packets != 8 || p.Lost != 4 || p.Diff == nil || p.Diff.Window != 8 {
+			t.Errorf("%+v", p)
+		}
+	})
+}
+
+func TestUDPTruncatesEachOfARun(t *testing.T) {
+	onAllOffloads(t, func(t *testing.T, configure func(*server.UDPConfig)) {
+		s := serveUDP(t, "echo", configure, func(cfg *server.UDPConfig) { cfg.Buffer = server.MinDatagram })
+		c := s.runClient()
+		long, fits := make([]byte, server.MinDatagram+1), make([]byte, server.MinDatagram)
+		c.send(long, long, long, fits)
+		c.answers(1)
+		s.stop()
+		st := s.Status()
+		if st.Events[server.EventTruncated] != 3 || st.Traffic.MessagesIn != 4 || st.Traffic.BytesIn != 4*server.MinDatagram || st.Traffic.MessagesOut != 1 {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
+// head returns a message of load's payload seq.
+func head(n int) []byte { return fmt.Appendf(nil, "%08d/%012d %-40s", 0, n, "x") }
+
+func TestUDPTellsWhatItCounted(t *testing.T) {
+	for _, handler := range []string{"timediff", "echo", "discard"} {
+		onAllOffloads(t, func(t *testing.T, configure func(*server.UDPConfig)) {
+			s := serveUDP(t, handler, configure)
+			conn := s.dial()
+			before, err := tally.Ask(t.Context(), conn, patience)
+			if err != nil || before.Known || before.Packets != 0 {
+				t.Fatalf("before: %+v, %v", before, err)
+			}
+			if st := s.Status(); st.Active != 0 || st.Traffic != (observe.Traffic{}) {
+				t.Errorf("whoever asks becomes a peer: %+v", st)
+			}
+			bytesSent := 0
+			for _, n := range []int{1, 2, 5, 4, 5, 8} {
+				k, err := conn.Write(head(n))
+				if err != nil {
+					t.Fatal(err)
+				}
+				bytesSent += k
+			}
+			got, err := tally.Ask(t.Context(), conn, patience)
+			if err != nil || !got.Known || !got.Sequenced || got.Packets != 6 || got.Bytes != uint64(bytesSent) ||
+				got.Lost != 3 || got.Reordered != 1 || got.Duplicate != 1 || got.Arrived != 6 || got.Drops != 0 || got.Evicted != 0 {
+				t.Errorf("%+v, %v", got, err)
+			}
+			if got.First.After(got.Last) || got.Since.After(got.First) || !got.Since.Equal(before.Since) || got.Socket != before.Socket {
+				t.Errorf("%+v after %+v", got, before)
+			}
+			s.stop()
+			st := s.Status()
+			if st.Traffic.MessagesIn != 6 || st.Events[server.EventTally] < 2 || st.Peers[0].Packets != 6 || st.Peers[0].Lost != 3 {
+				t.Errorf("%+v", st)
+			}
+		})
+	}
+}
+
+// TestUDPTellsInTheMiddleOfARun has requests come coalesced with what they ask for.
+func TestUDPTellsInTheMiddleOfARun(t *testing.T) {
+	onAllOffloads(t, func(t *testing.T, configure func(*server.UDPConfig)) {
+		s := serveUDP(t, "echo", configure)
+		c := s.runClient()
+		filler := bytes.Repeat([]byte("x"), tally.Len)
+		c.send(filler, tally.AppendRequest(nil, 7), filler, tally.AppendRequest(nil, 8))
+		got := c.answers(4)
+		for i, want := range map[int]uint64{1: 1, 3: 2} {
+			if counts, err := tally.ParseAnswer(got[i], uint64(7+i/2)); err != nil || counts.Packets != want || counts.Bytes != want*tally.Len {
+				t.Errorf("answer %d: %+v, %v", i, counts, err)
+			}
+		}
+		if !bytes.Equal(got[0], filler) || !bytes.Equal(got[2], filler) {
+			t.Error("what stood between was not echoed")
+		}
+	})
+}
+
+// TestUDPDoesNotEchoTallyAnswers keeps two servers from sending one to and fro.
+func TestUDPDoesNotEchoTallyAnswers(t *testing.T) {
+	s := serveUDP(t, "echo")
+	c := s.dial()
+	answer := make([]byte, tally.Len)
+	tally.PutAnswer(answer, 7, &tally.Counts{})
+	if _, err := c.Write(answer); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(t, c, []byte("x")); string(got) != "x" {
+		t.Errorf("%x came back", got)
+	}
+	if st := s.Status(); st.Events[server.EventTallyIgnored] != 1 || st.Traffic.MessagesIn != 1 {
+		t.Errorf("%+v", st)
+	}
+}
+
+func TestUDPWorkersShareThePort(t *testing.T) {
+	const workers, peers = 3, 40
+	s := serveUDP(t, "echo", func(cfg *server.UDPConfig) { cfg.Workers = workers })
+	sockets := map[uint32]bool{}
+	for n := range peers {
+		c := s.dial()
+		text := fmt.Sprint(n)
+		if got := ask(t, c, []byte(text)); string(got) != text {
+			t.Errorf("%q came back as %q", text, got)
+		}
+		counts, err := tally.Ask(t.Context(), c, patience)
+		if err != nil || counts.Packets != 1 {
+			t.Errorf("%+v, %v", counts, err)
+		}
+		sockets[counts.Socket] = true
+	}
+	st := s.Status()
+	if st.Workers != workers || st.Active != peers || st.PeakActive != peers || len(st.Peers) != peers || st.Traffic.MessagesIn != peers || st.Traffic.MessagesOut != peers {
+		t.Errorf("%+v", st)
+	}
+	if len(sockets) != workers {
+		t.Errorf("%d of %d sockets had peers", len(sockets), workers)
+	}
+	if !slices.IsSortedFunc(st.Peers, func(a, b observe.Peer) int { return b.LastSeen.Compare(a.LastSeen) }) {
+		t.Error("the peers are not in the order of their last datagrams")
+	}
+	if _, err := server.ListenUDP(server.UDPConfig{Addr: s.Addr(), Handler: server.TimeDiff{}, Workers: workers}); err == nil || !strings.Contains(err.Error(), "held by") {
+		t.Errorf("a second server on the port: %v", err)
+	}
+}
+
+func TestUDPDrainsAllWorkers(t *testing.T) {
+	require.NoLeaks(t)
+	s, err := server.ListenUDP(server.UDPConfig{Addr: netip.MustParseAddrPort("127.0.0.1:0"), Handler: server.TimeDiff{}, Workers: 4})
+	require.Supported(t, err)
+	const peers = 50
+	for range peers {
+		if _, err := (&runningUDP{UDP: s, t: t}).dial().Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ended, end := context.WithCancel(context.Background())
+	end()
+	if err := s.Run(ended); err != nil {
+		t.Fatal(err)
+	}
+	if st := s.Status(); st.Traffic.MessagesIn != peers || st.Traffic.MessagesOut != peers {
+		t.Errorf("%+v", st)
+	}
+}
+
+func TestUDPBounds(t *testing.T) {
+	for _, cfg := range []server.UDPConfig{
+		{Workers: -1}, {Workers: server.MaxUDPWorkers + 1}, {Batch: -1}, {Batch: server.MaxDatagramBatch + 1},
+	} {
+		cfg.Addr, cfg.Handler = netip.MustParseAddrPort("127.0.0.1:0"), server.TimeDiff{}
+		if _, err := server.ListenUDP(cfg); err == nil {
+			t.Errorf("%d workers, batch %d: no error", cfg.Workers, cfg.Batch)
+		}
+	}
+}
+
+// TestUDPRunsDoNotAllocate counts what server and client allocate together.
+func TestUDPRunsDoNotAllocate(t *testing.T) {
+	for _, handler := range []string{"echo", "timediff"} {
+		s := serveUDP(t, handler)
+		c := s.runClient()
+		run := []sys.Datagram{{Payload: slices.Repeat(head(1), 60), Segment: len(head(1))}}
+		exchange := func() {
+			if _, err := c.writer.Write(run); err != nil {
+				t.Fatal(err)
+			}
+			for got := 0; got < 60; {
+				batch, err := c.reader.Read()
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i := range batch {
+					got += batch[i].Segments()
+				}
+			}
+		}
+		exchange()
+		if allocs := testing.AllocsPerRun(200, exchange); allocs > 0 {
+			t.Errorf("%s: %v allocations for each run", handler, allocs)
+		}
+	}
+}
