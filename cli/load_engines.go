@@ -100,6 +100,8 @@ func (f *enginesFlags) check() ([]string, error) {
 		}
 	}
 	switch {
+	case f.size < 1:
+		return nil, usagef("--size must be at least 1 byte")
 	case f.idle < 0:
 		return nil, usagef("--idle must not be negative")
 	case f.duration < 10*time.Millisecond || f.duration > time.Hour:

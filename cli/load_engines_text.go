@@ -19,14 +19,14 @@ func (a *app) printEngines(r *load.EnginesReport) error {
 	}
 	fmt.Fprintf(&b, "%s, %s a run, median of %s", formatBytes(uint64(max(r.SizeBytes, 0))),
 		formatDuration(time.Duration(r.DurationS*float64(time.Second))), rounds)
-	b.WriteString("\n± is how far the farthest round is from the median\n")
+	b.WriteString("\nCPU and SWITCHES are the server's, for each request; ± is the farthest round\n")
 	for _, s := range r.Skipped {
 		b.WriteString(cut(oneLine(fmt.Sprintf("%s is not measured: %s", s.Engine, s.Reason)), width(a.stdout)) + "\n")
 	}
 	p := a.colors(a.stdout)
 	for _, group := range engineGroups(r) {
 		b.WriteString("\n" + p.bold(engineHeading(group[0])) + "\n")
-		if err := engineResults(group).write(&b, width(a.stdout), p); err != nil {
+		if err := engineResults(group, r.SizeBytes).write(&b, width(a.stdout), p); err != nil {
 			return err
 		}
 		for _, e := range group {
@@ -69,40 +69,45 @@ type engineColumn struct {
 	spread  bool
 }
 
-func engineColumns(mode load.Mode) []engineColumn {
+// engineColumns returns what is shown of a mode. A flood's messages of that size are
+// for a server nothing but bytes: what it costs is shown for a megabyte.
+func engineColumns(mode load.Mode, size int) []engineColumn {
 	count := func(v float64) string { return formatCount(uint64(max(v, 0) + 0.5)) }
-	cpu := engineColumn{"CPU", func(e load.EngineResult) *load.Measured { return e.CPUUS }, formatMicros, true}
-	switches := engineColumn{"SWITCHES", func(e load.EngineResult) *load.Measured { return e.Switches }, formatShare, false}
-	threads := engineColumn{"THREADS", func(e load.EngineResult) *load.Measured { return e.Threads }, count, false}
-	rate := func(heading string) engineColumn {
-		return engineColumn{heading, func(e load.EngineResult) *load.Measured { return e.RequestsPerS }, count, true}
+	volume := func(v float64) string { return formatBytes(uint64(max(v, 0))) }
+	requests := func(e load.EngineResult) *load.Measured { return e.RequestsPerS }
+	cpu := func(e load.EngineResult) *load.Measured { return e.CPUUS }
+	switches := func(e load.EngineResult) *load.Measured { return e.Switches }
+	perMB := func(format func(float64) string) func(float64) string {
+		return func(v float64) string { return format(v * 1e6 / float64(max(size, 1))) }
 	}
 	switch mode {
 	case load.Flood:
-		bytes := func(v float64) string { return formatBytes(uint64(max(v, 0))) }
 		return []engineColumn{
-			rate("MESSAGES/S"),
-			{"BYTES/S", func(e load.EngineResult) *load.Measured { return e.BytesPerS }, bytes, false},
-			cpu, switches,
+			{"MESSAGES/S", requests, count, true},
+			{"BYTES/S", func(e load.EngineResult) *load.Measured { return e.BytesPerS }, volume, false},
+			{"CPU/MB", cpu, perMB(formatMicros), true},
+			{"SWITCHES/MB", switches, perMB(formatShare), false},
 		}
 	case load.Idle:
 		return []engineColumn{
-			{"BYTES EACH", func(e load.EngineResult) *load.Measured { return e.Resident }, count, true}, threads,
+			{"BYTES EACH", func(e load.EngineResult) *load.Measured { return e.Resident }, count, true},
+			{"THREADS", func(e load.EngineResult) *load.Measured { return e.Threads }, count, false},
 		}
 	}
 	return []engineColumn{
-		rate("REQUESTS/S"),
+		{"REQUESTS/S", requests, count, true},
 		{"P50", func(e load.EngineResult) *load.Measured { return e.P50US }, formatMicros, false},
 		{"P99", func(e load.EngineResult) *load.Measured { return e.P99US }, formatMicros, true},
-		cpu, switches,
+		{"CPU", cpu, formatMicros, true},
+		{"SWITCHES", switches, formatShare, false},
 	}
 }
 
 // formatShare writes how many of something there were for each of another.
 func formatShare(v float64) string { return fmt.Sprintf("%.2f", v) }
 
-func engineResults(group []load.EngineResult) *table {
-	columns := engineColumns(group[0].Mode)
+func engineResults(group []load.EngineResult, size int) *table {
+	columns := engineColumns(group[0].Mode, size)
 	headings := []string{"ENGINE"}
 	for _, c := range columns {
 		headings = append(headings, ">"+c.heading)

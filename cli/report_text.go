@@ -46,17 +46,11 @@ func (a *app) printHeads(heads ...savedHead) error {
 func (a *app) printSaved(s *load.Saved) error {
 	switch s.Kind() {
 	case load.ReportSchema:
-		r := new(load.Report)
-		if err := json.Unmarshal(s.Report, r); err != nil {
-			return fmt.Errorf("%w: %w", load.ErrReport, err)
-		}
-		return a.printLoad(r)
+		return printAs(s, a.printLoad)
+	case load.FastReportSchema:
+		return printAs(s, a.printFastLoad)
 	case load.EnginesSchema:
-		r := new(load.EnginesReport)
-		if err := json.Unmarshal(s.Report, r); err != nil {
-			return fmt.Errorf("%w: %w", load.ErrReport, err)
-		}
-		return a.printEngines(r)
+		return printAs(s, a.printEngines)
 	}
 	figures, labels, err := s.Figures()
 	if err != nil {
@@ -70,6 +64,15 @@ func (a *app) printSaved(s *load.Saved) error {
 		t.row(figureName(f.Name), formatFigure(f.Name, f.Value))
 	}
 	return t.write(a.stdout, width(a.stdout), a.colors(a.stdout))
+}
+
+// printAs prints a report of a kind that this wirelab knows.
+func printAs[R any](s *load.Saved, print func(*R) error) error {
+	r := new(R)
+	if err := json.Unmarshal(s.Report, r); err != nil {
+		return fmt.Errorf("%w: %w", load.ErrReport, err)
+	}
+	return print(r)
 }
 
 // printComparison prints what differs, and every figure that has samples.
@@ -150,7 +153,7 @@ func worthShowing(d load.Difference) bool {
 
 // figureName makes words of the path of a figure, without its unit.
 func figureName(path string) string {
-	for _, unit := range []string{"_per_request", "_per_connection", "_us", "_per_s", "_ns", "_s"} {
+	for _, unit := range []string{"_per_request", "_per_datagram", "_per_connection", "_us", "_per_s", "_ns", "_s"} {
 		path = strings.ReplaceAll(strings.TrimSuffix(path, unit), unit+".", ".")
 	}
 	return strings.NewReplacer(".", " ", "_", " ").Replace(path)
@@ -160,10 +163,10 @@ func figureName(path string) string {
 func formatFigure(name string, v float64) string {
 	unit := func(u string) bool { return strings.HasSuffix(name, u) || strings.Contains(name, u+".") }
 	switch {
-	case unit("_us"), strings.HasSuffix(name, "_us_per_request"):
-		return formatMicros(v)
+	case unit("_us"), strings.Contains(name, "_us_per_"):
+		return formatFine(v)
 	case unit("_ns"):
-		return formatMicros(v / 1e3)
+		return formatFine(v / 1e3)
 	case unit("_per_s"):
 		return formatNumber(v) + "/s"
 	case unit("_s"):
@@ -172,6 +175,14 @@ func formatFigure(name string, v float64) string {
 		return formatBytes(uint64(v))
 	}
 	return formatNumber(v)
+}
+
+// formatFine writes microseconds, and what is shorter in nanoseconds.
+func formatFine(us float64) string {
+	if us != 0 && math.Abs(us) < 0.9995 {
+		return fmt.Sprintf("%.3g ns", us*1e3)
+	}
+	return formatMicros(us)
 }
 
 // formatNumber writes a count as a whole number and what is none with three digits.

@@ -110,7 +110,6 @@ func (e *EngineResult) AddRun(run *Report, server sys.ProcessUsage) {
 	messages, elapsed := run.Received, time.Duration(run.ElapsedS*float64(time.Second))
 	if e.Mode == Flood {
 		messages = run.Sent
-		e.BytesPerS = e.BytesPerS.add(float64(run.BytesSent) / max(run.ElapsedS, 1e-9))
 	}
 	if messages == 0 || elapsed <= 0 {
 		e.Error = "nothing was exchanged"
@@ -120,6 +119,9 @@ func (e *EngineResult) AddRun(run *Report, server sys.ProcessUsage) {
 	e.CPUUS = e.CPUUS.add(microseconds(server.CPU) / float64(messages))
 	e.Switches = e.Switches.add(float64(server.Switches) / float64(messages))
 	e.Threads = e.Threads.add(float64(server.Threads))
+	if e.Mode == Flood {
+		e.BytesPerS = e.BytesPerS.add(float64(run.BytesSent) / elapsed.Seconds())
+	}
 	if run.LatencyUS != nil {
 		e.P50US, e.P99US = e.P50US.add(run.LatencyUS.P50), e.P99US.add(run.LatencyUS.P99)
 	}

@@ -1,0 +1,232 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"wirelab/load"
+)
+
+// saveFile saves a report into a file of dir.
+func saveFile(t *testing.T, dir, name string, report any) string {
+	t.Helper()
+	var b bytes.Buffer
+	m := load.Machine{CPU: "Z80", Cores: 2, OS: "cpm", Arch: "z80", Kernel: "2.2", Go: "go1.26", Wirelab: "devel"}
+	if err := load.Save(&b, time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC), "wirelab load tcp --clients 64", m, report); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// intervals returns a report whose rate and latencies lie around a middle.
+func intervals(factor float64) *load.Report {
+	r := goodLoad()
+	r.Schema, r.RatePerS = load.ReportSchema, r.RatePerS*factor
+	r.LatencyUS.P50 /= factor
+	for i := range 12 {
+		near := 1 + float64(i%4)/100
+		r.Intervals = append(r.Intervals, load.Interval{
+			RatePerS:  r.RatePerS * near,
+			LatencyUS: &load.Quantiles{Min: 12, Mean: 6000 * near, P50: r.LatencyUS.P50 * near, P90: 8000, P99: 12000 * near, P999: 20000, Max: 1e5 * near},
+		})
+	}
+	return r
+}
+
+// golden compares what was printed with a file, and with the width of a terminal.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := "testdata/" + name
+	if os.Getenv("WIRELAB_UPDATE") != "" {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got; WIRELAB_UPDATE=1 rewrites it):\n%s", path, diff)
+	}
+	for line := range strings.Lines(got) {
+		if utf8.RuneCountInString(strings.TrimRight(line, "\n")) > 80 {
+			t.Errorf("wider than 80 columns: %q", line)
+		}
+	}
+}
+
+// runReport runs `wirelab report` in the directory of the files.
+func runReport(t *testing.T, dir string, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	t.Chdir(dir)
+	a, out, complaints := newTestApp("")
+	status = a.run(context.Background(), append([]string{"report"}, args...))
+	return status, out.String(), complaints.String()
+}
+
+func TestReportCompare(t *testing.T) {
+	zone := time.Local
+	time.Local = time.UTC
+	t.Cleanup(func() { time.Local = zone })
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	saveFile(t, dir, "a.json", intervals(1))
+	slower := intervals(0.8)
+	slower.Clients, slower.Payload = 600, "pattern"
+	saveFile(t, dir, "b.json", slower)
+	status, stdout, stderr := runReport(t, dir, "compare", "a.json", "b.json")
+	if status != exitDone || stderr != "" {
+		t.Fatalf("status %d: %s", status, stderr)
+	}
+	_, same, _ := runReport(t, dir, "compare", "a.json", "a.json")
+	_, inJSON, _ := runReport(t, dir, "compare", "a.json", "b.json", "-o", "json")
+	t.Chdir(here)
+	golden(t, "report_compare.txt", stdout)
+	if strings.Contains(same, "DIFFERS") || !strings.Contains(same, "within spread") {
+		t.Errorf("a report differs from itself:\n%s", same)
+	}
+	var c load.Comparison
+	if err := json.Unmarshal([]byte(inJSON), &c); err != nil || c.Schema != load.ComparisonSchema || len(c.Figures) < 20 {
+		t.Errorf("%v: %s", err, inJSON)
+	}
+}
+
+// testEngines is a comparison of engines in which all happened that can.
+func testEngines() *load.EnginesReport {
+	m := func(samples ...float64) *load.Measured {
+		return &load.Measured{Median: samples[0], Low: samples[0] * 0.9, High: samples[0] * 1.2, Samples: samples}
+	}
+	r := &load.EnginesReport{
+		Schema: load.EnginesSchema, SizeBytes: 64, DurationS: 1, Rounds: 3,
+		Skipped: []load.Skipped{{Engine: "uring", Reason: "io_uring is forbidden here: not permitted"}},
+	}
+	for _, engine := range []string{"goroutine", "thread"} {
+		for _, mode := range []load.Mode{load.PingPong, load.Flood, load.Idle} {
+			e := r.Result(load.Trial{Mode: mode, Connections: 1000}, engine)
+			if mode == load.Idle {
+				e.Resident, e.Threads = m(28_976, 1, 2), m(5007, 1, 1)
+				continue
+			}
+			e.RequestsPerS, e.CPUUS, e.Switches, e.Threads = m(33_779_935, 1, 2), m(0.0164, 1), m(1.23, 1, 2), m(8)
+			e.BytesPerS = m(2.16e9)
+			if mode == load.PingPong {
+				e.P50US, e.P99US, e.CPUUS = m(14_100), m(627_000, 1), m(20.4)
+			}
+		}
+	}
+	r.Result(load.Trial{Mode: load.Idle, Connections: 20000}, "thread").Error = "the server holds 12,000 of 20,000 connections\nand then \x1b[31mno more"
+	return r
+}
+
+func TestPrintEngines(t *testing.T) {
+	a, stdout, _ := newTestApp("")
+	if err := a.printEngines(testEngines()); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "engines.txt", stdout.String())
+}
+
+func TestReportShow(t *testing.T) {
+	dir := t.TempDir()
+	for name, tt := range map[string]struct {
+		report any
+		want   []string
+	}{
+		"load":    {intervals(1), []string{"wirelab load tcp --clients 64", "Z80, 2 cores", "100,000 of 100,000 answers verified"}},
+		"fast":    {&load.FastReport{Schema: load.FastReportSchema, Sent: 7, Target: "127.0.0.1:9"}, []string{"127.0.0.1:9"}},
+		"engines": {testEngines(), []string{"Ping-pong, 1,000 connections", "uring is not measured: io_uring"}},
+		"unknown": {map[string]any{"schema": "wirelab.later/1", "wait_us": 1500, "size_bytes": 2048}, []string{"wait        1.50 ms", "size bytes  2.05 kB"}},
+	} {
+		path := saveFile(t, dir, name+".json", tt.report)
+		status, stdout, stderr := runReport(t, dir, "show", path)
+		if status != exitDone {
+			t.Errorf("%s: status %d: %s", name, status, stderr)
+		}
+		for _, want := range tt.want {
+			if !strings.Contains(stdout, want) {
+				t.Errorf("%s: no %q in\n%s", name, want, stdout)
+			}
+		}
+		if _, stdout, _ := runReport(t, dir, "show", path, "-o", "json"); !strings.Contains(stdout, `"schema": "wirelab.report/1"`) {
+			t.Errorf("%s: %s", name, stdout)
+		}
+	}
+}
+
+func TestReportMistakes(t *testing.T) {
+	dir := t.TempDir()
+	good := saveFile(t, dir, "good.json", intervals(1))
+	engines := saveFile(t, dir, "engines.json", testEngines())
+	plain := filepath.Join(dir, "plain.json")
+	if err := os.WriteFile(plain, []byte(`{"schema":"wirelab.load/1"}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	wrong := saveFile(t, dir, "wrong.json", map[string]any{"schema": load.ReportSchema, "clients": "many"})
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"show"}, "give FILE, as saved by --save"},
+		{[]string{"compare", good}, "give A and B, as saved by --save"},
+		{[]string{"show", "none.json"}, "none.json: no such file"},
+		{[]string{"show", dir}, "is a directory"},
+		{[]string{"show", plain}, `--save writes "wirelab.report/1"`},
+		{[]string{"show", wrong}, "not a report"},
+		{[]string{"compare", good, engines}, "compare two of one kind"},
+	} {
+		status, stdout, stderr := runReport(t, dir, tt.args...)
+		if status == exitDone || !strings.Contains(stderr, tt.want) || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%q: status %d, %q%s", tt.args, status, stdout, stderr)
+		}
+	}
+}
+
+func TestFigureText(t *testing.T) {
+	for _, tt := range []struct {
+		path  string
+		value float64
+		want  string
+	}{
+		{"latency_us.p99", 1234, "latency p99: 1.23 ms"},
+		{"rate_per_s", 71234.4, "rate: 71,234/s"},
+		{"elapsed_s", 2.5, "elapsed: 2.50 s"},
+		{"cpu_us_per_request", 0.0164, "cpu: 16.4 ns"},
+		{"bytes_sent", 2_000_000, "bytes sent: 2.00 MB"},
+		{"resident_bytes_per_connection", 600, "resident bytes: 600 B"},
+		{"context_switches_per_request", 0.1234, "context switches: 0.123"},
+		{"lost", 0, "lost: 0"},
+		{"offset_us.best", -250000, "offset best: -250 ms"},
+		{"huge", 1e25, "huge: 1e+25"},
+	} {
+		if got := figureName(tt.path) + ": " + formatFigure(tt.path, tt.value); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.path, got, tt.want)
+		}
+	}
+}
+
+func TestShellQuote(t *testing.T) {
+	for in, want := range map[string]string{
+		"a.json": "a.json", "": "''", "a b": "'a b'", "it's": `'it'\''s'`, "127.0.0.1:80": "127.0.0.1:80", "[::1]:80": "'[::1]:80'", "$(x)": "'$(x)'",
+	} {
+		if got := shellQuote(in); got != want {
+			t.Errorf("%q: %s, want %s", in, got, want)
+		}
+	}
+}
