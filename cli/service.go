@@ -62,7 +62,7 @@ type listening struct {
 	Addr           string `json:"addr"`
 	Handler        string `json:"handler"`
 	Engine         string `json:"engine,omitempty"`
-	EngineNote     string `json:"engine_note,omitempty"` // why not the engine asked for, or a better one
+	EngineNote     string `json:"engine_note,omitempty"`     // why not the engine asked for, or a better one
 	TLSFingerprint string `json:"tls_fingerprint,omitempty"` // SHA-256 of the certificate
 	PID            int    `json:"pid"`
 }
