@@ -25,6 +25,7 @@ type FastReport struct {
 	Refused   uint64            `json:"refused"`  // that this host discarded on their way out (ENOBUFS)
 	Waits     uint64            `json:"waits"`    // how often this host had no room for more (EAGAIN)
 	Errors    map[string]uint64 `json:"errors"`
+	Failed    int               `json:"failed_senders"` // that ended for one of these
 	BytesSent uint64            `json:"bytes_sent"`
 
 	ElapsedS float64 `json:"elapsed_s"`
@@ -45,6 +46,9 @@ type FastReport struct {
 	AnswerBytes          uint64  `json:"answer_bytes"`
 	AnswersPerRead       float64 `json:"answers_per_read,omitempty"`
 	AnswerSegmentsPerRun float64 `json:"answer_segments_per_run,omitempty"`
+
+	IntervalS float64    `json:"interval_s,omitempty"` // how long each of Intervals is
+	Intervals []Interval `json:"intervals,omitempty"`  // of the run, in their order; what is left of it is in none
 
 	Receiver        *FastReceiver `json:"receiver"`                   // null: only the sender's side is known
 	ReceiverUnknown string        `json:"receiver_unknown,omitempty"` // why
@@ -75,8 +79,20 @@ func (r *fastRun) report() *FastReport {
 	report.SegmentsPerRun = per(report.Sent, float64(sums.messages))
 	report.AnswersPerRead = per(report.Answers, float64(sums.reads))
 	report.AnswerSegmentsPerRun = per(report.Answers, float64(sums.runs))
+	r.reportIntervals(report)
 	r.reportReceiver(report)
 	return report
+}
+
+func (r *fastRun) reportIntervals(report *FastReport) {
+	var senders []*intervals
+	for _, s := range r.senders {
+		senders = append(senders, &s.intervals)
+	}
+	length, all := mergeIntervals(senders, r.elapsed)
+	if len(all) > 0 {
+		report.IntervalS, report.Intervals = length.Seconds(), all
+	}
 }
 
 // fastSums are sums over the senders that a report shows as ratios.
@@ -101,6 +117,9 @@ func (r *FastReport) add(s *fastSender) {
 	r.AnswerBytes += s.answerBytes
 	for kind, n := range s.errors {
 		r.Errors[kind] += n
+	}
+	if s.failed {
+		r.Failed++
 	}
 	r.GSO = r.GSO && s.gso()
 	if s.noGSO != nil {
@@ -137,6 +156,8 @@ func (r *FastReport) Verify() error {
 	switch {
 	case r.Sent == 0 && !r.Interrupted:
 		return fmt.Errorf("%w: nothing was sent", ErrNotVerified)
+	case r.Failed > 0:
+		return fmt.Errorf("%w: %d of %d senders could not go on, see errors", ErrNotVerified, r.Failed, r.Senders)
 	case r.Receiver != nil && r.Receiver.Surplus > 0:
 		return fmt.Errorf("%w: the server counted %d datagrams more than were sent", ErrNotVerified, r.Receiver.Surplus)
 	case r.Sent+r.Refused < r.Messages && !r.Interrupted:

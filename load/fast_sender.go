@@ -32,8 +32,10 @@ type fastSender struct {
 	waits    uint64 // how often the kernel had no room
 	errors   map[string]uint64
 	noGSO    error // why runs are not handed over any more
+	failed   bool  // it ended for one of errors
 	cpu      time.Duration
 
+	intervals intervals
 	published atomic.Uint64 // sent, for progress
 
 	answers, answerBytes, answerRuns, answerReads uint64
@@ -75,14 +77,17 @@ func (s *fastSender) run() {
 	before, err := sys.ThreadCPUTime()
 	callsBefore, waitsBefore := s.writer.Calls()
 	s.began = time.Now()
+	s.intervals.begin(0)
 	for !s.stop.Load() {
 		n := s.due()
 		if n == 0 {
 			break
 		}
+		had := s.sent
 		if !s.send(n) {
 			break
 		}
+		s.intervals.add(time.Since(s.began), s.sent-had)
 		s.published.Store(s.sent)
 	}
 	s.calls, s.waits = s.writer.Calls()
@@ -162,7 +167,8 @@ func (s *fastSender) send(n int) bool {
 			rest = rest[len(messages[sent].Payload):]
 		default:
 			s.errors[errorKind(err)]++
-			if refusals++; !errors.Is(err, syscall.ECONNREFUSED) || refusals > maxRefusals {
+			refusals++
+			if s.failed = !errors.Is(err, syscall.ECONNREFUSED) || refusals > maxRefusals; s.failed {
 				return false
 			}
 		}

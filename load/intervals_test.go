@@ -171,6 +171,21 @@ func TestRunHasIntervals(t *testing.T) {
 	}
 }
 
+func TestFastRunHasIntervals(t *testing.T) {
+	addr := serveDatagrams(t, func(int, []byte) [][]byte { return nil })
+	r, err := RunFast(t.Context(), FastConfig{Target: addr, Payload: mustParse(t, "seq", 64), Duration: 200 * time.Millisecond, Rate: 5000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sent float64
+	for _, v := range r.Intervals {
+		sent += v.RatePerS * r.IntervalS
+	}
+	if len(r.Intervals) < 10 || sent > float64(r.Sent) || sent < float64(r.Sent)/2 {
+		t.Errorf("%d intervals with %v of %d datagrams", len(r.Intervals), sent, r.Sent)
+	}
+}
+
 func TestBeginAndEndFrameTheMessages(t *testing.T) {
 	var echoed atomic.Int64
 	var atBegin, atEnd int64
