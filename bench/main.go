@@ -41,7 +41,7 @@ func parse(arguments []string, stderr io.Writer) (o options, err error) {
 	flags.StringVar(&o.output, "o", "", "write the report to `file` instead of standard output")
 	flags.StringVar(&o.only, "only", "", "measure only what has `text` in a server's name; or tail, udp, generator")
 	flags.IntVar(&o.rounds, "rounds", 7, "how often each pair is measured")
-	flags.IntVar(&o.requests, "requests", 200000, "requests in a run, over all connections")
+	flags.IntVar(&o.requests, "requests", 150000, "requests in a run, over all connections")
 	if err := flags.Parse(arguments); err != nil {
 		return o, err
 	}
