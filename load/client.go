@@ -222,6 +222,13 @@ func (l *loop) answered(c *client, n uint64, check *Check) {
 	}
 }
 
+// arrived reports whether what c waits for too long was there, and only this loop
+// late to look.
+func (l *loop) arrived(c *client) bool {
+	l.receive(c, false)
+	return c.state != open || c.window.empty() || l.clock-c.window.oldest().sent < l.run.cfg.Timeout
+}
+
 // overdue ends the wait of c for an answer.
 func (l *loop) overdue(c *client) {
 	if !l.datagrams {

@@ -67,7 +67,7 @@ func (d *dialer) suspicion(tries uint8) time.Duration {
 	if d.usual > 0 {
 		usual = max(minSuspicion, 8*d.usual)
 	}
-	return usual << min(tries, 6)
+	return usual << min(tries, 2)
 }
 
 // took learns from a connect that ended well.
@@ -98,8 +98,13 @@ func (l *loop) dial() {
 			return
 		}
 		c := &l.clients[index]
-		c.since = l.now()
-		c.attempt = dialAttempt{}
+		if l.now(); c.attempt.tries == 0 {
+			c.since = l.clock
+		}
+		if l.clock-c.since >= l.run.cfg.Timeout && c.attempt.tries > 0 {
+			l.fail(c, "connect timed out")
+			continue
+		}
 		l.connect(c)
 	}
 }
@@ -159,6 +164,7 @@ func (l *loop) leaveDialer(c *client) {
 
 func (l *loop) established(c *client) {
 	c.state = open
+	c.attempt.tries = 0
 	c.connections++
 	c.fresh = c.begun()
 	c.written = l.payload.Len()
@@ -191,7 +197,7 @@ func (l *loop) watchDials() {
 	}
 }
 
-// redial begins the connect of c anew.
+// redial gives up the connect of c, to begin it anew when its turn comes.
 func (l *loop) redial(c *client) {
 	l.dialer.backOff(l.clock)
 	l.leaveDialer(c)
@@ -199,7 +205,7 @@ func (l *loop) redial(c *client) {
 	c.fd, c.state = -1, unconnected
 	c.attempt.tries++
 	l.rec.redials++
-	l.connect(c)
+	l.dialer.enqueue(c.index)
 }
 
 // until returns when the loop has to look at the dialer.

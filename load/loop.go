@@ -267,7 +267,7 @@ func (l *loop) expire() {
 			l.expireFlood(c)
 		case c.state != open:
 		case !c.window.empty():
-			if l.clock-c.window.oldest().sent >= timeout {
+			if l.clock-c.window.oldest().sent >= timeout && !l.arrived(c) {
 				l.overdue(c)
 			}
 		case l.running && l.dealt:

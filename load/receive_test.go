@@ -29,7 +29,7 @@ func TestRunDatagrams(t *testing.T) {
 }
 
 func TestRunDatagramFaults(t *testing.T) {
-	const timeout = 20 * time.Millisecond
+	const timeout = 60 * time.Millisecond
 	var held []byte
 	tests := []struct {
 		name   string

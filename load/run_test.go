@@ -150,17 +150,30 @@ func mustRun(t *testing.T, cfg Config) *Report {
 // checkAccounts checks what holds for every report.
 func checkAccounts(t *testing.T, r *Report) {
 	t.Helper()
-	if r.Sent != r.Received+r.Lost+r.Pending {
+	if r.Sent != r.Received+r.Lost+r.Pending && !r.Flooded() {
 		t.Errorf("sent %d, but received %d + lost %d + pending %d", r.Sent, r.Received, r.Lost, r.Pending)
 	}
-	if r.Mismatched > r.Received || r.Sent > r.Messages || r.Late > r.Received {
+	if r.Mismatched > r.Received || r.Sent > r.Messages || r.Late > r.Received || r.Connections < r.Connected {
 		t.Errorf("impossible counts: %+v", r)
 	}
-	if (r.LatencyUS != nil) != (r.Received > r.Late) {
-		t.Errorf("%d received in time, latencies %v", r.Received-r.Late, r.LatencyUS)
+	if l := r.Loss; l != nil && (r.Sent+l.SenderRefused > r.Messages || l.Gap != r.Lost || l.Late != r.Late || l.Duplicate != r.Duplicate) {
+		t.Errorf("impossible losses %+v of %d: %+v", l, r.Messages, r)
 	}
-	if q := r.LatencyUS; q != nil && !(0 < q.Min && q.Min <= q.P50 && q.P50 <= q.P90 && q.P90 <= q.P99 && q.P99 <= q.P999 && q.P999 <= q.Max && q.Min <= q.Mean && q.Mean <= q.Max) {
-		t.Errorf("latencies out of order: %+v", q)
+	if r.ClientLimited != (len(r.ClientLimits) > 0) {
+		t.Errorf("limited %v, by %v", r.ClientLimited, r.ClientLimits)
+	}
+	times := []*Quantiles{r.LatencyUS, r.ServiceUS, r.ResponseUS}
+	there := []bool{r.Mode == modeClosed, r.Mode == modeOpen, r.Mode == modeOpen}
+	for i, q := range times {
+		if (q != nil) != (there[i] && r.Received > r.Late) {
+			t.Errorf("%d received in time, times %v", r.Received-r.Late, q)
+		}
+		if q != nil && !(0 < q.Min && q.Min <= q.P50 && q.P50 <= q.P90 && q.P90 <= q.P99 && q.P99 <= q.P999 && q.P999 <= q.Max && q.Min <= q.Mean && q.Mean <= q.Max) {
+			t.Errorf("times out of order: %+v", q)
+		}
+	}
+	if r.ServiceUS != nil && (r.ResponseUS.Mean < r.ServiceUS.Mean || r.ResponseUS.Max < r.ServiceUS.Max) {
+		t.Errorf("response %+v before service %+v", r.ResponseUS, r.ServiceUS)
 	}
 }
 
