@@ -206,6 +206,9 @@ func TestFigureText(t *testing.T) {
 	}{
 		{"latency_us.p99", 1234, "latency p99: 1.23 ms"},
 		{"rate_per_s", 71234.4, "rate: 71,234/s"},
+		{"rate_per_s", 1_981_471, "rate: 1.98 M/s"},
+		{"sent", 1_982_464, "sent: 1,982,464"},
+		{"sent", 2_500_000_000, "sent: 2.50 G"},
 		{"elapsed_s", 2.5, "elapsed: 2.50 s"},
 		{"cpu_us_per_request", 0.0164, "cpu: 16.4 ns"},
 		{"bytes_sent", 2_000_000, "bytes sent: 2.00 MB"},

@@ -167,6 +167,8 @@ func formatFigure(name string, v float64) string {
 		return formatFine(v)
 	case unit("_ns"):
 		return formatFine(v / 1e3)
+	case unit("_per_s") && v >= 1e6:
+		return scaled(v, []string{"/s", "k/s", "M/s", "G/s"})
 	case unit("_per_s"):
 		return formatNumber(v) + "/s"
 	case unit("_s"):
@@ -192,6 +194,8 @@ func formatNumber(v float64) string {
 		return "-" + formatNumber(-v)
 	case v >= 1e18:
 		return fmt.Sprintf("%.3g", v)
+	case v >= 1e9:
+		return scaled(v, []string{"", "k", "M", "G"})
 	case v == math.Trunc(v) || v >= 999.5:
 		return formatCount(uint64(v + 0.5))
 	}
