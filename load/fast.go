@@ -160,7 +160,7 @@ func (r *fastRun) close() {
 // nothing else to do, and after one, when it has a full buffer to read first.
 const (
 	askBefore = 300 * time.Millisecond
-	askAfter  = 3 * time.Second
+	askAfter  = 10 * time.Second
 )
 
 // ask asks the receiver for its counts, at the socket of each sender. It fails when

@@ -137,12 +137,12 @@ func (s *fastSender) pause(seconds float64) {
 	time.Sleep(d)
 }
 
-// maxRefusals is how often in a row the target may say that nobody listens.
+// maxRefusals is how often the target may say that nobody listens. It does so
+// after each datagram that it gets, so that sending on would tell nothing more.
 const maxRefusals = 10
 
 // send sends the next n datagrams and reports whether to go on.
 func (s *fastSender) send(n int) bool {
-	refusals := 0
 	for rest := s.train.load(n); len(rest) > 0; {
 		messages := s.train.messages(rest)
 		sent, err := s.writer.Write(messages)
@@ -151,29 +151,37 @@ func (s *fastSender) send(n int) bool {
 			rest = rest[len(messages[i].Payload):]
 		}
 		s.messages += uint64(sent)
-		if sent > 0 {
-			refusals = 0
+		if err == nil {
+			continue
 		}
-		switch {
-		case err == nil:
-		case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, os.ErrClosed):
+		skip, goOn := s.cope(err, &messages[sent])
+		if !goOn {
 			return false
-		case errors.Is(err, sys.ErrSegmentation):
-			s.noGSO = err
-			s.config.Log.Warn("datagrams are handed over one by one from now on", "err", err)
-			s.train.split()
-		case errors.Is(err, syscall.ENOBUFS):
-			s.refused += uint64(messages[sent].Segments())
-			rest = rest[len(messages[sent].Payload):]
-		default:
-			s.errors[errorKind(err)]++
-			refusals++
-			if s.failed = !errors.Is(err, syscall.ECONNREFUSED) || refusals > maxRefusals; s.failed {
-				return false
-			}
 		}
+		rest = rest[skip:]
 	}
 	return true
+}
+
+// cope deals with the error of a message that was not sent. It returns how many
+// bytes to pass over, and whether to go on.
+func (s *fastSender) cope(err error, message *sys.Datagram) (skip int, goOn bool) {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, os.ErrClosed):
+		return 0, false
+	case errors.Is(err, sys.ErrSegmentation):
+		s.noGSO = err
+		s.config.Log.Warn("datagrams are handed over one by one from now on", "err", err)
+		s.train.split()
+		return 0, true
+	case errors.Is(err, syscall.ENOBUFS):
+		s.refused += uint64(message.Segments())
+		return len(message.Payload), true
+	}
+	kind := errorKind(err)
+	s.errors[kind]++
+	s.failed = !errors.Is(err, syscall.ECONNREFUSED) || s.errors[kind] > maxRefusals
+	return 0, !s.failed
 }
 
 // takeAnswers counts what comes back until the read deadline passes.

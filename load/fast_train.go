@@ -1,6 +1,7 @@
 package load
 
 import (
+	"encoding/binary"
 	"slices"
 	"time"
 
@@ -20,7 +21,6 @@ type train struct {
 	capacity   int    // datagrams in all
 	bytes      []byte
 	loaded     []sys.Datagram
-	digits     [numberDigits]byte // number, as seq messages have it
 }
 
 func newTrain(p *Payload, client uint64, batch, perMessage int) *train {
@@ -32,17 +32,16 @@ func newTrain(p *Payload, client uint64, batch, perMessage int) *train {
 	for range t.capacity {
 		t.bytes = p.Append(t.bytes, client, 0, time.Time{})
 	}
-	putDecimal(t.digits[:], 0)
 	return t
 }
 
 // load writes the next n datagrams, at most capacity, and returns them.
 func (t *train) load(n int) []byte {
 	b := t.bytes[:n*t.size]
-	switch t.payload.kind {
-	case fixedPayload:
+	switch kind := t.payload.kind; {
+	case kind == fixedPayload:
 		t.number += uint64(n)
-	case sequencePayload:
+	case kind == sequencePayload && t.size >= sequenceHead:
 		t.loadSequence(b)
 	default:
 		now := time.Now()
@@ -54,20 +53,22 @@ func (t *train) load(n int) []byte {
 	return b
 }
 
-// loadSequence writes numbers as putSequence does, but from one to the next: it is
-// done millions of times a second.
+// loadSequence writes numbers as putSequence does, but from one to the next, of
+// which mostly the last digit differs: it is done millions of times a second.
 func (t *train) loadSequence(b []byte) {
-	const numberAt = clientDigits + 1
-	from, to := min(numberAt, t.size), min(numberAt+numberDigits, t.size)
+	const at, split = clientDigits + 1, 8
+	var digits [numberDigits]byte
+	putDecimal(digits[:], t.number)
+	high, low := binary.BigEndian.Uint64(digits[:]), binary.BigEndian.Uint32(digits[split:])
 	for ; len(b) > 0; b = b[t.size:] {
 		t.number++
-		for i := len(t.digits) - 1; i >= 0; i-- {
-			if t.digits[i]++; t.digits[i] <= '9' {
-				break
-			}
-			t.digits[i] = '0'
+		if low++; low&0xff > '9' {
+			putDecimal(digits[:], t.number)
+			high, low = binary.BigEndian.Uint64(digits[:]), binary.BigEndian.Uint32(digits[split:])
 		}
-		copy(b[from:to], t.digits[:])
+		head := b[:at+numberDigits]
+		binary.BigEndian.PutUint64(head[at:], high)
+		binary.BigEndian.PutUint32(head[at+split:], low)
 	}
 }
 

@@ -1,0 +1,120 @@
+package load
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"wirelab/internal/tally"
+)
+
+var tallyBegin = time.Unix(1_795_341_784, 0)
+
+// counted returns a sender whose datagrams came as c says.
+func counted(sent uint64, before, after tally.Counts) tallied {
+	before.Since, after.Since = tallyBegin, tallyBegin
+	if after.Known {
+		after.First, after.Last = tallyBegin.Add(time.Second), tallyBegin.Add(3*time.Second)
+	}
+	if before.Known {
+		before.First, before.Last = after.First, after.First
+	}
+	return tallied{sent: sent, before: before, after: after}
+}
+
+func TestAccount(t *testing.T) {
+	for name, tc := range map[string]struct {
+		senders []tallied
+		want    FastReceiver
+	}{
+		"all came": {
+			[]tallied{counted(100, tally.Counts{}, tally.Counts{Known: true, Sequenced: true, Packets: 100, Bytes: 6400, Arrived: 100, Longest: 1})},
+			FastReceiver{Received: 100, Bytes: 6400, Distinct: 100, Numbered: true, LongestRun: 1, RatePerS: 50},
+		},
+		"nothing came": {
+			[]tallied{counted(100, tally.Counts{}, tally.Counts{})},
+			FastReceiver{Numbered: true, Lost: 100, LostElsewhere: 100},
+		},
+		"dropped one by one, and lost": {
+			[]tallied{counted(100, tally.Counts{Drops: 5}, tally.Counts{Known: true, Sequenced: true, Packets: 80, Arrived: 80, Drops: 20, Longest: 1, Lost: 12})},
+			FastReceiver{Received: 80, Distinct: 80, Numbered: true, Gap: 12, Lost: 20, DroppedByKernel: 15, LostElsewhere: 5, Drops: 15, LongestRun: 1, RatePerS: 40},
+		},
+		"dropped in runs": {
+			[]tallied{counted(1000, tally.Counts{}, tally.Counts{Known: true, Sequenced: true, Packets: 800, Arrived: 800, Drops: 4, Longest: 64})},
+			FastReceiver{Received: 800, Distinct: 800, Numbered: true, Lost: 200, DroppedByKernel: 200, Drops: 4, LongestRun: 64, RatePerS: 400},
+		},
+		"came twice": {
+			[]tallied{counted(100, tally.Counts{}, tally.Counts{Known: true, Sequenced: true, Packets: 110, Arrived: 110, Duplicate: 20, Reordered: 3, Longest: 1})},
+			FastReceiver{Received: 110, Distinct: 90, Numbered: true, Duplicate: 20, Reordered: 3, Lost: 10, LostElsewhere: 10, LongestRun: 1, RatePerS: 55},
+		},
+		"more than was sent": {
+			[]tallied{counted(100, tally.Counts{}, tally.Counts{Known: true, Packets: 101, Arrived: 150, Longest: 1})},
+			FastReceiver{Received: 101, Distinct: 100, Surplus: 1, Shared: true, LongestRun: 1, RatePerS: 50.5},
+		},
+		"known before": {
+			[]tallied{counted(100, tally.Counts{Known: true, Packets: 7, Bytes: 70, Lost: 3, Duplicate: 1, Arrived: 7, Evicted: 1},
+				tally.Counts{Known: true, Sequenced: true, Packets: 107, Bytes: 1070, Lost: 2, Duplicate: 1, Arrived: 107, Evicted: 2, Longest: 1})},
+			FastReceiver{Received: 100, Bytes: 1000, Distinct: 100, Numbered: true, Evicted: true, LongestRun: 1, RatePerS: 50},
+		},
+		"two at one socket, one at another": {
+			[]tallied{
+				counted(50, tally.Counts{Socket: 1, Drops: 2}, tally.Counts{Known: true, Sequenced: true, Socket: 1, Packets: 40, Arrived: 80, Drops: 12, Longest: 1}),
+				counted(50, tally.Counts{Socket: 1, Drops: 2}, tally.Counts{Known: true, Sequenced: true, Socket: 1, Packets: 40, Arrived: 80, Drops: 12, Longest: 1}),
+				counted(50, tally.Counts{Drops: 9}, tally.Counts{Known: true, Sequenced: true, Packets: 45, Arrived: 45, Drops: 14, Longest: 1}),
+			},
+			FastReceiver{Received: 125, Distinct: 125, Numbered: true, Lost: 25, DroppedByKernel: 15, LostElsewhere: 10, Drops: 15, LongestRun: 1, RatePerS: 62.5},
+		},
+	} {
+		got, err := account(tc.senders)
+		if err != nil || *got != tc.want {
+			t.Errorf("%s: %v\n%+v, want\n%+v", name, err, *got, tc.want)
+		}
+	}
+}
+
+func TestAccountNeedsOneServer(t *testing.T) {
+	s := counted(1, tally.Counts{}, tally.Counts{})
+	s.after.Since = tallyBegin.Add(time.Minute)
+	if _, err := account([]tallied{s}); !errors.Is(err, ErrServerRestarted) {
+		t.Errorf("%v", err)
+	}
+}
+
+// A peer that was forgotten is counted from when it was met again.
+func TestAccountOfAForgottenPeer(t *testing.T) {
+	s := counted(100, tally.Counts{Known: true, Packets: 50}, tally.Counts{Known: true, Packets: 60})
+	s.before.First = s.after.First.Add(-time.Hour)
+	if got, err := account([]tallied{s}); err != nil || got.Received != 60 || got.Lost != 40 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestAccountLosesNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		number := rapid.Uint64Max(1000)
+		var senders []tallied
+		var sent uint64
+		for range rapid.IntRange(1, 5).Draw(t, "senders") {
+			before := tally.Counts{Drops: number.Draw(t, "drops"), Socket: rapid.Uint32Max(2).Draw(t, "socket")}
+			after := tally.Counts{
+				Known: true, Sequenced: true, Socket: before.Socket, Packets: number.Draw(t, "packets"),
+				Drops: before.Drops + number.Draw(t, "more drops"), Longest: rapid.Uint32Max(64).Draw(t, "longest"),
+			}
+			after.Duplicate = min(after.Packets, number.Draw(t, "duplicate"))
+			after.Arrived = after.Packets
+			s := counted(number.Draw(t, "sent"), before, after)
+			sent += s.sent
+			senders = append(senders, s)
+		}
+		r, err := account(senders)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Distinct+r.DroppedByKernel+r.LostElsewhere != sent || r.Lost != r.DroppedByKernel+r.LostElsewhere ||
+			r.Distinct+r.Surplus != r.Received-r.Duplicate || r.Drops == 0 && r.DroppedByKernel > 0 {
+			t.Fatalf("of %d: %+v", sent, r)
+		}
+	})
+}

@@ -1,0 +1,370 @@
+package load
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"wirelab/internal/require"
+	"wirelab/internal/tally"
+	"wirelab/server"
+)
+
+// fastServer runs a server for the time of a test and returns its address.
+func fastServer(t testing.TB, responder server.Responder, configure ...func(*server.UDPConfig)) (addr netip.AddrPort, stop func()) {
+	t.Helper()
+	cfg := server.UDPConfig{Addr: netip.MustParseAddrPort("127.0.0.1:0"), Handler: responder}
+	for _, f := range configure {
+		f(&cfg)
+	}
+	s, err := server.ListenUDP(cfg)
+	require.Supported(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	stopped := false
+	stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	t.Cleanup(stop)
+	return s.Addr(), stop
+}
+
+// silent answers nothing.
+type silent struct{}
+
+func (silent) Respond(_ *server.Datagram, out []byte) []byte { return out }
+
+// echoing answers everything.
+type echoing struct{}
+
+func (echoing) Respond(d *server.Datagram, out []byte) []byte { return append(out, d.Payload...) }
+
+// busy takes its time, and answers nothing.
+type busy struct{}
+
+func (busy) Respond(_ *server.Datagram, out []byte) []byte {
+	for begun := time.Now(); time.Since(begun) < 20*time.Microsecond; {
+	}
+	return out
+}
+
+func fastPayload(t testing.TB, spec string, size int) *Payload {
+	t.Helper()
+	p, err := ParsePayload(spec, size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func runFast(t *testing.T, cfg FastConfig) *FastReport {
+	t.Helper()
+	if cfg.Payload == nil {
+		cfg.Payload = fastPayload(t, "seq", 0)
+	}
+	r, err := RunFast(t.Context(), cfg)
+	require.Supported(t, err)
+	return r
+}
+
+// accounted checks that every datagram is accounted for.
+func accounted(t *testing.T, r *FastReport) *FastReceiver {
+	t.Helper()
+	v := r.Receiver
+	if v == nil {
+		t.Fatalf("the receiver's counts are not known: %s", r.ReceiverUnknown)
+	}
+	if v.Distinct+v.DroppedByKernel+v.LostElsewhere != r.Sent || v.Surplus > 0 || v.Shared || r.Refused > 0 || len(r.Errors) > 0 {
+		t.Errorf("%d sent: %+v, errors %v", r.Sent, v, r.Errors)
+	}
+	if err := r.Verify(); err != nil && !r.Interrupted {
+		t.Error(err)
+	}
+	return v
+}
+
+func TestFastAccountsForEveryDatagram(t *testing.T) {
+	require.NoLeaks(t)
+	const messages = 3000
+	for _, tc := range []struct {
+		name         string
+		withoutGSO   bool
+		withoutGRO   bool
+		batch, size  int
+		senders      int
+		servedSingly bool
+	}{
+		{name: "runs", senders: 1},
+		{name: "several senders", senders: 3},
+		{name: "no GSO", withoutGSO: true, senders: 1},
+		{name: "server without GRO", senders: 1, servedSingly: true},
+		{name: "one by one", withoutGSO: true, withoutGRO: true, batch: 1, senders: 2, servedSingly: true},
+		{name: "long", size: 9000, senders: 1},
+		{name: "longest", size: MaxDatagram, senders: 1},
+		{name: "short", size: 22, batch: 7, senders: 1},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			addr, _ := fastServer(t, silent{}, func(cfg *server.UDPConfig) { cfg.WithoutGRO = tc.servedSingly })
+			// Slow enough that a busy machine need not drop any.
+			r := runFast(t, FastConfig{
+				Target: addr, Messages: messages / uint64(tc.senders), Rate: 30_000, Senders: tc.senders, Batch: tc.batch,
+				Payload: fastPayload(t, "seq", tc.size), WithoutGSO: tc.withoutGSO, WithoutGRO: tc.withoutGRO,
+			})
+			v := accounted(t, r)
+			if r.Sent != messages || r.Messages != messages || v.LostElsewhere != 0 || !v.Numbered || v.Duplicate != 0 || v.Reordered != 0 {
+				t.Errorf("%+v, %+v", r, v)
+			}
+			if r.GSO == (tc.withoutGSO || tc.size == MaxDatagram) || r.Calls == 0 || r.SegmentsPerRun < 1 || r.DatagramsPerCall < r.SegmentsPerRun {
+				t.Errorf("GSO %v, %d calls, %v as one, %v a call", r.GSO, r.Calls, r.SegmentsPerRun, r.DatagramsPerCall)
+			}
+		})
+	}
+}
+
+func TestFastSplitsTheLoss(t *testing.T) {
+	for _, withoutGRO := range []bool{false, true} {
+		addr, _ := fastServer(t, busy{}, func(cfg *server.UDPConfig) { cfg.WithoutGRO, cfg.Batch = withoutGRO, 1 })
+		v := accounted(t, runFast(t, FastConfig{Target: addr, Messages: 60_000, WithoutGSO: withoutGRO, Payload: fastPayload(t, "seq", 1024)}))
+		if v.DroppedByKernel == 0 || v.LostElsewhere != 0 || v.Drops == 0 || withoutGRO && v.Drops != v.DroppedByKernel {
+			t.Errorf("without GRO: %v: %+v", withoutGRO, v)
+		}
+	}
+}
+
+func TestFastTakesAnswers(t *testing.T) {
+	addr, _ := fastServer(t, echoing{})
+	r := runFast(t, FastConfig{Target: addr, Messages: 2000, Rate: 20_000})
+	accounted(t, r)
+	if r.Answers == 0 || r.Answers > r.Sent || r.AnswerBytes != r.Answers*64 || r.AnswersPerRead < 1 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestFastAgainstOthers(t *testing.T) {
+	for name, tc := range map[string]struct {
+		echo bool
+		want error
+	}{"echo server": {true, tally.ErrEchoed}, "silent server": {false, tally.ErrNoAnswer}} {
+		conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			b := make([]byte, 2048)
+			for {
+				n, peer, err := conn.ReadFromUDPAddrPort(b)
+				if err != nil {
+					return
+				}
+				if tc.echo {
+					conn.WriteToUDPAddrPort(b[:n], peer)
+				}
+			}
+		}()
+		r := runFast(t, FastConfig{Target: conn.LocalAddr().(*net.UDPAddr).AddrPort(), Messages: 100, Rate: 10_000})
+		if r.Sent != 100 || r.Receiver != nil || r.ReceiverUnknown != tc.want.Error() || r.Verify() != nil {
+			t.Errorf("%s: %+v", name, r)
+		}
+		conn.Close()
+		<-ended
+	}
+}
+
+func TestFastWithoutServer(t *testing.T) {
+	require.NoLeaks(t)
+	addr, stop := fastServer(t, silent{})
+	stop()
+	_, err := RunFast(t.Context(), FastConfig{Target: addr, Messages: 100, Payload: fastPayload(t, "seq", 0)})
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestFastServerEnds has the server end while it is sent to.
+func TestFastServerEnds(t *testing.T) {
+	require.NoLeaks(t)
+	addr, stop := fastServer(t, silent{})
+	r := runFast(t, FastConfig{
+		Target: addr, Duration: time.Minute, Rate: 5000,
+		Progress: func(p Progress) {
+			if p.Sent > 0 {
+				stop()
+			}
+		},
+	})
+	if r.Failed != 1 || r.Errors["connection refused"] == 0 || r.Receiver != nil || !strings.Contains(r.ReceiverUnknown, "refused") || r.ElapsedS > 30 {
+		t.Errorf("%+v", r)
+	}
+	if err := r.Verify(); !errors.Is(err, ErrNotVerified) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestFastInterrupted(t *testing.T) {
+	require.NoLeaks(t)
+	addr, _ := fastServer(t, silent{})
+	for _, rate := range []float64{0, 0.01} { // in the midst of sending, and of waiting
+		ctx, cancel := context.WithCancel(t.Context())
+		r, err := RunFast(ctx, FastConfig{
+			Target: addr, Duration: time.Hour, Rate: rate, Payload: fastPayload(t, "seq", 0),
+			Progress: func(Progress) { cancel() },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		accounted(t, r)
+		if !r.Interrupted || r.Sent == 0 || r.Messages != r.Sent {
+			t.Errorf("rate %v: %+v", rate, r)
+		}
+		cancel()
+	}
+}
+
+func TestFastKeepsItsRate(t *testing.T) {
+	addr, _ := fastServer(t, silent{})
+	r := runFast(t, FastConfig{Target: addr, Duration: 200 * time.Millisecond, Rate: 4000, Senders: 2})
+	accounted(t, r)
+	if most := 4000*r.ElapsedS + 2; float64(r.Sent) > most || r.Sent < 2 {
+		t.Errorf("%d sent in %vs, at most %v", r.Sent, r.ElapsedS, most)
+	}
+}
+
+func TestFastConfigErrors(t *testing.T) {
+	good := FastConfig{Target: netip.MustParseAddrPort("127.0.0.1:9"), Messages: 1, Payload: fastPayload(t, "seq", 0)}
+	for name, change := range map[string]func(*FastConfig){
+		"no address":     func(c *FastConfig) { c.Target = netip.AddrPort{} },
+		"no port":        func(c *FastConfig) { c.Target = netip.MustParseAddrPort("127.0.0.1:0") },
+		"public":         func(c *FastConfig) { c.Target = netip.MustParseAddrPort("8.8.8.8:9") },
+		"public IPv6":    func(c *FastConfig) { c.Target = netip.MustParseAddrPort("[2606:4700::1]:9") },
+		"senders":        func(c *FastConfig) { c.Senders = -1 },
+		"many senders":   func(c *FastConfig) { c.Senders = MaxFastSenders + 1 },
+		"batch":          func(c *FastConfig) { c.Batch = MaxFastBatch + 1 },
+		"many messages":  func(c *FastConfig) { c.Messages = MaxMessages + 1 },
+		"no end":         func(c *FastConfig) { c.Messages = 0 },
+		"back in time":   func(c *FastConfig) { c.Duration = -1 },
+		"rate":           func(c *FastConfig) { c.Rate = -1 },
+		"great rate":     func(c *FastConfig) { c.Rate = 2 * MaxFastRate },
+		"no payload":     func(c *FastConfig) { c.Payload = nil },
+		"great datagram": func(c *FastConfig) { c.Payload = fastPayload(t, "seq", MaxDatagram+1) },
+	} {
+		cfg := good
+		change(&cfg)
+		if _, err := RunFast(t.Context(), cfg); !errors.Is(err, ErrConfig) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, addr := range []string{"127.0.0.1", "::1", "10.64.37.35", "192.168.1.1", "fe80::1%lo", "fd00::1", "203.0.113.9", "2001:db8::1", "::ffff:127.0.0.1"} {
+		if !ownNetwork(netip.MustParseAddr(addr)) {
+			t.Errorf("%s is taken for a public address", addr)
+		}
+	}
+}
+
+// TestTrainIsThePayload compares with the payload's own way of writing messages.
+func TestTrainIsThePayload(t *testing.T) {
+	for _, spec := range []string{"seq", "pattern", "random:7", "text:hello"} {
+		for _, size := range []int{1, 5, 9, 12, 21, 22, 64} {
+			p := fastPayload(t, spec, size)
+			train := newTrain(p, 17, 4, 3)
+			var number uint64
+			for _, n := range []int{1, 12, 7, 12, 12, 12, 12, 12, 12, 12, 12} {
+				loaded := train.load(n)
+				var whole []byte
+				for range n {
+					number++
+					whole = p.Append(whole, 17, number, time.Time{})
+				}
+				if !bytes.Equal(loaded, whole) {
+					t.Fatalf("%s, %d bytes, up to %d: %q, want %q", spec, size, number, loaded, whole)
+				}
+				var sent [][]byte
+				for rest := loaded; len(rest) > 0; {
+					for _, m := range train.messages(rest) {
+						sent = append(sent, m.Payload)
+						rest = rest[len(m.Payload):]
+					}
+				}
+				if !bytes.Equal(slices.Concat(sent...), whole) {
+					t.Fatalf("%s: the messages are not what was loaded", spec)
+				}
+			}
+		}
+	}
+}
+
+// TestFastGoesOnWithoutGSO has the kernel refuse runs: of more segments than it takes.
+func TestFastGoesOnWithoutGSO(t *testing.T) {
+	addr, _ := fastServer(t, silent{})
+	cfg, err := FastConfig{Target: addr, Messages: 1000, Payload: fastPayload(t, "seq", 0)}.withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &fastRun{cfg: cfg}
+	defer r.close()
+	require.Supported(t, r.open())
+	s := r.senders[0]
+	s.train = newTrain(cfg.Payload, 0, 4, 200)
+	if err := r.ask(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	r.send(t.Context())
+	if err := r.ask(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	report := r.report()
+	v := accounted(t, report)
+	if report.GSO || !strings.Contains(report.GSORefused, "several at a time") || report.Sent != 1000 || v.Gap != 0 || v.Reordered != 0 {
+		t.Errorf("%+v, %+v", report, v)
+	}
+}
+
+func TestFastDoesNotAllocate(t *testing.T) {
+	addr, _ := fastServer(t, silent{})
+	for _, spec := range []string{"seq", "pattern", "random:1", "stamp"} {
+		cfg, err := FastConfig{Target: addr, Messages: 1, Payload: fastPayload(t, spec, 64)}.withDefaults()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := &fastRun{cfg: cfg}
+		require.Supported(t, r.open())
+		s := r.senders[0]
+		if allocs := testing.AllocsPerRun(50, func() {
+			if !s.send(s.train.capacity) {
+				t.Fatal(s.errors)
+			}
+		}); allocs > 0 {
+			t.Errorf("%s: %v allocations a batch", spec, allocs)
+		}
+		r.close()
+	}
+}
+
+func BenchmarkFastTrain(b *testing.B) {
+	p, err := ParsePayload("seq", 64)
+	if err != nil {
+		b.Fatal(err)
+	}
+	train := newTrain(p, 0, defaultFastBatch, 64)
+	b.ReportAllocs()
+	for b.Loop() {
+		train.messages(train.load(train.capacity))
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*train.capacity), "ns/datagram")
+}
