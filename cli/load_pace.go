@@ -60,6 +60,7 @@ func (f *paceFlags) apply(cmd *cobra.Command, cfg *load.Config) error {
 	}
 	cfg.Rate, cfg.Ramp, cfg.Outstanding = f.rate, f.ramp, f.outstanding
 	cfg.Flood, cfg.Reconnect = f.flood, f.reconnect
+	cfg.AskReceiver = cfg.Network == "udp"
 	if given("source") {
 		var err error
 		if cfg.Sources, err = load.ParseSources(f.source); err != nil {

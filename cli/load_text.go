@@ -74,7 +74,7 @@ func loadLines(r *load.Report) [][2]string {
 	if !r.Flooded() {
 		lines = append(lines,
 			[2]string{"received", loadReceived(r)},
-			[2]string{"lost", formatCount(r.Lost)},
+			[2]string{"lost", loadLost(r)},
 			[2]string{"mismatched", formatCount(r.Mismatched)})
 	}
 	if r.FirstMismatch != nil {
@@ -133,6 +133,20 @@ func loadTarget(r *load.Report) string {
 		s += ", from " + cut(oneLine(r.Sources), 40)
 	}
 	return s
+}
+
+// loadLost says how many answers are missing and, of datagrams, at which end.
+func loadLost(r *load.Report) string {
+	s := formatCount(r.Lost)
+	got := r.Receiver
+	if r.Lost == 0 || r.Loss == nil {
+		return s
+	}
+	if got == nil {
+		return s + "; where is not known: the server's side does not say what it got"
+	}
+	return fmt.Sprintf("%s; of the questions, %s overflowed the server's buffer, %s lost elsewhere",
+		s, formatCount(got.DroppedByKernel), formatCount(got.LostElsewhere))
 }
 
 // loadNotSent says why messages of an open loop were not sent.

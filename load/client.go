@@ -20,6 +20,7 @@ type client struct {
 	written int       // bytes of the latest message that the kernel has taken
 	check   Check     // of a stream: of the answer to the oldest outstanding message
 	answers answerLog // of datagrams
+	refused uint64    // datagrams that the kernel did not take
 
 	connections uint64        // made so far
 	fresh       uint64        // messages begun before the present connection was made
@@ -194,6 +195,7 @@ func (l *loop) unsendable(c *client, errno syscall.Errno) {
 func (l *loop) dismiss(c *client, n uint64) {
 	if n == c.begun() && c.written == 0 {
 		l.rec.refused++
+		c.refused++
 		c.written = l.payload.Len()
 	}
 	c.window.settle(n)

@@ -49,6 +49,10 @@ type Config struct {
 	Flood       bool          // TCP only
 	Reconnect   uint64        // messages after which a client connects anew, TCP only; 0: never
 
+	// AskReceiver has a wirelab server asked, before and after a run of datagrams, what
+	// it counted. Any other server gets a datagram that it does not understand.
+	AskReceiver bool
+
 	// Progress, if not nil, is called now and then while the run goes on, and never
 	// once Run has returned. It should return soon.
 	Progress func(Progress)

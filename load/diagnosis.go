@@ -120,7 +120,7 @@ func (r *run) generator(redials uint64) Generator {
 		ClockStepUS: microseconds(r.witness.clock.sum), ClockSteps: r.witness.clock.steps, Redials: redials,
 	}
 	for i, l := range r.loops {
-		g.addLoop(i, l.use, l.ended-r.began)
+		g.addLoop(i, l.use, l.last-r.began) // what comes later is waiting
 	}
 	return g
 }

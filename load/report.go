@@ -64,6 +64,9 @@ type Report struct {
 	Loss      *Loss      `json:"loss,omitempty"`       // of datagrams
 	Generator Generator  `json:"generator"`
 
+	Receiver        *FastReceiver `json:"receiver,omitempty"`         // what a wirelab server counted of datagrams
+	ReceiverUnknown string        `json:"receiver_unknown,omitempty"` // why that is not known
+
 	Search *Search    `json:"search,omitempty"`
 	Curve  []RateStep `json:"curve,omitempty"` // of a search, in the order of its steps
 
@@ -79,11 +82,12 @@ type Report struct {
 
 // Loss says what became of datagrams that were not answered in time.
 type Loss struct {
-	SenderRefused uint64 `json:"sender_refused"` // the kernel would not send them (EAGAIN, ENOBUFS): not in Sent
-	Gap           uint64 `json:"gap"`            // sent, and never answered
-	Late          uint64 `json:"late"`           // answered after the timeout
-	Duplicate     uint64 `json:"duplicate"`      // answered again
-	Stale         uint64 `json:"stale"`          // answers so late that they may be either
+	ReceiverOverflow uint64 `json:"receiver_overflow"` // of the Gap and Late: the receiver's buffer was full; as far as the receiver says
+	SenderRefused    uint64 `json:"sender_refused"`    // the kernel would not send them (EAGAIN, ENOBUFS): not in Sent
+	Gap              uint64 `json:"gap"`               // sent, and never answered
+	Late             uint64 `json:"late"`              // answered after the timeout
+	Duplicate        uint64 `json:"duplicate"`         // answered again
+	Stale            uint64 `json:"stale"`             // answers so late that they may be either
 }
 
 // A Mismatch is an answer that was not as it should be.
@@ -152,8 +156,9 @@ func (r *Report) Verified() uint64 { return r.Received - r.Mismatched }
 var ErrNotVerified = errors.New("not verified")
 
 // Verify returns nil if the run showed what it should: every answer as it should be
-// and, over TCP, none missing; over UDP at least one. Otherwise the error, of kind
-// ErrNotVerified, says what was wrong.
+// and, over TCP, none missing and no client ended early; over UDP at least one; of a
+// search, a rate that holds. Otherwise the error, of kind ErrNotVerified, says what
+// was wrong.
 func (r *Report) Verify() error {
 	var wrong []string
 	count := func(n uint64, what string) {
@@ -166,12 +171,11 @@ func (r *Report) Verify() error {
 	if r.Network == "tcp" {
 		count(r.Lost, "answers missing")
 		count(r.Messages-r.Sent, "messages not sent")
-		count(uint64(r.Clients)-r.Connected, "clients not connected")
+		unconnected := uint64(r.Clients) - r.Connected
+		count(unconnected, "clients not connected")
+		count(r.failures()-min(r.failures(), unconnected), "clients failed") // even if nothing was under way
 	} else if r.Received == 0 {
 		wrong = append(wrong, "no answer came")
-	}
-	if r.Mode == modeFlood {
-		count(r.failures(), "clients failed")
 	}
 	if r.Search != nil && r.Search.RatePerS == 0 {
 		wrong = append(wrong, r.Search.Limit+" holds at no rate")
@@ -208,6 +212,7 @@ func (r *run) report(sum *recorder) *Report {
 	report.ElapsedS = r.elapsed().Seconds()
 	report.setCounts(sum)
 	report.setRates(cpu)
+	r.receiver.set(report)
 	report.setTimes(sum)
 	report.Generator = r.generator(sum.redials)
 	report.setIntervals(r)

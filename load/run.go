@@ -48,6 +48,7 @@ func measure(ctx context.Context, cfg Config) (*Report, *distribution, error) {
 	if cfg.End != nil {
 		cfg.End()
 	}
+	r.askReceiver(true)
 	sum := r.merge()
 	report := r.report(sum)
 	cfg.Log.Info("load ends", "sent", report.Sent, "received", report.Received, "lost", report.Lost,
@@ -75,6 +76,7 @@ type run struct {
 	origin    time.Time // the loops' times are those since then
 	loops     []*loop
 	witness   witness
+	receiver  receiverCount
 
 	connecting atomic.Int32  // loops whose clients are not all connected yet
 	begin      chan struct{} // closed when they are
@@ -148,6 +150,7 @@ func (r *run) watch(ctx context.Context) {
 // at once, with all connections open.
 func (r *run) connected() {
 	if r.connecting.Add(-1) == 0 {
+		r.askReceiver(false)
 		if r.cfg.Begin != nil {
 			r.cfg.Begin()
 		}
