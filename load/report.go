@@ -47,7 +47,7 @@ type Report struct {
 	Errors        map[string]uint64 `json:"errors"`
 	FirstMismatch *Mismatch         `json:"first_mismatch,omitempty"`
 
-	ElapsedS      float64 `json:"elapsed_s"`              // from the first message to the last answer
+	ElapsedS      float64 `json:"elapsed_s"`              // from the first message to the last answer; of an open loop at least what its schedule takes
 	RatePerS      float64 `json:"rate_per_s"`             // answers; of a flood, messages sent
 	BytesPerS     float64 `json:"bytes_per_s,omitempty"`  // of a flood
 	UnreadBytes   uint64  `json:"unread_bytes,omitempty"` // of a flood: that did not arrive

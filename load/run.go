@@ -176,11 +176,16 @@ func (r *run) progress() Progress {
 }
 
 // elapsed returns how long messages were exchanged: until the last was sent or
-// answered.
+// answered and, in an open loop, as long as there was time for the next.
 func (r *run) elapsed() time.Duration {
 	var end time.Duration
+	dealt := true
 	for _, l := range r.loops {
 		end = max(end, l.last)
+		dealt = dealt && l.dealt
+	}
+	if schedule := newSchedule(&r.cfg, r.began); dealt && schedule.open() {
+		end = max(end, schedule.over())
 	}
 	return max(end-r.began, 0)
 }

@@ -66,6 +66,18 @@ func (s *schedule) offset(n uint64) time.Duration {
 	return time.Duration(min(seconds, maxOffset) * float64(time.Second))
 }
 
+// over returns when an open loop has sent all messages and the next would be due.
+func (s *schedule) over() time.Duration {
+	if s.messages == 0 {
+		return s.end
+	}
+	over := s.began + s.offset(s.messages*s.clients)
+	if s.end > 0 {
+		over = min(over, s.end)
+	}
+	return over
+}
+
 // cutoff returns the time after which nothing is sent any more, whatever its time was.
 func (s *schedule) cutoff() time.Duration {
 	if s.end == 0 {

@@ -49,8 +49,8 @@ type RateStep struct {
 }
 
 // FindRate finds the highest rate at which the responses of cfg's clients hold a
-// latency limit: from cfg.Rate (0: 1000/s) it doubles or halves the rate until it has
-// one that holds and one that does not, and then halves what is between them. A step
+// latency limit: from cfg.Rate (0: 1000/s) it doubles the rate, or quarters it, until it
+// has one that holds and one that does not, and then halves what is between them. A step
 // that does not hold is repeated once, since a disturbance may have spoiled it. The
 // Duration and Messages of cfg are not used.
 //
@@ -126,7 +126,7 @@ func (s *rateSearch) next() float64 {
 		if s.broken <= leastRate {
 			return 0
 		}
-		return max(s.broken/2, leastRate)
+		return max(s.broken/4, leastRate)
 	case s.broken <= s.held*(1+s.search.Precision):
 		return 0
 	}

@@ -1,0 +1,131 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"net"
+	"testing"
+	"time"
+
+	"wirelab/internal/require"
+)
+
+func mustLimit(t *testing.T, spec string) Limit {
+	t.Helper()
+	l, err := ParseLimit(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func searchConfig(t *testing.T, serve func(*net.TCPConn)) Config {
+	t.Helper()
+	return Config{Network: "tcp", Target: serveStream(t, serve), Clients: 2, Payload: mustParse(t, "seq", 64), Timeout: time.Minute}
+}
+
+// checkCurve checks what holds for every search.
+func checkCurve(t *testing.T, r *Report, stepped []RateStep) {
+	t.Helper()
+	if r.Search == nil || len(r.Curve) == 0 || len(r.Curve) != len(stepped) {
+		t.Fatalf("%d steps shown, %+v", len(stepped), r)
+	}
+	var held float64
+	for i, s := range r.Curve {
+		if s.Held {
+			held = max(held, s.RatePerS)
+		}
+		if s.Repeated && (i == 0 || r.Curve[i-1].Held || r.Curve[i-1].RatePerS != s.RatePerS) {
+			t.Errorf("step %d repeats nothing: %+v", i, r.Curve)
+		}
+		if s.RatePerS != stepped[i].RatePerS || s.Held && (s.Value == nil || s.P50 == nil || s.Missing > 0) {
+			t.Errorf("step %+v, shown as %+v", s, stepped[i])
+		}
+	}
+	if r.Search.RatePerS != held || held > 0 && r.RequestedPerS != held {
+		t.Errorf("found %v, the report is of %v, the highest that held is %v", r.Search.RatePerS, r.RequestedPerS, held)
+	}
+}
+
+// A server that answers a message in 2 ms, one after the other, cannot do 500/s on
+// a connection; two do not 1000/s.
+func TestFindRateOfASlowServer(t *testing.T) {
+	require.NoLeaks(t)
+	cfg := searchConfig(t, turns(64, func(c *net.TCPConn, _ int, m []byte) bool {
+		time.Sleep(2 * time.Millisecond)
+		_, err := c.Write(m)
+		return err == nil
+	}))
+	cfg.Rate = 50
+	var stepped []RateStep
+	r, err := FindRate(t.Context(), cfg, SearchConfig{
+		Limit: mustLimit(t, "p90<60ms"), Step: 300 * time.Millisecond, Precision: 0.5,
+		Stepped: func(s RateStep) { stepped = append(stepped, s) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkCurve(t, r, stepped)
+	// At 2000/s and more every message waits for those before: the 540th of 600 for 240 ms and more.
+	if r.Search.BrokenAt == 0 || r.Search.RatePerS >= 2000 || r.Search.Limit != "p90<60ms" {
+		t.Errorf("%+v\n%+v", r.Search, r.Curve)
+	}
+	if (r.Verify() == nil) != (r.Search.RatePerS > 0) {
+		t.Errorf("%v: %+v", r.Verify(), r.Search)
+	}
+}
+
+func TestFindRateWithoutOneThatHolds(t *testing.T) {
+	require.NoLeaks(t)
+	var stepped []RateStep
+	r, err := FindRate(t.Context(), searchConfig(t, echo), SearchConfig{
+		Limit: mustLimit(t, "p50<1ns"), Step: minStep, Stepped: func(s RateStep) { stepped = append(stepped, s) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkCurve(t, r, stepped)
+	if r.Search.RatePerS != 0 || !errors.Is(r.Verify(), ErrNotVerified) || stepped[len(stepped)-1].RatePerS != leastRate {
+		t.Errorf("%v: %+v", r.Verify(), r.Search)
+	}
+}
+
+func TestFindRateInterrupted(t *testing.T) {
+	require.NoLeaks(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	steps := 0
+	r, err := FindRate(ctx, searchConfig(t, echo), SearchConfig{
+		Limit: mustLimit(t, "max<1h"), Step: minStep, Stepped: func(RateStep) {
+			if steps++; steps == 2 {
+				cancel()
+			}
+		},
+	})
+	if err != nil || !r.Interrupted || len(r.Curve) != 2 || r.Search.RatePerS == 0 || r.Verify() != nil {
+		t.Errorf("%v: %+v", err, r)
+	}
+}
+
+func TestFindRateRejectsWhatMakesNoSense(t *testing.T) {
+	good := searchConfig(t, echo)
+	limit := mustLimit(t, "p99<1ms")
+	flood := good
+	flood.Flood = true
+	tests := []struct {
+		cfg    Config
+		search SearchConfig
+	}{
+		{good, SearchConfig{}},
+		{good, SearchConfig{Limit: limit, Step: time.Millisecond}},
+		{good, SearchConfig{Limit: limit, Precision: 2}},
+		{good, SearchConfig{Limit: limit, Precision: -1}},
+		{flood, SearchConfig{Limit: limit}},
+		{Config{}, SearchConfig{Limit: limit}},
+	}
+	for _, test := range tests {
+		if r, err := FindRate(t.Context(), test.cfg, test.search); r != nil || !errors.Is(err, ErrConfig) {
+			t.Errorf("%+v: %v", test.search, err)
+		}
+	}
+}
