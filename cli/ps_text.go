@@ -203,8 +203,12 @@ func (t *psText) peerTables(p observe.Status, s observe.Server) {
 	traffic := newTable("PEER", ">PACKETS", ">BYTES", ">LOST", ">REORD", ">DUP", ">JITTER", ">FIRST", ">LAST SEEN")
 	differences := newTable("PEER", ">DIFFERENCE MIN", ">MEDIAN", ">P99", ">LAST", ">OF")
 	for _, r := range rows {
+		jitter := "-" // of peers without timestamps
+		if r.Diff != nil {
+			jitter = formatMicros(r.JitterUS)
+		}
 		traffic.row(r.Peer, formatCount(r.Packets), formatBytes(r.Bytes), formatCount(r.Lost), formatCount(r.Reordered), formatCount(r.Duplicate),
-			formatMicros(r.JitterUS), t.since(r.FirstSeen), t.since(r.LastSeen))
+			jitter, t.since(r.FirstSeen), t.since(r.LastSeen))
 		if d := r.Diff; d != nil {
 			differences.row(r.Peer, formatMicros(d.Min), formatMicros(d.Median), formatMicros(d.P99), formatMicros(d.Last), formatCount(uint64(max(d.Window, 0))))
 		}

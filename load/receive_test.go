@@ -190,7 +190,7 @@ func TestRunRecognisesLateReflections(t *testing.T) {
 		held = nil
 		return answer
 	})
-	r := mustRun(t, Config{Network: "udp", Target: addr, Clients: 1, Messages: 4, Timeout: 20 * time.Millisecond, Payload: mustParse(t, "stamp", 0)})
+	r := mustRun(t, Config{Network: "udp", Target: addr, Clients: 1, Messages: 4, Timeout: 300 * time.Millisecond, Payload: mustParse(t, "stamp", 0)})
 	if r.Received != 4 || r.Late != 1 || r.Mismatched != 0 {
 		t.Errorf("%+v", r)
 	}

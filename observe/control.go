@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -128,7 +129,7 @@ func controlLock(path string) string { return path + ".lock" }
 // privateDir makes dir if need be, and refuses one that others could enter, or
 // could have put in our way: then they could answer in our name.
 func privateDir(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("control socket: %w", err)
 	}
 	info, uid, err := owner(dir)
