@@ -41,8 +41,49 @@ func badLoad() *load.Report {
 	return r
 }
 
+// openLoad is one of an open loop over UDP that this client has spoiled.
+func openLoad() *load.Report {
+	r := goodLoad()
+	r.Network, r.Mode, r.Targets, r.Sources = "udp", "open", []string{"127.0.0.1:12345", "127.0.0.1:12346"}, "127.0.0.2-127.0.0.20"
+	r.LatencyUS, r.ConnectUS, r.RequestedPerS = nil, nil, 80_000
+	r.ServiceUS = &load.Quantiles{Min: 12.34, Mean: 60, P50: 58, P90: 80, P99: 120, P999: 200, Max: 1500}
+	r.ResponseUS = &load.Quantiles{Min: 13, Mean: 6000, P50: 5800, P90: 8000, P99: 12_000, P999: 20_000, Max: 1.5e6}
+	r.Sent, r.Received, r.Lost = 99_990, 99_890, 100
+	r.Loss = &load.Loss{SenderRefused: 10, Gap: 100, ReceiverOverflow: 60}
+	r.Receiver = &load.FastReceiver{DroppedByKernel: 60, LostElsewhere: 0}
+	r.LateSends = &load.LateSends{Late: 12_000, OverUS: 1000, Share: 0.12, P50: 5, P99: 4100, Max: 10_000, HeldBack: 17}
+	r.ClientLimited, r.ClientLimits = true, []string{"late sends: 12% more than 1ms late", "processor: event loop 1 was busy 97% of the time"}
+	r.Generator = load.Generator{ClockSteps: 1, ClockStepUS: -1.5e6}
+	return r
+}
+
+func floodLoad() *load.Report {
+	r := goodLoad()
+	r.Mode, r.Connections, r.Received, r.BytesReceived, r.LatencyUS = "flood", 500, 0, 0, nil
+	r.BytesPerS, r.UnreadBytes, r.CPUUS = 40.96e6, 123_456, 0.04
+	r.Errors = map[string]uint64{"not read to the end in time": 1}
+	return r
+}
+
+func searchLoad() *load.Report {
+	r := openLoad()
+	r.Network, r.Targets, r.Sources, r.Loss, r.Receiver, r.LateSends = "tcp", nil, "", nil, nil, nil
+	r.Sent, r.Received, r.Lost, r.ClientLimits, r.Generator = 100_000, 100_000, 0, nil, load.Generator{}
+	us := func(v float64) *float64 { return &v }
+	r.Search = &load.Search{Limit: "p99<2ms", RatePerS: 80_000, BrokenAt: 84_000, StepS: 3, Precision: 0.05}
+	r.Curve = []load.RateStep{
+		{RatePerS: 1000, AnswersPerS: 1000, P50: us(40), P99: us(90), Value: us(90), Held: true},
+		{RatePerS: 128_000, AnswersPerS: 90_000, Missing: 1234, ClientLimited: true},
+		{RatePerS: 80_000, AnswersPerS: 79_999, P50: us(400), P99: us(1900), Value: us(1900), Held: true, Repeated: true},
+		{RatePerS: 0.5, AnswersPerS: 0.5, P50: us(40), P99: us(90), Value: us(90), Held: true},
+	}
+	return r
+}
+
 func TestPrintLoad(t *testing.T) {
-	for name, report := range map[string]*load.Report{"load_good": goodLoad(), "load_bad": badLoad()} {
+	for name, report := range map[string]*load.Report{
+		"load_good": goodLoad(), "load_bad": badLoad(), "load_open": openLoad(), "load_flood": floodLoad(), "load_search": searchLoad(),
+	} {
 		var out bytes.Buffer
 		a := &app{stdout: &out, stderr: &out, getenv: func(string) string { return "" }}
 		if err := a.printLoad(report); err != nil {

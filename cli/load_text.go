@@ -74,8 +74,11 @@ func loadLines(r *load.Report) [][2]string {
 	if !r.Flooded() {
 		lines = append(lines,
 			[2]string{"received", loadReceived(r)},
-			[2]string{"lost", loadLost(r)},
-			[2]string{"mismatched", formatCount(r.Mismatched)})
+			[2]string{"lost", formatCount(r.Lost)})
+		if where := loadWhere(r); r.Lost > 0 && where != "" {
+			lines = append(lines, [2]string{"  where", where})
+		}
+		lines = append(lines, [2]string{"mismatched", formatCount(r.Mismatched)})
 	}
 	if r.FirstMismatch != nil {
 		lines = append(lines, [2]string{"  first", oneLine(r.FirstMismatch.String())})
@@ -107,9 +110,9 @@ func loadNotes(r *load.Report) [][2]string {
 	for i, limit := range r.ClientLimits {
 		name := ""
 		if i == 0 {
-			name = "LIMITED by"
+			name = "LIMITED"
 		}
-		lines = append(lines, [2]string{name, "this client: " + limit})
+		lines = append(lines, [2]string{name, cut("by this client: "+oneLine(limit), 68)})
 	}
 	if n := r.Generator.ClockSteps; n > 0 {
 		step := formatMicros(r.Generator.ClockStepUS)
@@ -135,18 +138,13 @@ func loadTarget(r *load.Report) string {
 	return s
 }
 
-// loadLost says how many answers are missing and, of datagrams, at which end.
-func loadLost(r *load.Report) string {
-	s := formatCount(r.Lost)
-	got := r.Receiver
-	if r.Lost == 0 || r.Loss == nil {
-		return s
+// loadWhere says at which end datagrams were lost.
+func loadWhere(r *load.Report) string {
+	if got := r.Receiver; got != nil {
+		return fmt.Sprintf("%s questions overflowed the server's buffer, %s lost elsewhere",
+			formatCount(got.DroppedByKernel), formatCount(got.LostElsewhere))
 	}
-	if got == nil {
-		return s + "; where is not known: the server's side does not say what it got"
-	}
-	return fmt.Sprintf("%s; of the questions, %s overflowed the server's buffer, %s lost elsewhere",
-		s, formatCount(got.DroppedByKernel), formatCount(got.LostElsewhere))
+	return cut(oneLine(r.ReceiverUnknown), 67)
 }
 
 // loadNotSent says why messages of an open loop were not sent.
