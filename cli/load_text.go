@@ -152,6 +152,9 @@ func loadNotSent(r *load.Report) string {
 	if r.Loss != nil && r.Loss.SenderRefused > 0 {
 		return formatCount(r.Loss.SenderRefused) + " refused by this host"
 	}
+	if len(r.Errors) > 0 {
+		return "their clients had failed"
+	}
 	return "the server was too slow"
 }
 

@@ -38,7 +38,9 @@ func TestRunRejectsWhatMakesNoSense(t *testing.T) {
 		{func(c *Config) { c.Payload = nil }, "payload"},
 		{func(c *Config) { c.Targets = []netip.AddrPort{{}} }, "target"},
 		{func(c *Config) { c.Targets = make([]netip.AddrPort, MaxTargets+1) }, "target"},
-		{func(c *Config) { c.Sources = Sources{first: netip.MustParseAddr("::1"), last: netip.MustParseAddr("::1")} }, "family"},
+		{func(c *Config) {
+			c.Sources = Sources{first: netip.MustParseAddr("::1"), last: netip.MustParseAddr("::1")}
+		}, "family"},
 		{func(c *Config) { c.Rate = -1 }, "rate"},
 		{func(c *Config) { c.Rate = math.NaN() }, "rate"},
 		{func(c *Config) { c.Rate = math.Inf(1) }, "rate"},

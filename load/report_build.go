@@ -1,0 +1,164 @@
+package load
+
+import "time"
+
+// merge adds up what the loops have recorded, which have ended.
+func (r *run) merge() *recorder {
+	sum := newRecorder(r.cfg.Payload.kind == stampPayload)
+	for _, l := range r.loops {
+		sum.merge(l.rec)
+	}
+	return sum
+}
+
+// report says what the loops did, of which sum is the sum.
+func (r *run) report(sum *recorder) *Report {
+	cpu, due, interrupted := time.Duration(0), uint64(0), false
+	for _, l := range r.loops {
+		cpu += l.use.CPU
+		due += l.due()
+		interrupted = interrupted || l.cut
+	}
+	report := newReport(&r.cfg)
+	report.Loops, report.Interrupted = len(r.loops), interrupted
+	report.Messages = r.cfg.Messages * uint64(r.cfg.Clients)
+	if interrupted || r.cfg.Duration > 0 {
+		report.Messages = due
+	}
+	report.ElapsedS = r.elapsed().Seconds()
+	report.setCounts(sum)
+	report.setRates(cpu)
+	r.receiver.set(report)
+	report.setTimes(sum)
+	report.Generator = r.generator(sum.redials)
+	report.setIntervals(r)
+	report.setExchanges(sum.exchanges)
+	report.ClientLimits = report.limits()
+	report.ClientLimited = len(report.ClientLimits) > 0
+	return report
+}
+
+// due returns how many messages the clients of the loop were to send by its end: in
+// a closed loop, those that they did.
+func (l *loop) due() (n uint64) {
+	if !l.schedule.open() {
+		return l.rec.sent + l.rec.refused
+	}
+	for i := range l.clients {
+		n += l.clients[i].due
+	}
+	return n
+}
+
+// newReport returns a report that says what was asked for.
+func newReport(cfg *Config) *Report {
+	r := &Report{
+		Schema: ReportSchema, Network: cfg.Network, Target: cfg.Targets[0].String(), Mode: cfg.mode(),
+		Payload: cfg.Payload.String(), SizeBytes: cfg.Payload.Len(), Clients: cfg.Clients,
+		Sources: cfg.Sources.String(), RequestedPerS: cfg.Rate, RampS: cfg.Ramp.Seconds(), Reconnect: cfg.Reconnect,
+	}
+	if len(cfg.Targets) > 1 {
+		for _, target := range cfg.Targets {
+			r.Targets = append(r.Targets, target.String())
+		}
+	}
+	return r
+}
+
+func (r *Report) setCounts(sum *recorder) {
+	r.Connected, r.Connections = sum.connected, sum.connections
+	r.Sent, r.Received, r.Pending = sum.sent, sum.received, sum.pending
+	r.Mismatched, r.Late, r.Duplicate, r.Unexpected = sum.mismatched, sum.late, sum.duplicate, sum.unexpected
+	r.Errors, r.FirstMismatch = sum.errors, sum.firstMismatch
+	r.BytesSent, r.BytesReceived, r.UnreadBytes = sum.bytesSent, sum.bytesReceived, sum.unread
+	if !r.Flooded() {
+		r.Lost = sum.sent - sum.received - sum.pending
+	}
+	if r.Network == "udp" {
+		r.Loss = &Loss{SenderRefused: sum.refused, Gap: r.Lost, Late: sum.late, Duplicate: sum.duplicate, Stale: sum.stale}
+	}
+}
+
+// setRates sets what is divided by time or messages, of which cpu was used.
+func (r *Report) setRates(cpu time.Duration) {
+	messages := r.Received
+	if r.Flooded() {
+		messages = r.Sent
+	}
+	if messages == 0 || r.ElapsedS <= 0 {
+		return
+	}
+	r.RatePerS = float64(messages) / r.ElapsedS
+	r.CPUUS = microseconds(cpu) / float64(messages)
+	if r.Flooded() {
+		r.BytesPerS = float64(r.BytesSent-r.UnreadBytes) / r.ElapsedS
+	}
+}
+
+func (r *Report) setTimes(sum *recorder) {
+	if r.Network == "tcp" {
+		r.ConnectUS = sum.connects.quantiles()
+	}
+	if r.Mode != modeOpen {
+		r.LatencyUS = sum.latencies.quantiles()
+		return
+	}
+	r.ServiceUS, r.ResponseUS = sum.latencies.quantiles(), sum.responses.quantiles()
+	r.LateSends = newLateSends(sum)
+}
+
+func (r *Report) setIntervals(of *run) {
+	var loops []*intervals
+	for _, l := range of.loops {
+		loops = append(loops, &l.intervals)
+	}
+	length, all := mergeIntervals(loops, of.elapsed())
+	if len(all) == 0 {
+		return
+	}
+	r.IntervalS, r.Intervals = length.Seconds(), all
+	if r.Mode == modeOpen {
+		for i := range all {
+			all[i].ResponseUS, all[i].LatencyUS = all[i].LatencyUS, nil
+		}
+	}
+}
+
+func (r *Report) setExchanges(e *exchangeRecorder) {
+	if e == nil || e.offset.count() == 0 {
+		return
+	}
+	r.StampSource = "user"
+	r.ForwardUS, r.BackwardUS = e.forward.quantiles(), e.backward.quantiles()
+	r.OffsetUS = &Offset{
+		Best:      microseconds(e.bestOffset),
+		Bound:     microseconds(e.bestDelay) / 2,
+		Quantiles: *e.offset.quantiles(),
+	}
+}
+
+// quantiles returns nil when nothing was added.
+func (d *distribution) quantiles() *Quantiles {
+	if d.count() == 0 {
+		return nil
+	}
+	return newQuantiles(d.least, d.sum/float64(d.count()), d.quantile, d.greatest)
+}
+
+func (d *signedDistribution) quantiles() *Quantiles {
+	return newQuantiles(d.min(), d.mean(), d.quantile, d.max())
+}
+
+func newQuantiles(least time.Duration, mean float64, quantile func(float64) time.Duration, greatest time.Duration) *Quantiles {
+	return &Quantiles{
+		Min:  microseconds(least),
+		Mean: microseconds(time.Duration(mean)),
+		P50:  microseconds(quantile(0.50)),
+		P90:  microseconds(quantile(0.90)),
+		P99:  microseconds(quantile(0.99)),
+		P999: microseconds(quantile(0.999)),
+		Max:  microseconds(greatest),
+	}
+}
+
+func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
