@@ -3,6 +3,7 @@ package cli
 import (
 	"crypto/tls"
 	"net/netip"
+	"runtime"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -49,6 +50,7 @@ func openTCP(s *service) (part, error) {
 	if err != nil {
 		return part{}, err
 	}
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), tcp.Processors()))
 	l := s.listening("tcp", tcp.Addr(), c.Handler)
 	l.Engine, l.EngineNote = tcp.Engine()
 	if tlsConfig != nil {

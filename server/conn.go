@@ -18,7 +18,7 @@ const maxOutbox = 256 << 10
 type Conn struct {
 	id      uint64
 	peer    netip.AddrPort
-	since   time.Time
+	since   time.Duration // after the server began
 	server  *TCP
 	link    link
 	session Session
@@ -28,7 +28,7 @@ type Conn struct {
 	in, out   atomic.Uint64 // bytes
 	inN, outN atomic.Uint64 // messages
 	active    atomic.Int64  // the server's tick when bytes last moved
-	thread    int           // the OS thread that serves it; 0: any
+	thread    int32         // the OS thread that serves it; 0: any
 	ended     atomic.Uint32 // the Reason, once somebody decided to end it
 
 	mu     sync.Mutex
@@ -45,7 +45,7 @@ func newConn(s *TCP, peer netip.AddrPort, l link) *Conn {
 
 // init is newConn for an engine that keeps a Conn inside a structure of its own.
 func (c *Conn) init(s *TCP, peer netip.AddrPort, l link) {
-	c.peer, c.since, c.server, c.link = peer, time.Now(), s, l
+	c.peer, c.since, c.server, c.link = peer, time.Since(s.since), s, l
 	c.active.Store(s.tick.Load())
 }
 
@@ -239,7 +239,7 @@ func (c *Conn) traffic() observe.Traffic {
 func (c *Conn) status(now time.Time) observe.Connection {
 	idle := max(now.UnixNano()-c.active.Load(), 0)
 	return observe.Connection{
-		ID: c.id, Peer: c.peer.String(), Engine: c.server.cfg.Engine, Thread: c.thread, Since: c.since,
+		ID: c.id, Peer: c.peer.String(), Engine: c.server.cfg.Engine, Thread: int(c.thread), Since: c.server.since.Add(c.since),
 		Idle: time.Duration(idle).Microseconds(), Name: c.name(), Traffic: c.traffic(),
 	}
 }

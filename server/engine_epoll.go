@@ -1,57 +1,15 @@
 package server
 
 import (
-	"fmt"
 	"syscall"
 	"time"
 
 	"wirelab/internal/sys"
 )
 
-// epollEngine hosts all connections on one loop for each core. A loop is a
-// thread with an event queue, a listener that shares the server's address, and
-// two buffers for all its connections: a silent connection is one structure.
-type epollEngine struct {
-	loops []*epollLoop
-}
-
+// startEpoll makes an engine of epollLoops.
 func startEpoll(s *TCP, listener int) (engine, error) {
-	listeners, err := shareListener(s, listener, s.cfg.Loops)
-	if err != nil {
-		return nil, err
-	}
-	e := &epollEngine{}
-	for i, fd := range listeners {
-		l, err := newEpollLoop(s, fd)
-		if err != nil {
-			closeAll(listeners[i:])
-			e.close()
-			return nil, err
-		}
-		e.loops = append(e.loops, l)
-	}
-	return e, nil
-}
-
-func (e *epollEngine) run() error {
-	defer e.close()
-	loops := make([]func() error, len(e.loops))
-	for i, l := range e.loops {
-		loops[i] = l.run
-	}
-	return runLoops(loops, e.stop)
-}
-
-func (e *epollEngine) stop() {
-	for _, l := range e.loops {
-		l.mail.stop()
-	}
-}
-
-func (e *epollEngine) close() {
-	for _, l := range e.loops {
-		l.close()
-	}
+	return startLoops(s, listener, newEpollLoop)
 }
 
 // listenToken marks events of a loop's listener; other tokens are descriptors.
@@ -60,20 +18,21 @@ const listenToken = sys.WakeToken - 1
 // epollEvents is how many events a loop takes at once.
 const epollEvents = 256
 
-// epollLoop is used by its thread alone, except for its mailbox.
+// epollLoop is a thread with an event queue, a listener that shares the server's
+// address, and two buffers for all its connections: a silent connection is one
+// structure. It is used by its thread alone, except for its mailbox.
 type epollLoop struct {
 	server   *TCP
 	queue    *sys.Epoll
 	listener int // -1 when closed
-	acceptAt time.Time
-	thread   int
-	mail     mailbox[*epollConn]
-	conns    []*epollConn // by descriptor
-	open     int
-	busy     []*epollConn // have more to do than one round allows
-	linger   lingerQueue[*epollConn]
-	events   []sys.Event
-	in, out  []byte
+	agenda[*epollConn]
+	thread  int
+	mail    mailbox[*epollConn]
+	conns   []*epollConn // by descriptor
+	open    int
+	busy    []*epollConn // have more to do than one round allows
+	events  []sys.Event
+	in, out []byte
 }
 
 func newEpollLoop(s *TCP, listener int) (*epollLoop, error) {
@@ -92,6 +51,8 @@ func newEpollLoop(s *TCP, listener int) (*epollLoop, error) {
 	l.mail.wake = queue.Wake
 	return l, nil
 }
+
+func (l *epollLoop) stop() { l.mail.stop() }
 
 func (l *epollLoop) close() {
 	l.mail.close()
@@ -137,19 +98,6 @@ func (l *epollLoop) wait() (int, error) {
 	return l.queue.Wait(l.events, l.timeout())
 }
 
-// timeout returns how long nothing is to be done unless something happens;
-// negative is for ever.
-func (l *epollLoop) timeout() time.Duration {
-	at, ok := l.linger.next()
-	if !l.acceptAt.IsZero() && (!ok || l.acceptAt.Before(at)) {
-		at, ok = l.acceptAt, true
-	}
-	if !ok {
-		return -1
-	}
-	return max(time.Until(at), 0)
-}
-
 func (l *epollLoop) handle(events []sys.Event) error {
 	for i := range events {
 		switch token := events[i].Token(); token {
@@ -181,15 +129,14 @@ func (l *epollLoop) goOn() {
 
 // expire ends lingering, and a pause in accepting.
 func (l *epollLoop) expire() {
-	if len(l.linger.waiting) == 0 && l.acceptAt.IsZero() {
+	if l.empty() {
 		return
 	}
 	now := time.Now()
 	for c, ok := l.linger.expired(now); ok; c, ok = l.linger.expired(now) {
 		l.end(c, ReasonFinished)
 	}
-	if !l.acceptAt.IsZero() && l.listener >= 0 && !now.Before(l.acceptAt) {
-		l.acceptAt = time.Time{}
+	if l.acceptDue(now) && l.listener >= 0 {
 		_ = l.queue.Add(l.listener, sys.ReadyIn, listenToken) // it was there before
 	}
 }
@@ -240,20 +187,15 @@ func (l *epollLoop) accept() error {
 }
 
 func (l *epollLoop) acceptFailed(errno syscall.Errno) error {
-	wait, ok := l.server.acceptFailed(errno)
-	if !ok {
-		return fmt.Errorf("accept on %s: %w", l.server.addr, errno)
+	if err := l.agenda.acceptFailed(l.server, errno); err != nil || l.acceptAt.IsZero() {
+		return err
 	}
-	if wait > 0 {
-		l.acceptAt = time.Now().Add(wait)
-		return l.queue.Remove(l.listener)
-	}
-	return nil
+	return l.queue.Remove(l.listener)
 }
 
 // host admits a connection and takes its first turn.
 func (l *epollLoop) host(c *epollConn) {
-	c.thread = l.thread
+	c.thread = int32(l.thread)
 	if !l.server.admit(&c.Conn) {
 		sys.Close(c.fd)
 		return

@@ -110,7 +110,7 @@ func (e *threadEngine) host(fd int, peer netip.AddrPort) {
 	st := &threadStream{fd: fd, in: make([]byte, buffer), out: make([]byte, 0, buffer)}
 	v := &conversation{stream: st}
 	v.conn = newConn(e.server, peer, v)
-	v.conn.thread = sys.ThreadID()
+	v.conn.thread = int32(sys.ThreadID())
 	if !e.server.admit(v.conn) {
 		st.close()
 		return

@@ -1,57 +1,14 @@
 package server
 
 import (
-	"fmt"
-	"syscall"
 	"time"
 
 	"wirelab/internal/sys"
 )
 
-// uringEngine hosts all connections on one loop for each core, as epollEngine
-// does, but asks the kernel to do things instead of asking what can be done: each
-// loop has an io_uring on which accepting and receiving go on by themselves, and what
-// was answered to all that one call brought is sent with the next.
-type uringEngine struct {
-	loops []*uringLoop
-}
-
+// startUring makes an engine of uringLoops.
 func startUring(s *TCP, listener int) (engine, error) {
-	listeners, err := shareListener(s, listener, s.cfg.Loops)
-	if err != nil {
-		return nil, err
-	}
-	e := &uringEngine{}
-	for i, fd := range listeners {
-		l, err := newUringLoop(s, fd)
-		if err != nil {
-			closeAll(listeners[i:])
-			e.close()
-			return nil, err
-		}
-		e.loops = append(e.loops, l)
-	}
-	return e, nil
-}
-
-func (e *uringEngine) run() error {
-	loops := make([]func() error, len(e.loops))
-	for i, l := range e.loops {
-		loops[i] = l.run
-	}
-	return runLoops(loops, e.stop)
-}
-
-func (e *uringEngine) stop() {
-	for _, l := range e.loops {
-		l.mail.stop()
-	}
-}
-
-func (e *uringEngine) close() {
-	for _, l := range e.loops {
-		l.close()
-	}
+	return startLoops(s, listener, newUringLoop)
 }
 
 // Sizes of a loop's ring. All of its buffers together are what the kernel may
@@ -77,7 +34,10 @@ const (
 	uringKinds = uint64(0xffffffff << 32)
 )
 
-// uringLoop is used by its thread alone, except for its mailbox.
+// uringLoop does not ask what can be done, as an epollLoop does, but tells the
+// kernel what to do: accepting and receiving go on by themselves on its io_uring, and
+// what was answered to all that one call brought is sent with the next. It is used by
+// its thread alone, except for its mailbox.
 type uringLoop struct {
 	server   *TCP
 	ring     *sys.Ring
@@ -88,14 +48,13 @@ type uringLoop struct {
 
 	listener  int  // -1 when closed
 	accepting bool // an accept is under way
-	acceptAt  time.Time
+	agenda[*uringConn]
 
 	conns    []*uringConn // by descriptor
 	open     int
 	answered []*uringConn // have something to send, together with all others
 	busy     []*uringConn // can go on without waiting for anything
 	starved  []*uringConn // found no buffer
-	linger   lingerQueue[*uringConn]
 
 	completions []sys.Completion
 	in          []byte        // for the last bytes of a drained connection
@@ -120,7 +79,8 @@ func newUringLoop(s *TCP, listener int) (*uringLoop, error) {
 	return l, nil
 }
 
-// close must be called on the loop's thread, if it has run.
+func (l *uringLoop) stop() { l.mail.stop() }
+
 func (l *uringLoop) close() {
 	l.mail.close()
 	for _, c := range l.conns {
@@ -141,7 +101,6 @@ func (l *uringLoop) closeListener() {
 }
 
 func (l *uringLoop) run() error {
-	defer l.close()
 	l.thread = sys.ThreadID()
 	if err := l.ring.Enable(); err != nil {
 		return err
@@ -201,19 +160,6 @@ func (l *uringLoop) reap() ([]sys.Completion, error) {
 	return l.completions[:n], nil
 }
 
-// timeout returns how long nothing is to be done unless something happens;
-// negative is for ever.
-func (l *uringLoop) timeout() time.Duration {
-	at, ok := l.linger.next()
-	if !l.acceptAt.IsZero() && (!ok || l.acceptAt.Before(at)) {
-		at, ok = l.acceptAt, true
-	}
-	if !ok {
-		return -1
-	}
-	return max(time.Until(at), 0)
-}
-
 func (l *uringLoop) handle(completed []sys.Completion) error {
 	for i := range completed {
 		done := &completed[i]
@@ -253,15 +199,14 @@ func (l *uringLoop) goOn() {
 
 // expire ends lingering, and a pause in accepting.
 func (l *uringLoop) expire() {
-	if len(l.linger.waiting) == 0 && l.acceptAt.IsZero() {
+	if l.empty() {
 		return
 	}
 	now := time.Now()
 	for c, ok := l.linger.expired(now); ok; c, ok = l.linger.expired(now) {
 		l.end(c, ReasonFinished)
 	}
-	if !l.acceptAt.IsZero() && !now.Before(l.acceptAt) {
-		l.acceptAt = time.Time{}
+	if l.acceptDue(now) {
 		l.accept()
 	}
 }
@@ -317,7 +262,7 @@ func (l *uringLoop) accepted(done *sys.Completion) error {
 		l.host(int(done.Result))
 	case l.stopping:
 	default:
-		if err := l.acceptFailed(errno); err != nil {
+		if err := l.acceptFailed(l.server, errno); err != nil {
 			return err
 		}
 	}
@@ -327,17 +272,6 @@ func (l *uringLoop) accepted(done *sys.Completion) error {
 		l.closeListener()
 	case l.acceptAt.IsZero():
 		l.accept()
-	}
-	return nil
-}
-
-func (l *uringLoop) acceptFailed(errno syscall.Errno) error {
-	wait, ok := l.server.acceptFailed(errno)
-	if !ok {
-		return fmt.Errorf("accept on %s: %w", l.server.addr, errno)
-	}
-	if wait > 0 {
-		l.acceptAt = time.Now().Add(wait)
 	}
 	return nil
 }
@@ -352,7 +286,7 @@ func (l *uringLoop) host(fd int) {
 	}
 	c := &uringConn{loop: l, fd: int32(fd), next: More}
 	c.init(l.server, peer, c)
-	c.thread = l.thread
+	c.thread = int32(l.thread)
 	if !l.server.admit(&c.Conn) {
 		sys.Close(fd)
 		return

@@ -1,9 +1,11 @@
 package server
 
 import (
+	"fmt"
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -58,21 +60,109 @@ func closeAll(fds []int) {
 	}
 }
 
-// runLoops runs each loop on a thread of its own, which ends with it, and
-// returns the first error when all have ended. A loop that fails has the others stopped.
-func runLoops(loops []func() error, stop func()) error {
+// An eventLoop hosts its share of a server's connections on one thread.
+type eventLoop interface {
+	// run accepts and serves until stop was called and the last connection has ended.
+	run() error
+	// stop may be called from any goroutine.
+	stop()
+	// close frees what the loop has. If it has run, that is on the same thread.
+	close()
+}
+
+// loopEngine hosts all connections on event loops, between which the kernel
+// spreads them.
+type loopEngine struct {
+	loops []eventLoop
+}
+
+// startLoops makes as many loops as the server is to have, each with a listener
+// of its own, which belongs to it unless newLoop fails.
+func startLoops[L eventLoop](s *TCP, listener int, newLoop func(s *TCP, listener int) (L, error)) (engine, error) {
+	listeners, err := shareListener(s, listener, s.cfg.Loops)
+	if err != nil {
+		return nil, err
+	}
+	e := &loopEngine{}
+	for i, fd := range listeners {
+		l, err := newLoop(s, fd)
+		if err != nil {
+			closeAll(listeners[i:])
+			for _, l := range e.loops {
+				l.close()
+			}
+			return nil, err
+		}
+		e.loops = append(e.loops, l)
+	}
+	return e, nil
+}
+
+// run runs each loop on a thread of its own, which ends with it. When one fails,
+// the others are stopped.
+func (e *loopEngine) run() error {
 	var g errgroup.Group
-	for _, loop := range loops {
+	for _, l := range e.loops {
 		g.Go(func() error {
 			runtime.LockOSThread()
-			err := loop()
+			defer l.close()
+			err := l.run()
 			if err != nil {
-				stop()
+				e.stop()
 			}
 			return err
 		})
 	}
 	return g.Wait()
+}
+
+func (e *loopEngine) stop() {
+	for _, l := range e.loops {
+		l.stop()
+	}
+}
+
+// An agenda is what a loop is to do at some time, unless something happens before.
+type agenda[C any] struct {
+	linger   lingerQueue[C]
+	acceptAt time.Time // when to try again to accept; zero: not put off
+}
+
+// timeout returns how long there is nothing to do; negative is for ever.
+func (a *agenda[C]) timeout() time.Duration {
+	at, ok := a.linger.next()
+	if !a.acceptAt.IsZero() && (!ok || a.acceptAt.Before(at)) {
+		at, ok = a.acceptAt, true
+	}
+	if !ok {
+		return -1
+	}
+	return max(time.Until(at), 0)
+}
+
+// empty reports whether nothing is to be done at any time.
+func (a *agenda[C]) empty() bool { return len(a.linger.waiting) == 0 && a.acceptAt.IsZero() }
+
+// acceptFailed puts accepting off for a while, or not, or returns that the listener
+// is of no more use.
+func (a *agenda[C]) acceptFailed(s *TCP, errno syscall.Errno) error {
+	wait, ok := s.acceptFailed(errno)
+	if !ok {
+		return fmt.Errorf("accept on %s: %w", s.addr, errno)
+	}
+	if wait > 0 {
+		a.acceptAt = time.Now().Add(wait)
+	}
+	return nil
+}
+
+// acceptDue reports whether the time to accept again has come, once.
+func (a *agenda[C]) acceptDue(now time.Time) bool {
+	if a.acceptAt.IsZero() || now.Before(a.acceptAt) {
+		return false
+	}
+	a.acceptAt = time.Time{}
+	return true
 }
 
 // An order is what others ask of a connection's loop.

@@ -146,6 +146,18 @@ func (s *TCP) Addr() netip.AddrPort { return s.addr }
 // not a better one or the one asked for; the note is empty if there is nothing to say.
 func (s *TCP) Engine() (name, note string) { return s.cfg.Engine, s.note }
 
+// Processors returns how many goroutines Go should run at a time (see
+// runtime.GOMAXPROCS) for the server to run well: one more than it has event loops. A
+// loop that sleeps in the kernel has its place taken away at once if no other is
+// free, and for that Go's monitor looks every 20 microseconds: on two cores a tenth
+// of the server's processor time. The setting is the process's, so its owner makes it.
+func (s *TCP) Processors() int {
+	if e, ok := s.engine.(*loopEngine); ok {
+		return len(e.loops) + 1
+	}
+	return 1
+}
+
 // Run accepts and serves connections until ctx ends. Then it takes no more,
 // lets every connection finish what has arrived, breaks off those that have not
 // within the drain timeout, and returns nil. When it returns, no goroutine,
@@ -249,7 +261,7 @@ func (s *TCP) retire(c *Conn, seen Reason) {
 	s.conns.remove(c, why)
 	t := c.traffic()
 	s.log.Info("disconnected", "conn", c.id, "peer", c.peer, "reason", why.String(),
-		"bytes_in", t.BytesIn, "bytes_out", t.BytesOut, "duration", time.Since(c.since).Round(time.Microsecond).String())
+		"bytes_in", t.BytesIn, "bytes_out", t.BytesOut, "duration", (time.Since(s.since) - c.since).Round(time.Microsecond).String())
 }
 
 // acceptFailed deals with an error of accepting: it returns how long to wait
@@ -331,6 +343,15 @@ func (s *TCP) Status() observe.Server {
 
 func (s *TCP) logSummary() {
 	st := s.Status()
-	s.log.Info("stopped", "accepted", st.Accepted, "refused", st.Refused, "closed", st.Closed, "peak", st.PeakActive,
+	s.log.Info("stopped", "accepted", st.Accepted, logCounts("refused", st.Refused), logCounts("closed", st.Closed), "peak", st.PeakActive,
 		"bytes_in", st.Traffic.BytesIn, "bytes_out", st.Traffic.BytesOut)
+}
+
+// logCounts makes a group of counts that have names.
+func logCounts(name string, counts map[string]uint64) slog.Attr {
+	var attrs []slog.Attr
+	for _, what := range slices.Sorted(maps.Keys(counts)) {
+		attrs = append(attrs, slog.Uint64(what, counts[what]))
+	}
+	return slog.GroupAttrs(name, attrs...)
 }
