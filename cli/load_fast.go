@@ -143,18 +143,8 @@ func (a *app) printFastLoad(r *load.FastReport) error {
 	if a.json() {
 		return a.printJSON(r)
 	}
-	p := a.colors(a.stdout)
-	head := fastHeadline(r)
-	if r.Verify() == nil {
-		head = p.green(head)
-	} else {
-		head = p.red(head)
-	}
 	var b strings.Builder
-	b.WriteString(head + "\n\n")
-	for _, line := range fastLines(r) {
-		fmt.Fprintf(&b, "%-11s %s\n", line[0], line[1])
-	}
+	writeReport(&b, a.colors(a.stdout), fastHeadline(r), r.Verify() == nil, fastLines(r))
 	_, err := fmt.Fprint(a.stdout, b.String())
 	return err
 }

@@ -11,22 +11,27 @@ import (
 	"wirelab/load"
 )
 
+// writeReport writes how a load went, good or not, and then its figures, each line
+// with its name.
+func writeReport(b *strings.Builder, p palette, head string, good bool, lines [][2]string) {
+	if good {
+		head = p.green(head)
+	} else {
+		head = p.red(head)
+	}
+	b.WriteString(head + "\n\n")
+	for _, line := range lines {
+		fmt.Fprintf(b, "%-11s %s\n", line[0], line[1])
+	}
+}
+
 func (a *app) printLoad(r *load.Report) error {
 	if a.json() {
 		return a.printJSON(r)
 	}
 	p := a.colors(a.stdout)
-	head := loadHeadline(r)
-	if r.Verify() == nil {
-		head = p.green(head)
-	} else {
-		head = p.red(head)
-	}
 	var b strings.Builder
-	b.WriteString(head + "\n\n")
-	for _, line := range loadLines(r) {
-		fmt.Fprintf(&b, "%-11s %s\n", line[0], line[1])
-	}
+	writeReport(&b, p, loadHeadline(r), r.Verify() == nil, loadLines(r))
 	for _, t := range []*table{loadTimes(r), loadCurve(r)} {
 		if len(t.rows) == 0 {
 			continue

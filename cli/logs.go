@@ -82,17 +82,11 @@ func (f logsFlags) filter(now time.Time) (observe.Filter, error) {
 }
 
 func parseLogLevel(name string) (slog.Level, error) {
-	switch name {
-	case "debug":
-		return slog.LevelDebug, nil
-	case "info":
-		return slog.LevelInfo, nil
-	case "warn":
-		return slog.LevelWarn, nil
-	case "error":
-		return slog.LevelError, nil
+	level, err := config.ParseLevel(name)
+	if err != nil {
+		return 0, usagef("--level %q: levels are debug, info, warn, error", name)
 	}
-	return 0, usagef("--level %q: levels are debug, info, warn, error", name)
+	return level, nil
 }
 
 // parseSince takes how long ago it was, or when.

@@ -173,18 +173,20 @@ func notInHostName(r rune) bool {
 
 func level() kind[slog.Level] {
 	return kind[slog.Level]{name: "level", allowed: "debug, info, warn or error",
-		format: func(l slog.Level) string { return strings.ToLower(l.String()) },
-		parse: func(s string) (slog.Level, error) {
-			switch s {
-			case "debug":
-				return slog.LevelDebug, nil
-			case "info":
-				return slog.LevelInfo, nil
-			case "warn":
-				return slog.LevelWarn, nil
-			case "error":
-				return slog.LevelError, nil
-			}
-			return 0, errors.New("is not a level")
-		}}
+		format: func(l slog.Level) string { return strings.ToLower(l.String()) }, parse: ParseLevel}
+}
+
+// ParseLevel reads the name of a log level: debug, info, warn or error.
+func ParseLevel(s string) (slog.Level, error) {
+	switch s {
+	case "debug":
+		return slog.LevelDebug, nil
+	case "info":
+		return slog.LevelInfo, nil
+	case "warn":
+		return slog.LevelWarn, nil
+	case "error":
+		return slog.LevelError, nil
+	}
+	return 0, errors.New("is not a level")
 }
