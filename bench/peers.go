@@ -27,6 +27,11 @@ func peers() []peer {
 		arguments := "serve tcp --bind {host} --port {port} --buffer 16384 --engine " + engine
 		return peer{name: "wirelab " + engine, program: wirelab, arguments: strings.Fields(arguments)}
 	}
+	single := func(engine string) peer {
+		p := ours(engine)
+		p.name, p.arguments = p.name+oneLoop, append(p.arguments, "--loops", "1")
+		return p
+	}
 	theirs := func(name, program string, more ...string) peer {
 		return peer{name: name, program: program, arguments: append([]string{"{addr}"}, more...)}
 	}
@@ -35,6 +40,8 @@ func peers() []peer {
 		ours("thread"),
 		ours("epoll"),
 		ours("uring"),
+		single("epoll"),
+		single("uring"),
 		theirs(gnetOne, "./gnetecho", "1"),
 		theirs(gnetAll, "./gnetecho", "0"),
 		theirs("Go net loop", "./netloop"),
