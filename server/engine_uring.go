@@ -19,7 +19,7 @@ const (
 	uringCompletions = 4096
 	uringBuffers     = 8
 	uringBufferSize  = 16 << 10
-	uringMaxAnswers  = 32 << 10
+	uringMaxAnswers  = uringBuffers * uringBufferSize
 )
 
 // Kinds of operations: the upper half of their data. The lower is a descriptor,
@@ -57,8 +57,8 @@ type uringLoop struct {
 	starved  []*uringConn // found no buffer
 
 	completions []sys.Completion
-	in          []byte        // for the last bytes of a drained connection
-	answers     answerBuffers // free ones
+	in          []byte // for the last bytes of a drained connection
+	free        freeBuffers
 }
 
 func newUringLoop(s *TCP, listener int) (*uringLoop, error) {

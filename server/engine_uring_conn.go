@@ -2,7 +2,6 @@ package server
 
 import (
 	"errors"
-	"slices"
 	"syscall"
 
 	"wirelab/internal/sys"
@@ -13,8 +12,8 @@ import (
 // structure, and a receive in the kernel that holds no buffer.
 type uringConn struct {
 	Conn
-	loop *uringLoop
-	late *lateInput // what came when it could not be used; nil as a rule
+	loop   *uringLoop
+	behind *backlog // nil unless the peer, or the session, cannot keep up
 	// answer is said, and not yet taken by the socket. While sending, it is the
 	// kernel's; otherwise it goes with all answers of this round.
 	answer []byte
@@ -32,22 +31,27 @@ type uringConn struct {
 	over      bool // retired; open only until nothing is under way
 }
 
-// lateInput is what was received while the connection was not to be read.
-type lateInput struct {
-	held []byte
-	last lastBytes
+// backlog is what could not be done yet for a connection.
+type backlog struct {
+	held []byte    // received while it was not to be read
+	sent int       // how much of the answer under way the peer has taken
+	last lastBytes // what is left to be read when the input was cut
 }
 
 func (c *uringConn) flush()    { c.loop.mail.post(c, orderFlush) }
 func (c *uringConn) endInput() { c.loop.mail.post(c, orderEndInput) }
 func (c *uringConn) abort()    { c.loop.mail.post(c, orderAbort) }
 
-func (c *uringConn) lateInput() *lateInput {
-	if c.late == nil {
-		c.late = new(lateInput)
+// backlog makes one where there is none.
+func (c *uringConn) backlog() *backlog {
+	if c.behind == nil {
+		c.behind = new(backlog)
 	}
-	return c.late
+	return c.behind
 }
+
+// holds reports whether there are bytes that the session has not seen.
+func (c *uringConn) holds() bool { return c.behind != nil && len(c.behind.held) > 0 }
 
 func (c *uringConn) data(kind uint64) uint64 { return kind | uint64(c.fd) }
 
@@ -80,17 +84,37 @@ func (c *uringConn) broken() Reason {
 	return ReasonReset
 }
 
-// take has the session answer got, or keeps it until that can be.
+// take has the session answer got, or holds what it cannot answer now.
 func (l *uringLoop) take(c *uringConn, got []byte) {
-	switch {
-	case len(got) == 0 || c.over || c.next == Finish:
-	case c.next == More || c.sending || c.late != nil && len(c.late.held) > 0 || len(c.answer) >= uringMaxAnswers:
-		late := c.lateInput()
-		late.held = append(late.held, got...)
-		l.pause(c)
-	default:
-		l.turn(c, got, false)
+	for len(got) > 0 {
+		switch {
+		case c.over || c.next == Finish:
+			return
+		case c.next == More || c.sending || c.holds() || len(c.answer) >= uringMaxAnswers:
+			l.hold(c, got)
+			return
+		}
+		n := min(len(got), l.server.cfg.Buffer)
+		l.turn(c, got[:n], false)
+		got = got[n:]
 	}
+}
+
+func (l *uringLoop) hold(c *uringConn, got []byte) {
+	b := c.backlog()
+	if b.held == nil {
+		b.held = l.free.get()
+	}
+	b.held = append(b.held, got...)
+	l.pause(c)
+}
+
+// takeHeld has the session answer what was held.
+func (l *uringLoop) takeHeld(c *uringConn) {
+	held := c.behind.held
+	c.behind.held = nil
+	l.take(c, held)
+	l.free.put(held)
 }
 
 // pause stops receiving; what is on its way still comes.
@@ -105,7 +129,7 @@ func (l *uringLoop) pause(c *uringConn) {
 func (l *uringLoop) turn(c *uringConn, got []byte, eof bool) {
 	fresh := c.answer == nil
 	if fresh {
-		c.answer = l.answers.get(uringAnswer)
+		c.answer = l.free.get()
 	}
 	c.eof = eof
 	c.answer, c.next = c.Conn.turn(got, eof, c.answer)
@@ -119,7 +143,7 @@ func (l *uringLoop) turn(c *uringConn, got []byte, eof bool) {
 
 // release gives the connection's buffer back.
 func (l *uringLoop) release(c *uringConn) {
-	l.answers.put(c.answer)
+	l.free.put(c.answer)
 	c.answer = nil
 }
 
@@ -150,7 +174,7 @@ func (l *uringLoop) step(c *uringConn) bool {
 		return l.finish(c)
 	case c.next == More:
 		l.turn(c, nil, c.eof)
-	case c.late != nil && len(c.late.held) > 0:
+	case c.holds():
 		l.takeHeld(c)
 	case c.hungUp:
 		l.turn(c, nil, true)
@@ -165,20 +189,10 @@ func (l *uringLoop) step(c *uringConn) bool {
 // receive lets the kernel receive, until further notice.
 func (l *uringLoop) receive(c *uringConn) bool {
 	if !c.receiving {
-		c.receiving = true
+		c.receiving, c.behind = true, nil
 		l.ring.Receive(int(c.fd), l.buffers.Group(), c.data(uringReceive))
 	}
 	return false
-}
-
-// takeHeld has the session answer some of what had to wait.
-func (l *uringLoop) takeHeld(c *uringConn) {
-	got := c.late.held[:min(len(c.late.held), l.server.cfg.Buffer)]
-	c.late.held = c.late.held[len(got):]
-	if len(c.late.held) == 0 {
-		c.late.held = nil
-	}
-	l.turn(c, got, false)
 }
 
 // receiveLast reads what had arrived when the input was cut, and then its end.
@@ -186,8 +200,8 @@ func (l *uringLoop) receiveLast(c *uringConn) bool {
 	if c.receiving {
 		return false // goes on when that is cancelled
 	}
-	late := c.lateInput()
-	in := late.last.limit(int(c.fd), l.in)
+	last := &c.backlog().last
+	in := last.limit(int(c.fd), l.in)
 	if len(in) == 0 {
 		c.hungUp = true
 		return true
@@ -199,99 +213,10 @@ func (l *uringLoop) receiveLast(c *uringConn) bool {
 	case errno != 0:
 		l.end(c, ReasonReset)
 	default:
-		late.last.left -= n
+		last.left -= n
 		l.turn(c, in[:n], false)
 	}
 	return true
-}
-
-// sendPushed has what others have pushed sent with the answers of this round.
-func (l *uringLoop) sendPushed(c *uringConn) bool {
-	c.pushed = false
-	c.answer = c.takeOutbox()
-	if len(c.answer) == 0 {
-		c.answer = nil
-		return true
-	}
-	l.answered = append(l.answered, c)
-	return false
-}
-
-// sendAnswers prepares the sending of all answers of this round. As a rule the
-// socket takes an answer at once, so that nobody has to wait for it.
-func (l *uringLoop) sendAnswers() {
-	for _, c := range l.answered {
-		if c.over {
-			continue
-		}
-		l.ring.SendNow(int(c.fd), c.answer, c.data(uringSendNow))
-		c.sent(len(c.answer))
-		if c.next != Wait || c.pushed || c.hungUp || c.inputCut || !c.receiving {
-			l.busy = append(l.busy, c)
-		}
-	}
-}
-
-// settle ends the sending of the answers: those that the kernel did not take
-// whole have completed with how much it took.
-func (l *uringLoop) settle(completed []sys.Completion) {
-	if len(l.answered) == 0 {
-		return
-	}
-	for i := range completed {
-		if done := &completed[i]; done.Data&uringKinds == uringSendNow {
-			l.refused(l.conns[uint32(done.Data)], done)
-		}
-	}
-	for i, c := range l.answered {
-		if !c.sending {
-			l.release(c)
-		}
-		l.answered[i] = nil
-	}
-	l.answered = l.answered[:0]
-}
-
-// refused has the rest of an answer sent as the peer takes it.
-func (l *uringLoop) refused(c *uringConn, done *sys.Completion) {
-	rest := c.answer[max(done.Result, 0):]
-	c.out.Add(-uint64(len(rest))) // it was counted before it was sent
-	if errno := done.Errno(); errno != 0 && errno != syscall.EAGAIN {
-		l.end(c, ReasonReset)
-		return
-	}
-	if cap(c.answer) <= maxAnswerBuffer {
-		rest = slices.Clone(rest)
-		l.answers.put(c.answer)
-	}
-	c.answer = rest
-	l.send(c)
-}
-
-func (l *uringLoop) send(c *uringConn) {
-	c.sending = true
-	l.ring.Send(int(c.fd), c.answer, c.data(uringSend))
-}
-
-// sent goes on with what a send has left over.
-func (l *uringLoop) sent(c *uringConn, done *sys.Completion) {
-	c.sending = false
-	switch {
-	case c.over:
-		l.closeWhenIdle(c)
-		return
-	case done.Result <= 0:
-		l.end(c, ReasonReset)
-		return
-	}
-	n := int(done.Result)
-	c.Conn.sent(n)
-	if c.answer = c.answer[n:]; len(c.answer) > 0 {
-		l.send(c)
-		return
-	}
-	c.answer = nil
-	l.serve(c)
 }
 
 // finish closes this side when all is said, and the connection if the peer has
@@ -301,7 +226,7 @@ func (l *uringLoop) finish(c *uringConn) bool {
 		l.answered = append(l.answered, c)
 		return false
 	}
-	c.answer, c.late = nil, nil
+	c.answer, c.behind = nil, nil
 	if err := sys.ShutdownWrite(int(c.fd)); err != nil && !errors.Is(err, syscall.ENOTCONN) {
 		l.end(c, ReasonReset)
 		return false
@@ -321,7 +246,7 @@ func (l *uringLoop) end(c *uringConn, seen Reason) {
 		return
 	}
 	l.server.retire(&c.Conn, seen)
-	c.over, c.late = true, nil
+	c.over = true
 	if c.receiving || c.sending {
 		l.ring.CancelFD(int(c.fd), uringCancel)
 	}
@@ -346,39 +271,4 @@ func (l *uringLoop) abandon(c *uringConn) {
 		l.server.retire(&c.Conn, ReasonReset)
 	}
 	sys.Close(int(c.fd))
-}
-
-// maxAnswerBuffer bounds the capacity of a buffer that is kept for later
-// answers, and maxFreeAnswers that of all of them.
-const (
-	uringAnswer = 4 << 10 // the capacity of a new one
-
-	maxAnswerBuffer = 64 << 10
-	maxFreeAnswers  = 1 << 20
-)
-
-// answerBuffers are buffers for answers that nobody uses, the last used on top:
-// it is the one that the processor's caches know.
-type answerBuffers struct {
-	free  [][]byte
-	bytes int // their capacity
-}
-
-// get returns an empty buffer; size is what a new one holds.
-func (b *answerBuffers) get(size int) []byte {
-	n := len(b.free)
-	if n == 0 {
-		return make([]byte, 0, size)
-	}
-	p := b.free[n-1]
-	b.free = b.free[:n-1]
-	b.bytes -= cap(p)
-	return p
-}
-
-func (b *answerBuffers) put(p []byte) {
-	if cap(p) > 0 && cap(p) <= maxAnswerBuffer && b.bytes+cap(p) <= maxFreeAnswers {
-		b.free = append(b.free, p[:0])
-		b.bytes += cap(p)
-	}
 }

@@ -1,0 +1,93 @@
+package server_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"wirelab/server"
+)
+
+// A peer that first sends and reads nothing, until the server can neither send nor
+// take more, and then reads, gets every byte.
+func TestLateReaderGetsEverything(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, engine string) {
+		s := serve(t, engine, "echo", func(cfg *server.TCPConfig) { cfg.Loops = 1 })
+		const peers, size = 3, 20 << 20
+		want := randomBytes(7, size)
+		var wg sync.WaitGroup
+		for range peers {
+			c := s.dial()
+			wg.Go(func() {
+				c.Write(want)
+				c.CloseWrite()
+			})
+			t.Cleanup(func() { c.Close() })
+			defer func() {
+				if got := readAll(t, c); got != string(want) {
+					t.Errorf("%d bytes came back, or others than the %d sent", len(got), size)
+				}
+			}()
+		}
+		s.stalls()
+		if got := converse(t, s.dial(), "others"); got != "others" {
+			t.Errorf("meanwhile another peer is answered %q", got)
+		}
+		t.Cleanup(wg.Wait)
+	})
+}
+
+// Many peers send at once more than a loop has buffers for.
+func TestManyLargeMessagesAtOnce(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, engine string) {
+		s := &abused{running: serve(t, engine, "echo", func(cfg *server.TCPConfig) { cfg.Loops = 1 })}
+		s.each(100, 50, func(i int) error {
+			c, err := s.connect()
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			want := randomBytes(byte(i), 1+rand.IntN(100_000))
+			got := make([]byte, len(want))
+			for range 5 {
+				go c.Write(want) // ends with the connection
+				if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, want) {
+					return fmt.Errorf("the answer of %d bytes differs: %w", len(want), err)
+				}
+			}
+			return nil
+		})
+	})
+}
+
+// measuring is an echo that notes how much it is given at once.
+type measuring struct{ most *atomic.Int64 }
+
+func (h measuring) Open(*server.Conn) server.Session { return h }
+func (measuring) Close()                             {}
+func (h measuring) Handle(in []byte, _ bool, out []byte) (int, []byte, server.Next) {
+	if n := int64(len(in)); n > h.most.Load() {
+		h.most.Store(n)
+	}
+	return len(in), append(out, in...), server.Wait
+}
+
+func TestSessionIsGivenNoMoreThanTheBuffer(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, engine string) {
+		most := new(atomic.Int64)
+		s := serve(t, engine, "echo", func(cfg *server.TCPConfig) {
+			cfg.Handler, cfg.Buffer, cfg.Loops = measuring{most}, 100, 1
+		})
+		want := string(randomBytes(3, 50_000))
+		if got := converse(t, s.dial(), want); got != want {
+			t.Errorf("%d bytes came back", len(got))
+		}
+		if n := most.Load(); n > 100 || n == 0 {
+			t.Errorf("it was given %d bytes at once", n)
+		}
+	})
+}

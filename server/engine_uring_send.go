@@ -1,0 +1,99 @@
+package server
+
+import (
+	"slices"
+	"syscall"
+
+	"wirelab/internal/sys"
+)
+
+// sendPushed has what others have pushed sent with the answers of this round.
+func (l *uringLoop) sendPushed(c *uringConn) bool {
+	c.pushed = false
+	c.answer = c.takeOutbox()
+	if len(c.answer) == 0 {
+		c.answer = nil
+		return true
+	}
+	l.answered = append(l.answered, c)
+	return false
+}
+
+// sendAnswers prepares the sending of all answers of this round. As a rule the
+// socket takes an answer at once, so that nobody has to wait for it.
+func (l *uringLoop) sendAnswers() {
+	for _, c := range l.answered {
+		if c.over {
+			continue
+		}
+		l.ring.SendNow(int(c.fd), c.answer, c.data(uringSendNow))
+		c.sent(len(c.answer))
+		if c.next != Wait || c.pushed || c.hungUp || c.inputCut || !c.receiving {
+			l.busy = append(l.busy, c)
+		}
+	}
+}
+
+// settle ends the sending of the answers: those that the kernel did not take
+// whole have completed with how much it took.
+func (l *uringLoop) settle(completed []sys.Completion) {
+	if len(l.answered) == 0 {
+		return
+	}
+	for i := range completed {
+		if done := &completed[i]; done.Data&uringKinds == uringSendNow {
+			l.refused(l.conns[uint32(done.Data)], done)
+		}
+	}
+	for i, c := range l.answered {
+		if !c.sending {
+			l.release(c)
+		}
+		l.answered[i] = nil
+	}
+	l.answered = l.answered[:0]
+}
+
+// refused has the rest of an answer sent as the peer takes it.
+func (l *uringLoop) refused(c *uringConn, done *sys.Completion) {
+	rest := c.answer[max(done.Result, 0):]
+	c.out.Add(-uint64(len(rest))) // it was counted before it was sent
+	if errno := done.Errno(); errno != 0 && errno != syscall.EAGAIN {
+		l.end(c, ReasonReset)
+		return
+	}
+	if cap(c.answer) > 2*len(rest) {
+		l.free.put(c.answer) // too large to wait for a little
+		c.answer = slices.Clone(rest)
+		rest = c.answer
+	}
+	c.backlog().sent = len(c.answer) - len(rest)
+	l.send(c)
+}
+
+// send has the kernel wait for the peer to take some of the answer.
+func (l *uringLoop) send(c *uringConn) {
+	c.sending = true
+	l.ring.Send(int(c.fd), c.answer[c.behind.sent:], c.data(uringSend))
+}
+
+// sent goes on with what a send has left over.
+func (l *uringLoop) sent(c *uringConn, done *sys.Completion) {
+	c.sending = false
+	switch {
+	case c.over:
+		l.closeWhenIdle(c)
+		return
+	case done.Result <= 0:
+		l.end(c, ReasonReset)
+		return
+	}
+	n := int(done.Result)
+	c.Conn.sent(n)
+	if c.behind.sent += n; c.behind.sent < len(c.answer) {
+		l.send(c)
+		return
+	}
+	l.release(c)
+	l.serve(c)
+}
