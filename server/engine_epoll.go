@@ -88,12 +88,12 @@ func (l *epollLoop) run() error {
 	}
 }
 
-// wait returns how many events there are. It first looks without waiting, which
-// spares a busy loop the way through Go's scheduler.
+// wait returns how many events there are, and waits for the first if nothing else
+// is to be done. To look for events before waiting for them would spare the way
+// through Go's scheduler when there are some, but costs more when there are none.
 func (l *epollLoop) wait() (int, error) {
-	n, err := l.queue.Poll(l.events)
-	if n > 0 || err != nil || len(l.busy) > 0 || l.mail.full.Load() {
-		return n, err
+	if len(l.busy) > 0 || l.mail.full.Load() {
+		return l.queue.Poll(l.events)
 	}
 	return l.queue.Wait(l.events, l.timeout())
 }
