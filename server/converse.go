@@ -45,17 +45,20 @@ type stream interface {
 // input. It would not end otherwise: a busy peer goes on sending.
 type lastBytes struct {
 	begun bool
-	left  int
+	left  int32
 }
 
 // limit cuts buf to what may still be read of fd, nothing at the end.
 func (l *lastBytes) limit(fd int, buf []byte) []byte {
 	if !l.begun {
-		l.begun = true
-		l.left, _ = sys.Unread(fd) // of a broken socket there is nothing to read
+		n, _ := sys.Unread(fd) // of a broken socket there is nothing to read
+		l.begun, l.left = true, int32(n)
 	}
-	return buf[:min(l.left, len(buf))]
+	return buf[:min(int(l.left), len(buf))]
 }
+
+// took counts n bytes that were read.
+func (l *lastBytes) took(n int) { l.left -= int32(n) }
 
 // conversation runs one connection's turns over a stream that blocks, and is
 // that connection's link to everyone else.

@@ -174,7 +174,7 @@ func (l *epollLoop) accept() error {
 		switch errno {
 		case 0:
 			l.server.acceptWorked()
-			c := &epollConn{loop: l, fd: fd, readable: true}
+			c := &epollConn{loop: l, fd: int32(fd), readable: true}
 			c.init(l.server, peer, c)
 			l.host(c)
 		case syscall.EAGAIN:
@@ -197,17 +197,17 @@ func (l *epollLoop) acceptFailed(errno syscall.Errno) error {
 func (l *epollLoop) host(c *epollConn) {
 	c.thread = int32(l.thread)
 	if !l.server.admit(&c.Conn) {
-		sys.Close(c.fd)
+		sys.Close(int(c.fd))
 		return
 	}
-	for len(l.conns) <= c.fd {
+	for len(l.conns) <= int(c.fd) {
 		l.conns = append(l.conns, nil)
 	}
 	l.conns[c.fd] = c
 	l.open++
 	// On edge: what has been told once is remembered in the connection, and no
 	// further system call is needed when it begins or ceases to wait for something.
-	if err := l.queue.Add(c.fd, sys.ReadyIn|sys.ReadyOut|sys.ReadyEOF|sys.OnEdge, uint64(c.fd)); err != nil {
+	if err := l.queue.Add(int(c.fd), sys.ReadyIn|sys.ReadyOut|sys.ReadyEOF|sys.OnEdge, uint64(c.fd)); err != nil {
 		l.end(c, ReasonReset)
 		return
 	}
@@ -221,7 +221,7 @@ func (l *epollLoop) end(c *epollConn, seen Reason) {
 		return
 	}
 	l.server.retire(&c.Conn, seen)
-	sys.Close(c.fd)
+	sys.Close(int(c.fd))
 	l.conns[c.fd] = nil
 	l.open--
 	c.fd, c.pending = -1, nil

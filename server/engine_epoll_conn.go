@@ -12,7 +12,7 @@ import (
 type epollConn struct {
 	Conn
 	loop *epollLoop
-	fd   int // -1 after the end
+	fd   int32 // -1 after the end
 
 	pending []byte // said, and not yet taken by the socket
 	last    lastBytes
@@ -73,12 +73,12 @@ func (l *epollLoop) step(c *epollConn) bool {
 func (l *epollLoop) receive(c *epollConn) bool {
 	in := l.in
 	if c.ended {
-		if in = c.last.limit(c.fd, in); len(in) == 0 {
+		if in = c.last.limit(int(c.fd), in); len(in) == 0 {
 			l.turn(c, nil, true)
 			return true
 		}
 	}
-	n, errno := sys.TryReceive(c.fd, in)
+	n, errno := sys.TryReceive(int(c.fd), in)
 	switch {
 	case errno == syscall.EAGAIN:
 		c.readable = c.ended // what is left of last may not come any more: then it is the end
@@ -91,7 +91,7 @@ func (l *epollLoop) receive(c *epollConn) bool {
 	// The socket is empty after a read that did not fill the buffer (epoll(7)), and will
 	// tell when it is not; unless it has told the end already, which it does once.
 	c.readable = n == len(in) || c.hungUp || c.ended
-	c.last.left -= n
+	c.last.took(n)
 	l.turn(c, in[:n], n == 0)
 	return true
 }
@@ -141,7 +141,7 @@ func (l *epollLoop) sendPending(c *epollConn) bool {
 // send sends what the socket takes and returns the rest; ok is false when the
 // connection has ended instead.
 func (l *epollLoop) send(c *epollConn, p []byte) (rest []byte, ok bool) {
-	n, errno := sys.TrySend(c.fd, p)
+	n, errno := sys.TrySend(int(c.fd), p)
 	if errno != 0 && errno != syscall.EAGAIN {
 		l.end(c, ReasonReset)
 		return nil, false
@@ -158,7 +158,7 @@ func (l *epollLoop) finish(c *epollConn) bool {
 	if c.pending = c.takeOutbox(); len(c.pending) > 0 {
 		return true // the next step sends it
 	}
-	if err := sys.ShutdownWrite(c.fd); err != nil && !errors.Is(err, syscall.ENOTCONN) {
+	if err := sys.ShutdownWrite(int(c.fd)); err != nil && !errors.Is(err, syscall.ENOTCONN) {
 		l.end(c, ReasonReset)
 		return false
 	}
@@ -176,7 +176,7 @@ func (l *epollLoop) drop(c *epollConn) bool {
 	if !c.readable {
 		return false
 	}
-	n, errno := sys.TryReceive(c.fd, l.in)
+	n, errno := sys.TryReceive(int(c.fd), l.in)
 	switch {
 	case errno == syscall.EAGAIN:
 		c.readable = false

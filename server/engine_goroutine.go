@@ -182,7 +182,7 @@ func (st *parkedStream) takeTurns(v *conversation, fd int) bool {
 		if st.errno = errno; errno != 0 {
 			return true
 		}
-		st.last.left -= n
+		st.last.took(n)
 		st.unsent, st.next = v.turn(in[:n], b.out[:0])
 		if st.next != Wait || !st.sendNow(v, fd) {
 			return true

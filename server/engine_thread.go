@@ -143,7 +143,7 @@ func (st *threadStream) await(v *conversation) ([]byte, Next, error) {
 			return nil, Finish, err
 		}
 	}
-	st.last.left -= n
+	st.last.took(n)
 	answer, next := v.turn(in[:n], st.out[:0])
 	return answer, next, nil
 }

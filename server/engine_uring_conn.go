@@ -213,7 +213,7 @@ func (l *uringLoop) receiveLast(c *uringConn) bool {
 	case errno != 0:
 		l.end(c, ReasonReset)
 	default:
-		last.left -= n
+		last.took(n)
 		l.turn(c, in[:n], false)
 	}
 	return true
