@@ -92,7 +92,7 @@ func (f *loadFlags) add(cmd *cobra.Command) {
 	flags.DurationVarP(&f.duration, "duration", "d", 0, "`time` after which no message is sent, such as 10s")
 	flags.StringVarP(&f.payload, "payload", "p", "seq", "`what` messages hold, see above")
 	flags.DurationVarP(&f.timeout, "timeout", "t", 5*time.Second, "the most `time` that a connect or an answer may take")
-	flags.IntVar(&f.loops, "loops", 0, "`number` of event loops, each on a thread of its own (default one a core)")
+	flags.IntVar(&f.loops, "loops", 0, "`number` of event loops, each on a thread of its own (default one a core, half of them for a server on this host)")
 	f.pace.add(cmd)
 	f.save.add(cmd)
 }

@@ -41,7 +41,7 @@ type Config struct {
 	Duration time.Duration    // after which no message is sent; 0: when all Messages were sent
 	Payload  *Payload
 	Timeout  time.Duration // of a connect and of an answer; 0: 5 s
-	Loops    int           // event loops, each on an OS thread of its own; 0: one a core
+	Loops    int           // event loops, each on an OS thread of its own; 0: one a core, half of them for a server on this host
 
 	Rate        float64       // messages/s of all clients together; 0: a closed loop or a flood
 	Ramp        time.Duration // for which the rate, or in a closed loop the number of clients, rises from 0
@@ -91,18 +91,30 @@ func (e *DescriptorError) Error() string {
 // Is makes a DescriptorError match sys.ErrNotPermitted.
 func (e *DescriptorError) Is(target error) bool { return target == sys.ErrNotPermitted }
 
+// enoughLoops returns one loop for each core, or half as many when the server is
+// on this host and needs cores too: more would only take turns with it.
+func (c *Config) enoughLoops() int {
+	cores := runtime.GOMAXPROCS(0)
+	for _, t := range c.Targets {
+		if !t.Addr().IsLoopback() {
+			return cores
+		}
+	}
+	return max(cores/2, 1)
+}
+
 // withDefaults returns the configuration with zeros replaced, or why it cannot be run.
 func (c Config) withDefaults() (Config, error) {
 	if c.Timeout == 0 {
 		c.Timeout = 5 * time.Second
 	}
-	if c.Loops == 0 {
-		c.Loops = runtime.GOMAXPROCS(0)
-	}
-	c.Loops = min(c.Loops, c.Clients)
 	if len(c.Targets) == 0 {
 		c.Targets = []netip.AddrPort{c.Target}
 	}
+	if c.Loops == 0 {
+		c.Loops = c.enoughLoops()
+	}
+	c.Loops = min(c.Loops, c.Clients)
 	if c.Outstanding == 0 {
 		c.Outstanding = c.enoughOutstanding()
 	}
