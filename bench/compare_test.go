@@ -95,7 +95,7 @@ func TestReport(t *testing.T) {
 		Command: "go -C bench run .", Cores: 1, Date: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC),
 	}
 	var got strings.Builder
-	if err := writeReport(&got, m, testResults()); err != nil {
+	if err := writeReport(&got, m, testResults(), "\n## Notes\n"); err != nil {
 		t.Fatal(err)
 	}
 	const golden = "testdata/report.md"

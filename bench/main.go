@@ -7,6 +7,7 @@ package main
 import (
 	"bytes"
 	"context"
+	_ "embed"
 	"flag"
 	"fmt"
 	"io"
@@ -15,6 +16,11 @@ import (
 	"path/filepath"
 	"strings"
 )
+
+// notes is what cannot be measured anew: what was tried, and where the bounds are.
+//
+//go:embed NOTES.md
+var notes string
 
 func main() {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -73,7 +79,7 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) erro
 	}
 	command := fmt.Sprintf("go -C bench run . -rounds %d -requests %d", o.rounds, o.requests)
 	var report bytes.Buffer
-	if err := writeReport(&report, thisMachine(built, command), all); err != nil {
+	if err := writeReport(&report, thisMachine(built, command), all, notes); err != nil {
 		return err
 	}
 	if o.output != "" {

@@ -90,8 +90,9 @@ func firstLine(name string, arguments ...string) string {
 	return line
 }
 
-// writeReport writes all that was measured as Markdown.
-func writeReport(w io.Writer, m machine, r *results) error {
+// writeReport writes all that was measured as Markdown, and then the notes that
+// people keep about it.
+func writeReport(w io.Writer, m machine, r *results, notes string) error {
 	var text strings.Builder
 	fmt.Fprintf(&text, `# Results
 
@@ -113,6 +114,7 @@ Written by %s; run it again rather than edit this file.
 	writeFloods(&text, r.floods)
 	writeCosts(&text, r.costs)
 	writeMissing(&text, r)
+	text.WriteString(notes)
 	_, err := io.WriteString(w, text.String())
 	return err
 }

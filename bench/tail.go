@@ -17,7 +17,7 @@ const (
 
 // tailPeers returns whose tails are measured: ours, and those they are set against.
 func tailPeers() (ours, others []string) {
-	return []string{"wirelab uring", "wirelab epoll", "wirelab goroutine"},
+	return []string{"wirelab uring" + oneLoop, "wirelab epoll" + oneLoop, "wirelab uring", "wirelab epoll", "wirelab goroutine"},
 		[]string{gnetOne, gnetAll, "C epoll", "C io_uring", "Go net loop"}
 }
 
