@@ -67,10 +67,7 @@ func TestOwnedChildEndsWithItsThread(t *testing.T) {
 	child := exec.Command("sleep", "1000")
 	child.SysProcAttr = OwnedChild()
 	started := make(chan error)
-	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with this goroutine
-		started <- child.Start()
-	}()
+	go onThreadThatEnds(func() { started <- child.Start() })
 	if err := <-started; err != nil {
 		t.Fatal(err)
 	}
@@ -79,4 +76,20 @@ func TestOwnedChildEndsWithItsThread(t *testing.T) {
 	if !ok || status.Signal() != syscall.SIGKILL {
 		t.Errorf("ended with %v", child.ProcessState)
 	}
+}
+
+// onThreadThatEnds calls f on a thread that ends with the calling goroutine. The
+// process's first thread is none: Go keeps it.
+func onThreadThatEnds(f func()) {
+	runtime.LockOSThread() // and never unlocked
+	if ThreadID() != os.Getpid() {
+		f()
+		return
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		onThreadThatEnds(f) // not on this thread, which is taken
+	}()
+	<-done
 }
