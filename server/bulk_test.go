@@ -2,9 +2,12 @@ package server_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -90,4 +93,55 @@ func TestSessionIsGivenNoMoreThanTheBuffer(t *testing.T) {
 			t.Errorf("it was given %d bytes at once", n)
 		}
 	})
+}
+
+// A message and its answer make no garbage, whichever engine moves them.
+func TestEchoDoesNotAllocate(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, engine string) {
+		s := serve(t, engine, "echo")
+		message, got := make([]byte, 64), make([]byte, 64)
+		c := s.dial()
+		exchange := func() {
+			c.Write(message)
+			if _, err := io.ReadFull(c, got); err != nil {
+				t.Fatal(err)
+			}
+		}
+		exchange()
+		// Less than one for each: the server's ticker and the collector allocate now and then.
+		if allocs := testing.AllocsPerRun(500, exchange); allocs > 0 {
+			t.Errorf("%v allocations for each message", allocs)
+		}
+	})
+}
+
+func BenchmarkEcho(b *testing.B) {
+	for _, kind := range server.Engines() {
+		b.Run(kind.Name, func(b *testing.B) {
+			s, err := server.ListenTCP(server.TCPConfig{
+				Addr: netip.MustParseAddrPort("127.0.0.1:0"), Engine: kind.Name, Handler: measuring{new(atomic.Int64)},
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(context.Background())
+			done := make(chan error, 1)
+			go func() { done <- s.Run(ctx) }()
+			defer func() {
+				cancel()
+				<-done
+			}()
+			c, err := net.Dial("tcp", s.Addr().String())
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer c.Close()
+			message := make([]byte, 64)
+			b.ReportAllocs()
+			for b.Loop() {
+				c.Write(message)
+				io.ReadFull(c, message)
+			}
+		})
+	}
 }
