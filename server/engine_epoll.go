@@ -173,7 +173,6 @@ func (l *epollLoop) accept() error {
 		fd, peer, errno := sys.TryAccept(l.listener)
 		switch errno {
 		case 0:
-			l.server.acceptWorked()
 			c := &epollConn{loop: l, fd: int32(fd), readable: true}
 			c.init(l.server, peer, c)
 			l.host(c)

@@ -50,7 +50,6 @@ func (e *goroutineEngine) run() error {
 	for {
 		tcp, err := e.listener.AcceptTCP()
 		if err == nil {
-			e.server.acceptWorked()
 			e.host(tcp)
 			continue
 		}

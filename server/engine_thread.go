@@ -63,7 +63,6 @@ func (e *threadEngine) accept() error {
 	for {
 		fd, peer, err := sys.Accept(e.listener)
 		if err == nil {
-			e.server.acceptWorked()
 			e.threads.Go(func() {
 				runtime.LockOSThread()
 				e.host(fd, peer)

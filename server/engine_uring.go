@@ -258,7 +258,6 @@ func (l *uringLoop) accepted(done *sys.Completion) error {
 	errno := done.Errno()
 	switch {
 	case errno == 0:
-		l.server.acceptWorked()
 		l.host(int(done.Result))
 	case l.stopping:
 	default:

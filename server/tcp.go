@@ -63,7 +63,7 @@ type TCP struct {
 	trace  bool         // log each message
 	tick   atomic.Int64 // the time in Unix nanoseconds, renewed each tickInterval
 
-	starved atomic.Bool // out of descriptors, and said so
+	starvedAt atomic.Int64 // when a descriptor was missed last, in Unix nanoseconds; 0: none is
 
 	mu     sync.Mutex
 	events map[string]uint64
@@ -214,6 +214,7 @@ func (s *TCP) keepTime(ctx context.Context) {
 		case now := <-ticker.C:
 			s.tick.Store(now.UnixNano())
 			s.endIdle(now)
+			s.noteRecovery(now)
 		}
 	}
 }
@@ -274,7 +275,7 @@ func (s *TCP) acceptFailed(err error) (wait time.Duration, ok bool) {
 		return 0, true
 	case outOfResources(err):
 		s.count("accept_starved")
-		if s.starved.CompareAndSwap(false, true) {
+		if s.starvedAt.Swap(time.Now().UnixNano()) == 0 {
 			s.log.Error("out of descriptors: new connections wait until others end", "err", err, "open", len(s.conns.all()))
 		}
 		return starvedPause, true
@@ -286,12 +287,16 @@ func (s *TCP) acceptFailed(err error) (wait time.Duration, ok bool) {
 // against a person's patience, long against the work of trying.
 const starvedPause = 20 * time.Millisecond
 
-// acceptWorked notes that descriptors are to be had.
-func (s *TCP) acceptWorked() {
-	if s.starved.Load() && s.starved.CompareAndSwap(true, false) {
+// noteRecovery says that descriptors are to be had, when for a while none was missed.
+func (s *TCP) noteRecovery(now time.Time) {
+	if since := s.starvedAt.Load(); since != 0 && now.UnixNano()-since > int64(recoveryTime) && s.starvedAt.CompareAndSwap(since, 0) {
 		s.log.Info("descriptors are free again")
 	}
 }
+
+// recoveryTime is how long no descriptor must have been missed until a shortage is
+// over: one that comes and goes is one shortage, and logged once.
+const recoveryTime = time.Second
 
 // passing reports an error of a connection that died before it was accepted:
 // Linux hands it over through accept, which is to be tried again (accept(2)).
