@@ -76,9 +76,11 @@ func testResults() *results {
 			samples: map[string][]rateResult{"wirelab uring": tail(90, 100), "wirelab goroutine": tail(300, 200), gnetAll: tail(200, 200), "C epoll": tail(100, 110)},
 		},
 		held: []held{
-			{holding{"ours", 10000, 5000}, silent, spoken},
-			{holding{"ours", 10000, 4000}, silent, spoken},
-			{holding{"theirs", 10000, 0}, silent, spoken},
+			{holding{"ours", 10000, 5000, 0}, silent, spoken},
+			{holding{"ours", 10000, 4000, 0}, silent, spoken},
+			{holding{"theirs", 10000, 0, 0}, silent, spoken},
+			{holding{"ours", 10000, 0, 90e6}, silent, spoken},
+			{holding{"ours", 10000, 0, 1e6}, silent, spoken},
 		},
 		floods: &floods{
 			missing: map[string]error{"sockperf": errors.New("not installed")},

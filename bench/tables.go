@@ -112,6 +112,10 @@ anything, and with connections that had one message answered a second before. Wh
 	for _, h := range all {
 		silent, spoken := h.silent.residentPerConnection(h.connections), h.spoken.residentPerConnection(h.connections)
 		promised, held := verdict(float64(h.limit), max(silent, spoken) <= h.limit, "≤ %.0f each")
+		if h.total > 0 {
+			most := max(h.silent.Server.Resident, h.spoken.Server.Resident)
+			promised, held = verdict(float64(h.total)/1e6, most <= h.total, "≤ %.0f MB")
+		}
 		fmt.Fprintf(text, "| %d | %s | %.1f | %d | %.1f | %d | %d | %s | %s |\n", h.connections, h.peer,
 			float64(h.silent.Server.Resident)/1e6, silent, float64(h.spoken.Server.Resident)/1e6, spoken,
 			h.spoken.Server.Threads, promised, held)
