@@ -16,7 +16,7 @@ help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 build: ## build ./wirelab: one static binary
-	CGO_ENABLED=0 go build -trimpath -o wirelab .
+	CGO_ENABLED=0 go build -trimpath -buildvcs=auto -o wirelab .
 	@if ldd wirelab >/dev/null 2>&1; then echo 'wirelab is not static:'; ldd wirelab; exit 1; fi
 
 # Go's test cache cannot see the programs that tests talk to, hence -count=1.

@@ -76,11 +76,11 @@ func testResults() *results {
 			samples: map[string][]rateResult{"wirelab uring": tail(90, 100), "wirelab goroutine": tail(300, 200), gnetAll: tail(200, 200), "C epoll": tail(100, 110)},
 		},
 		held: []held{
-			{holding{"ours", 10000, 5000, 0}, silent, spoken},
-			{holding{"ours", 10000, 4000, 0}, silent, spoken},
-			{holding{"theirs", 10000, 0, 0}, silent, spoken},
-			{holding{"ours", 10000, 0, 90e6}, silent, spoken},
-			{holding{"ours", 10000, 0, 1e6}, silent, spoken},
+			{holding{"ours", 10000, 5000, 0}, []sample{silent}, []sample{spoken}},
+			{holding{"ours", 10000, 4000, 0}, []sample{silent}, []sample{spoken}},
+			{holding{"theirs", 10000, 0, 0}, []sample{silent}, []sample{spoken}},
+			{holding{"ours", 10000, 0, 90e6}, []sample{silent}, []sample{spoken}},
+			{holding{"ours", 10000, 0, 1e6}, []sample{silent}, []sample{spoken}},
 		},
 		floods: &floods{
 			missing: map[string]error{"sockperf": errors.New("not installed")},
@@ -119,6 +119,9 @@ func TestParse(t *testing.T) {
 	var stderr strings.Builder
 	if o, err := parse([]string{"-rounds", "3", "-wirelab", "w"}, &stderr); err != nil || o.rounds != 3 || !strings.HasSuffix(o.wirelab, "/bench/w") {
 		t.Errorf("%+v, %v", o, err)
+	}
+	if o, _ := parse([]string{"-only", "wirelab uring"}, &stderr); o.command() != `go -C bench run . -rounds 7 -requests 150000 -only "wirelab uring"` {
+		t.Errorf("command %q", o.command())
 	}
 	for _, arguments := range [][]string{{"-rounds", "0"}, {"-requests", "-1"}, {"more"}, {"-nonsense"}} {
 		if _, err := parse(arguments, &stderr); err == nil {

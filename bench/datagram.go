@@ -26,11 +26,10 @@ type contender struct {
 
 // A flood is what a sender says of a run.
 type flood struct {
-	Sent      uint64
-	Received  uint64 // 0: not known
-	Elapsed   time.Duration
-	Unknown   bool // what became of what was sent
-	Unaccount uint64
+	Sent     uint64
+	Received uint64 // 0: not known
+	Elapsed  time.Duration
+	Unknown  bool // what became of what was sent
 }
 
 func (f flood) perSecond() float64 { return float64(f.Sent) / f.Elapsed.Seconds() }

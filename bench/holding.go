@@ -29,13 +29,17 @@ func holdings() []holding {
 	}
 }
 
-// A held is the sample of a holding.
+// holdingRounds is how often a holding is measured: what a server holds depends on
+// when its collector ran last.
+const holdingRounds = 3
+
+// A held is the samples of a holding.
 type held struct {
 	holding
-	silent, spoken sample // connections that never said anything, and that said one message
+	silent, spoken []sample // connections that never said anything, and that said one message
 }
 
-// hold measures a holding twice, for a server may keep what a message needed.
+// hold measures a holding both ways, for a server may keep what a message needed.
 func (b *bench) hold(ctx context.Context, h holding) (held, error) {
 	result := held{holding: h}
 	p, err := findPeer(h.peer)
@@ -43,11 +47,28 @@ func (b *bench) hold(ctx context.Context, h holding) (held, error) {
 		return result, err
 	}
 	l := load{h.connections, 1, messageSize}
-	if result.silent, err = hold(ctx, p, b.built, l, false); err != nil {
-		return result, err
+	for range holdingRounds {
+		silent, err := hold(ctx, p, b.built, l, false)
+		if err != nil {
+			return result, err
+		}
+		spoken, err := hold(ctx, p, b.built, l, true)
+		if err != nil {
+			return result, err
+		}
+		result.silent, result.spoken = append(result.silent, silent), append(result.spoken, spoken)
+		fmt.Fprintf(b.progress, "%d connections, %s: %d bytes each, %d after a message\n", h.connections, h.peer,
+			silent.residentPerConnection(h.connections), spoken.residentPerConnection(h.connections))
 	}
-	result.spoken, err = hold(ctx, p, b.built, l, true)
-	fmt.Fprintf(b.progress, "%d connections, %s: %d bytes each, %d after a message\n", h.connections, h.peer,
-		result.silent.residentPerConnection(h.connections), result.spoken.residentPerConnection(h.connections))
-	return result, err
+	return result, nil
+}
+
+// resident returns the bytes of memory that the server held.
+func (h held) resident(samples []sample) spread {
+	return spreads(samples, func(s sample) float64 { return float64(s.Server.Resident) })
+}
+
+// each returns the bytes that each connection added to the idle server.
+func (h held) each(samples []sample) spread {
+	return spreads(samples, func(s sample) float64 { return float64(s.residentPerConnection(h.connections)) })
 }

@@ -58,6 +58,15 @@ func parse(arguments []string, stderr io.Writer) (o options, err error) {
 	return o, err
 }
 
+// command returns what measures the same again.
+func (o options) command() string {
+	command := fmt.Sprintf("go -C bench run . -rounds %d -requests %d", o.rounds, o.requests)
+	if o.only != "" {
+		command += fmt.Sprintf(" -only %q", o.only)
+	}
+	return command
+}
+
 func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) error {
 	o, err := parse(arguments, stderr)
 	if err != nil {
@@ -77,9 +86,8 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) erro
 	if err != nil {
 		return err
 	}
-	command := fmt.Sprintf("go -C bench run . -rounds %d -requests %d", o.rounds, o.requests)
 	var report bytes.Buffer
-	if err := writeReport(&report, thisMachine(built, command), all, notes); err != nil {
+	if err := writeReport(&report, thisMachine(built, o.command()), all, notes); err != nil {
 		return err
 	}
 	if o.output != "" {

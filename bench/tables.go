@@ -69,13 +69,13 @@ func writeTails(text *strings.Builder, t *tails) {
 ## Tail of latencies at half of the saturating rate
 
 %d bytes to and fro on %d connections, open loop: %d requests a second in all, half of what the fastest of the others (%s) reaches in a
-closed loop. Latency in microseconds from the time at which a request was due, as the generator in C sees it; median (least–most) of the
-rounds, in which all servers take turns. The ratio is that of the p99 to the one of the best of the others, %s, in the same round. Late is the share
+closed loop, for %v after %v of the same. Latency in microseconds from the time at which a request was due, as the generator in C sees it; median
+(least–most) of the rounds, in which all servers take turns. The ratio is that of the p99 to the one of the best of the others, %s, in the same round. Late is the share
 of requests that the generator itself sent over 1 ms after they were due: those wait for a processor, whoever has it.
 
 | Server | p50 | p99 | Ratio of p99 | Late | Promised | |
 |---|---|---|---|---|---|---|
-`, messageSize, tailConnections, t.rate, t.rated, best)
+`, messageSize, tailConnections, t.rate, t.rated, tailTime, tailWarmUp, best)
 	ours, others := tailPeers()
 	for _, name := range append(ours, others...) {
 		samples := t.samples[name]
@@ -100,25 +100,25 @@ func writeHeld(text *strings.Builder, all []held) {
 	if len(all) == 0 {
 		return
 	}
-	text.WriteString(`
+	fmt.Fprintf(text, `
 ## Memory of silent connections
 
-Resident memory of the server in MB (10^6 bytes), and bytes that each connection added to the idle server; with connections that never said
-anything, and with connections that had one message answered a second before. What is promised is promised of both.
+Resident memory of the server in MB (10^6 bytes), and bytes that each connection added to the idle server, median (least–most) of %d rounds; with
+connections that never said anything, and with connections that had one message answered a second before. What is promised is promised of both.
 
 | Connections | Server | never spoke | each | spoke once | each | Threads | Promised | |
 |---|---|---|---|---|---|---|---|---|
-`)
+`, holdingRounds)
 	for _, h := range all {
-		silent, spoken := h.silent.residentPerConnection(h.connections), h.spoken.residentPerConnection(h.connections)
-		promised, held := verdict(float64(h.limit), max(silent, spoken) <= h.limit, "≤ %.0f each")
+		silent, spoken := h.each(h.silent), h.each(h.spoken)
+		promised, kept := verdict(float64(h.limit), max(silent.median, spoken.median) <= float64(h.limit), "≤ %.0f each")
 		if h.total > 0 {
-			most := max(h.silent.Server.Resident, h.spoken.Server.Resident)
-			promised, held = verdict(float64(h.total)/1e6, most <= h.total, "≤ %.0f MB")
+			most := max(h.resident(h.silent).median, h.resident(h.spoken).median)
+			promised, kept = verdict(float64(h.total)/1e6, most <= float64(h.total), "≤ %.0f MB")
 		}
-		fmt.Fprintf(text, "| %d | %s | %.1f | %d | %.1f | %d | %d | %s | %s |\n", h.connections, h.peer,
-			float64(h.silent.Server.Resident)/1e6, silent, float64(h.spoken.Server.Resident)/1e6, spoken,
-			h.spoken.Server.Threads, promised, held)
+		fmt.Fprintf(text, "| %d | %s | %.1f | %s | %.1f | %s | %d | %s | %s |\n", h.connections, h.peer,
+			h.resident(h.silent).median/1e6, spreadCell(silent, "%.0f"), h.resident(h.spoken).median/1e6, spreadCell(spoken, "%.0f"),
+			h.spoken[0].Server.Threads, promised, kept)
 	}
 }
 

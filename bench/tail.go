@@ -5,14 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"time"
 )
 
 // The tail of latencies is measured with an open loop, at one rate for all peers:
-// half of what the fastest of the others reaches in a closed loop.
+// half of what the fastest of the others reaches in a closed loop. It begins when what
+// 1000 connections at once leave to do (lines to log, memory to collect) is done.
 const (
 	tailConnections = 1000
-	tailTime        = 2 * time.Second
+	tailWarmUp      = time.Second
+	tailTime        = 3 * time.Second
 )
 
 // tailPeers returns whose tails are measured: ours, and those they are set against.
@@ -110,7 +113,10 @@ func (b *bench) tail(ctx context.Context, name string, rate int) (r rateResult, 
 	if err != nil {
 		return r, err
 	}
-	err = g.run("", &r)
+	err = g.run(strconv.FormatInt(tailWarmUp.Milliseconds(), 10), &r)
+	if err == nil {
+		err = g.run("", &r)
+	}
 	if err == nil {
 		err = loadResult{Requests: r.Requests, Mismatched: r.Mismatched}.check(rate * duration / 1000)
 	}

@@ -39,6 +39,29 @@ func TestOpenLoop(t *testing.T) {
 	}
 }
 
+// A line may ask for a shorter run than the generator was started for.
+func TestOpenLoopRunsShorter(t *testing.T) {
+	built, p := buildPeer(t, "C epoll")
+	s, err := startServer(t.Context(), p, built)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.stop()
+	g, err := startGenerator(t.Context(), built[openLoop], s.addr, 3, 1000, 200, messageSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line, want := range map[string]int{"50": 50, "": 200, "9999": 200} {
+		var r rateResult
+		if err := g.run(line, &r); err != nil || r.Requests != want {
+			t.Errorf("%q: %+v, %v", line, r, err)
+		}
+	}
+	if err := g.close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // A server that answers nothing until all has come makes every request wait for the
 // last: from the times at which they were due, evenly between nothing and all.
 func TestOpenLoopMeasuresFromTheDueTime(t *testing.T) {

@@ -4,8 +4,8 @@
  *   load_rate IPV4:PORT CONNECTIONS RATE MILLISECONDS SIZE
  *
  * RATE is in messages a second over all connections, which take turns. It connects
- * and prints {"connected":N}; each line on standard input starts a run, which ends
- * with a line such as {"requests":N,"mismatched":N,"late":N,"elapsed_ns":N,"p50_ns":N,
+ * and prints {"connected":N}; each line on standard input starts a run of that time, or
+ * of as many milliseconds as the line says, if those are fewer. It ends with a line such as {"requests":N,"mismatched":N,"late":N,"elapsed_ns":N,"p50_ns":N,
  * "p99_ns":N,"p999_ns":N,"max_ns":N}. Late are messages that it sent itself over 1 ms
  * after they were due. End of input ends it. */
 #include "net.h"
@@ -28,7 +28,7 @@ static size_t size;
 static char *message;
 static int connections;
 static struct connection *table;
-static long long start, rate, total, answered, mismatched, late;
+static long long start, rate, total, answered, mismatched, late; /* total: of this run */
 static uint32_t *latencies; /* nanoseconds, at most UINT32_MAX */
 
 static int64_t now_ns(void)
@@ -140,11 +140,12 @@ static void report(void)
 	       latencies[total * 999 / 1000], latencies[total - 1]);
 }
 
-static void run(void)
+static void run(long long messages)
 {
 	struct epoll_event events[EVENTS];
 	long long next = 0;
 
+	total = messages;
 	answered = mismatched = late = 0;
 	for (int i = 0; i < connections; i++)
 		table[i].due = table[i].sent = table[i].received = 0;
@@ -203,6 +204,7 @@ static long positive(const char *text)
 int main(int argc, char **argv)
 {
 	char line[16];
+	long long most;
 
 	if (argc != 6) {
 		fprintf(stderr, "usage: %s IPV4:PORT CONNECTIONS RATE MILLISECONDS SIZE\n", argv[0]);
@@ -210,14 +212,14 @@ int main(int argc, char **argv)
 	}
 	connections = (int)positive(argv[2]);
 	rate = positive(argv[3]);
-	total = rate * positive(argv[4]) / 1000;
-	if (total < 1 || total > 100000000) {
-		fprintf(stderr, "%lld messages: not between 1 and 100000000\n", total);
+	most = rate * positive(argv[4]) / 1000;
+	if (most < 1 || most > 100000000) {
+		fprintf(stderr, "%lld messages: not between 1 and 100000000\n", most);
 		return 2;
 	}
 	size = (size_t)positive(argv[5]);
 	message = malloc(size);
-	latencies = malloc((size_t)total * sizeof *latencies);
+	latencies = malloc((size_t)most * sizeof *latencies);
 	if (message == NULL || latencies == NULL)
 		die("malloc");
 	for (size_t i = 0; i < size; i++)
@@ -227,7 +229,10 @@ int main(int argc, char **argv)
 	raise_descriptor_limit();
 	loop = must(epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
 	connect_all(parse_address(argv[1]));
-	while (fgets(line, sizeof line, stdin) != NULL)
-		run();
+	while (fgets(line, sizeof line, stdin) != NULL) {
+		long long messages = rate * atol(line) / 1000;
+
+		run(messages > 0 && messages < most ? messages : most);
+	}
 	return 0;
 }
