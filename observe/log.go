@@ -50,6 +50,7 @@ type Logs struct {
 	config   LogConfig
 	terminal *lineQueue // nil: none
 	outage   outage
+	callers  callers
 
 	mu     sync.Mutex
 	files  map[string]*logFile // by component
@@ -85,6 +86,7 @@ func (l *Logs) Component(name string) *slog.Logger {
 		terminal:      l.terminal,
 		terminalLevel: slog.LevelWarn,
 		fileLevel:     l.config.Level,
+		callers:       &l.callers,
 	}
 	if l.config.Verbose {
 		h.terminalLevel = slog.LevelDebug
@@ -209,7 +211,7 @@ func fileSafe(component string) string {
 // startTerminal writes lines for people to w, and says when it had to skip some.
 func startTerminal(w io.Writer) *lineQueue {
 	var told uint64
-	q := newLineQueue(maxBatch)
+	q := newLineQueue(maxBatch, 0)
 	go q.run(func(batch []byte, _ int) {
 		if lost := q.lost.Load(); lost > told {
 			batch = fmt.Appendf(batch, "(%d lines not shown: this terminal is too slow)\n", lost-told)

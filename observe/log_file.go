@@ -56,7 +56,7 @@ type logFile struct {
 
 func startLogFile(config LogConfig, component string, o *outage) *logFile {
 	batch := int(min(maxBatch, config.MaxSize))
-	f := &logFile{config: config, component: component, outage: o, queue: newLineQueue(batch)}
+	f := &logFile{config: config, component: component, outage: o, queue: newLineQueue(batch, gatherTime)}
 	go f.queue.run(f.write, f.end)
 	return f
 }

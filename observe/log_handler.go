@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // logHandler formats the records of one component, once for its file and once for
@@ -17,6 +18,7 @@ type logHandler struct {
 	fileLevel     slog.Level
 	terminalLevel slog.Level
 	style         TextStyle
+	callers       *callers
 
 	prefix string // of the open groups: "a.b."
 	json   []byte // the attributes of With, for the file
@@ -28,7 +30,7 @@ func (h *logHandler) Enabled(_ context.Context, level slog.Level) bool {
 }
 
 func (h *logHandler) Handle(_ context.Context, r slog.Record) error {
-	function, line := caller(r.PC)
+	function, line := h.callers.name(r.PC)
 	if r.Level >= h.fileLevel {
 		h.putJSON(&r, function, line)
 	}
@@ -85,14 +87,31 @@ func (h *logHandler) WithGroup(name string) slog.Handler {
 	return &with
 }
 
-// caller names the function that logged, with its package but without the path
-// of that: "server.(*TCP).admit".
-func caller(pc uintptr) (function string, line int) {
+// callers remembers what the places of the program are called that logged, of which
+// there are only so many: to find that out takes longer than the rest of a line.
+type callers struct {
+	known sync.Map // of callSite, by the PC of the call
+}
+
+type callSite struct {
+	function string
+	line     int
+}
+
+// name names the function that logged, with its package but without the path of
+// that: "server.(*TCP).admit".
+func (c *callers) name(pc uintptr) (function string, line int) {
 	if pc == 0 {
 		return "", 0
 	}
+	if site, ok := c.known.Load(pc); ok {
+		site := site.(callSite)
+		return site.function, site.line
+	}
 	frame, _ := runtime.CallersFrames([]uintptr{pc}).Next()
-	return frame.Function[strings.LastIndexByte(frame.Function, '/')+1:], frame.Line
+	site := callSite{frame.Function[strings.LastIndexByte(frame.Function, '/')+1:], frame.Line}
+	c.known.Store(pc, site)
+	return site.function, site.line
 }
 
 func clip(s string, n int) string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 const (
@@ -11,6 +12,11 @@ const (
 	queuedBytes = 16 << 20 // in one queue
 	maxBatch    = 32 << 10 // bytes that one write takes together
 	maxLine     = 64 << 10 // bytes of one line
+
+	// gatherTime is how long a file's first line waits for others. Without it each
+	// line of a burst, of connections for example, wakes a thread for a write of its
+	// own, in the way of those who serve. At two million lines a second the queue would be full.
+	gatherTime = 2 * time.Millisecond
 )
 
 // A lineQueue carries lines from many goroutines to the one that writes them. It
@@ -24,15 +30,18 @@ type lineQueue struct {
 	done    chan struct{}
 	free    sync.Pool // of *[]byte
 	batch   int       // bytes that one write takes together, unless one line alone is longer
+	gather  time.Duration
 }
 
-func newLineQueue(batch int) *lineQueue {
+// newLineQueue makes a queue whose first line waits for others as long as gather.
+func newLineQueue(batch int, gather time.Duration) *lineQueue {
 	return &lineQueue{
-		lines: make(chan *[]byte, queuedLines),
-		stopC: make(chan struct{}),
-		done:  make(chan struct{}),
-		free:  sync.Pool{New: func() any { b := make([]byte, 0, 512); return &b }},
-		batch: batch,
+		lines:  make(chan *[]byte, queuedLines),
+		stopC:  make(chan struct{}),
+		done:   make(chan struct{}),
+		free:   sync.Pool{New: func() any { b := make([]byte, 0, 512); return &b }},
+		batch:  batch,
+		gather: gather,
 	}
 }
 
@@ -95,13 +104,29 @@ func (q *lineQueue) run(write func(batch []byte, lines int), end func()) {
 	}
 }
 
-// next waits for a line; nil means that the queue was stopped and is empty.
+// next waits for a line, and for others to come after it; nil means that the queue
+// was stopped and is empty.
 func (q *lineQueue) next() *[]byte {
+	if line := q.poll(); line != nil {
+		return line
+	}
 	select {
 	case line := <-q.lines:
+		q.pause()
 		return line
 	case <-q.stopC:
 		return q.poll()
+	}
+}
+
+// pause lets lines gather, unless the queue is stopped.
+func (q *lineQueue) pause() {
+	if q.gather == 0 {
+		return
+	}
+	select {
+	case <-time.After(q.gather):
+	case <-q.stopC:
 	}
 }
 

@@ -225,7 +225,7 @@ func TestTerminalTellsOfSkippedLines(t *testing.T) {
 }
 
 func TestQueueIsBoundedInBytes(t *testing.T) {
-	q := newLineQueue(maxBatch)
+	q := newLineQueue(maxBatch, 0)
 	big := bytes.Repeat([]byte{'x'}, maxLine)
 	for range queuedBytes/maxLine + 5 {
 		line := slices.Clone(big)
