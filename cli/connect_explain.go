@@ -15,18 +15,30 @@ import (
 
 // explainConnect says in one line what went wrong with a peer and what to do.
 func explainConnect(err error, network, address string) error {
-	var unknown *net.DNSError
 	switch {
 	case err == nil, errors.Is(err, context.Canceled):
 		return err
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return refusedError{err, network, address}
-	case errors.As(err, &unknown):
-		return fmt.Errorf("%w; is the name right?", err)
+		return refusedError{err: err, network: network, address: address}
+	case isUnknownHost(err):
+		return explainHost(err)
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
 		return fmt.Errorf("%w; is the address right, and does no firewall drop it? --timeout waits longer", err)
 	}
 	return explainTLS(err)
+}
+
+// explainHost says what to do about a name that has no address.
+func explainHost(err error) error {
+	if isUnknownHost(err) {
+		return fmt.Errorf("%w; is the name right?", err)
+	}
+	return err
+}
+
+func isUnknownHost(err error) bool {
+	var unknown *net.DNSError
+	return errors.As(err, &unknown)
 }
 
 func explainTLS(err error) error {
@@ -45,6 +57,7 @@ func explainTLS(err error) error {
 type refusedError struct {
 	err              error
 	network, address string
+	handler          string // of the server that is missing; empty: the usual one
 }
 
 func (e refusedError) Unwrap() error { return e.err }
@@ -56,6 +69,9 @@ func (e refusedError) Error() string {
 		text += fmt.Sprintf(" (tried %d times)", failed.Attempts)
 	}
 	if start := startCommand(e.network, e.address); start != "" {
+		if e.handler != "" {
+			start += " --handler " + e.handler
+		}
 		return text + "; start one: " + start
 	}
 	return text + "; is the server running there, and is the port right?"

@@ -2,10 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
-	"net"
-	"net/netip"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -119,37 +115,26 @@ func (a *app) newLoadNetworkCommand(cmd *cobra.Command) *cobra.Command {
 }
 
 func (a *app) runLoad(cmd *cobra.Command, flags loadFlags, args []string) error {
-	settings, err := a.settings(cmd)
-	if err != nil {
-		return err
-	}
 	cfg, err := flags.config(cmd)
 	if err != nil {
 		return err
 	}
-	if cfg.Targets, err = targets(cmd.Context(), settings, args); err != nil {
-		return err
-	}
-	saver, err := flags.save.open()
+	settings, all, err := a.prepareLoad(cmd, args, load.MaxTargets)
 	if err != nil {
 		return err
 	}
-	defer saver.close()
-	logs := a.openLogs(settings)
-	defer logs.Close()
-	cfg.Log = logs.Component("client")
-
-	report, err := a.measureLoad(cmd.Context(), &flags.pace, cfg)
-	if errors.Is(err, load.ErrConfig) {
-		return usagef("%w", err)
-	}
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(a.printLoad(report), saver.save(a, report)); err != nil {
-		return err
-	}
-	return loadVerdict(cmd, report)
+	cfg.Targets = all
+	return perform(a, cmd, &flags.save, measurement[*load.Report]{
+		run: func(ctx context.Context) (*load.Report, error) {
+			logs := a.openLogs(settings)
+			defer logs.Close()
+			cfg.Log = logs.Component("client")
+			report, err := a.measureLoad(ctx, &flags.pace, cfg)
+			return report, explainLoad(err, cfg.Network, all[0].String(), "")
+		},
+		print:   a.printLoad,
+		verdict: loadVerdict,
+	})
 }
 
 // measureLoad runs cfg, or the search that the flags ask for, and shows progress.
@@ -171,25 +156,29 @@ func (a *app) measureLoad(ctx context.Context, flags *paceFlags, cfg load.Config
 
 // config returns what the flags ask for, without target and log.
 func (f *loadFlags) config(cmd *cobra.Command) (load.Config, error) {
-	payload, err := load.ParsePayload(f.payload, f.size)
-	if err != nil {
-		return load.Config{}, usagef("%w", err)
-	}
-	if cmd.Flags().Changed("size") && f.size == 0 {
-		return load.Config{}, usagef("--size must be at least 1 byte")
+	cfg := load.Config{Network: cmd.Name(), Clients: f.clients, Duration: f.duration, Timeout: f.timeout, Loops: f.loops}
+	var err error
+	if cfg.Payload, cfg.Messages, err = f.content(cmd); err != nil {
+		return cfg, err
 	}
 	if cmd.Flags().Changed("timeout") && f.timeout <= 0 {
-		return load.Config{}, usagef("--timeout must be longer than nothing")
-	}
-	messages := f.messages
-	if f.duration != 0 && !cmd.Flags().Changed("messages") {
-		messages = 0
-	}
-	cfg := load.Config{
-		Network: cmd.Name(), Clients: f.clients, Messages: messages, Duration: f.duration,
-		Payload: payload, Timeout: f.timeout, Loops: f.loops,
+		return cfg, usagef("--timeout must be longer than nothing")
 	}
 	return cfg, f.pace.apply(cmd, &cfg)
+}
+
+// content returns what is sent, and how often at most; 0: until the duration ends.
+func (f *loadFlags) content(cmd *cobra.Command) (payload *load.Payload, messages uint64, err error) {
+	if payload, err = load.ParsePayload(f.payload, f.size); err != nil {
+		return nil, 0, usagef("%w", err)
+	}
+	if cmd.Flags().Changed("size") && f.size == 0 {
+		return nil, 0, usagef("--size must be at least 1 byte")
+	}
+	if f.duration != 0 && !cmd.Flags().Changed("messages") {
+		return payload, 0, nil
+	}
+	return payload, f.messages, nil
 }
 
 func loadPlan(cfg load.Config) progressPlan {
@@ -204,40 +193,21 @@ func loadPlan(cfg load.Config) progressPlan {
 }
 
 // loadVerdict returns the error that ends the command as the report deserves.
-func loadVerdict(cmd *cobra.Command, r *load.Report) error {
-	err := r.Verify()
-	switch {
-	case err == nil && r.Interrupted:
-		return cmd.Context().Err()
-	case err == nil:
-		return nil
-	case r.Received == 0 && r.Errors["connection refused"] > 0:
-		return failedCheck(errors.New("nothing listens at " + r.Network + " " + r.Target + "; start one: wirelab serve " + r.Network))
+func loadVerdict(ctx context.Context, r *load.Report) error {
+	failed := r.Verify()
+	if failed != nil && nothingListens(r) {
+		handler := ""
+		if r.Flooded() {
+			handler = "discard"
+		}
+		failed = refusedError{err: failed, network: r.Network, address: r.Target, handler: handler}
 	}
-	return failedCheck(err)
+	return verdict(ctx, r.Interrupted, failed)
 }
 
-// resolve returns the address that HOST:PORT means: of a name that has several, the
-// first of IPv4, which servers here bind to by default.
-func resolve(ctx context.Context, address string) (netip.AddrPort, error) {
-	host, portText, err := net.SplitHostPort(address)
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	port, err := strconv.ParseUint(portText, 10, 16)
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	chosen := addrs[0].Unmap()
-	for _, addr := range addrs {
-		if addr = addr.Unmap(); addr.Is4() {
-			chosen = addr
-			break
-		}
-	}
-	return netip.AddrPortFrom(chosen, uint16(port)), nil
+// nothingListens reports whether all went wrong because the one target refused. A
+// flood has no answers even if all is well, and of several targets one may be up.
+func nothingListens(r *load.Report) bool {
+	reached := r.Received > 0 || r.Network == "tcp" && r.Connected > 0
+	return !reached && len(r.Targets) <= 1 && r.Errors["connection refused"] > 0
 }

@@ -65,20 +65,18 @@ func (a *app) runEngines(cmd *cobra.Command, flags enginesFlags) error {
 	if err != nil {
 		return usagef("%w", err)
 	}
-	saver, err := flags.save.open()
-	if err != nil {
-		return err
-	}
-	defer saver.close()
 	trial := &engineTrial{app: a, flags: flags, payload: payload, trials: flags.trials(), report: load.EnginesReport{
 		Schema: load.EnginesSchema, SizeBytes: payload.Len(), DurationS: flags.duration.Seconds(),
 		Skipped: []load.Skipped{}, Results: []load.EngineResult{},
 	}}
-	trial.measureAll(cmd.Context(), names)
-	if err := errors.Join(a.printEngines(&trial.report), saver.save(a, &trial.report)); err != nil {
-		return err
-	}
-	return trial.verdict(cmd.Context())
+	return perform(a, cmd, &flags.save, measurement[*load.EnginesReport]{
+		run: func(ctx context.Context) (*load.EnginesReport, error) {
+			trial.measureAll(ctx, names)
+			return &trial.report, nil
+		},
+		print:   a.printEngines,
+		verdict: enginesVerdict,
+	})
 }
 
 // check returns the engines to measure.
@@ -295,17 +293,17 @@ func (s *serverProcess) rest(ctx context.Context) (sys.ProcessUsage, error) {
 	return last, err
 }
 
-// verdict returns the error that ends the command as the report deserves.
-func (t *engineTrial) verdict(ctx context.Context) error {
-	if t.report.Interrupted {
+// enginesVerdict returns the error that ends the command as the report deserves.
+func enginesVerdict(ctx context.Context, report *load.EnginesReport) error {
+	if report.Interrupted {
 		return ctx.Err()
 	}
-	for _, r := range t.report.Results {
+	for _, r := range report.Results {
 		if r.Error != "" {
 			return failedCheck(fmt.Errorf("%s: %s", r.Name, r.Error))
 		}
 	}
-	if len(t.report.Results) == 0 {
+	if len(report.Results) == 0 {
 		return fmt.Errorf("none of the engines runs here: %w", sys.ErrUnsupported)
 	}
 	return nil

@@ -1,11 +1,10 @@
 package cli
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"runtime"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -61,62 +60,52 @@ func (f *fastFlags) check(cmd *cobra.Command) error {
 }
 
 func (a *app) runFastLoad(cmd *cobra.Command, flags loadFlags, fast fastFlags, args []string) error {
-	settings, err := a.settings(cmd)
-	if err != nil {
-		return err
-	}
-	address, err := target(settings, args)
-	if err != nil {
-		return err
-	}
 	cfg, err := fast.config(cmd, flags)
 	if err != nil {
 		return err
 	}
-	if cfg.Target, err = resolve(cmd.Context(), address); err != nil {
-		return err
-	}
-	saver, err := flags.save.open()
+	settings, all, err := a.prepareLoad(cmd, args, 1)
 	if err != nil {
 		return err
 	}
-	defer saver.close()
-	logs := a.openLogs(settings)
-	defer logs.Close()
-	cfg.Log = logs.Component("client")
+	cfg.Target = all[0]
+	return perform(a, cmd, &flags.save, measurement[*load.FastReport]{
+		run: func(ctx context.Context) (*load.FastReport, error) {
+			logs := a.openLogs(settings)
+			defer logs.Close()
+			cfg.Log = logs.Component("client")
+			report, err := a.measureFast(ctx, cfg)
+			return report, explainLoad(err, "udp", cfg.Target.String(), "discard")
+		},
+		print: a.printFastLoad,
+		verdict: func(ctx context.Context, r *load.FastReport) error {
+			return verdict(ctx, r.Interrupted, r.Verify())
+		},
+	})
+}
 
+// measureFast runs cfg and shows progress.
+func (a *app) measureFast(ctx context.Context, cfg load.FastConfig) (*load.FastReport, error) {
 	line := a.progress(progressPlan{
 		label: "load udp", unit: "datagrams", until: cfg.Duration, total: cfg.Messages * uint64(max(cfg.Senders, 0)),
 	})
+	defer line.clear()
 	cfg.Progress = func(p load.Progress) { line.update(p.Sent) }
-	report, err := load.RunFast(cmd.Context(), cfg)
-	line.clear()
-	switch {
-	case errors.Is(err, load.ErrConfig):
-		return usagef("%w", err)
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return failedCheck(fmt.Errorf("nothing listens at udp %s; start one: wirelab serve udp --handler discard", cfg.Target))
-	case err != nil:
-		return err
-	}
-	if err := errors.Join(a.printFastLoad(report), saver.save(a, report)); err != nil {
-		return err
-	}
-	return fastVerdict(cmd, report)
+	return load.RunFast(ctx, cfg)
 }
 
 // config returns what the flags ask for, without target and log.
 func (f *fastFlags) config(cmd *cobra.Command, flags loadFlags) (load.FastConfig, error) {
-	base, err := flags.config(cmd)
-	if err != nil {
-		return load.FastConfig{}, err
+	cfg := load.FastConfig{
+		Duration: flags.duration, Rate: flags.pace.rate,
+		Senders: f.senders, Batch: f.batch, WithoutGSO: !f.gso, WithoutGRO: !f.gro, AllowPublic: f.allowPublic,
+	}
+	var err error
+	if cfg.Payload, cfg.Messages, err = flags.content(cmd); err != nil {
+		return cfg, err
 	}
 	if cmd.Flags().Changed("batch") && f.batch == 0 {
-		return load.FastConfig{}, usagef("--batch must be at least 1")
-	}
-	cfg := load.FastConfig{
-		Payload: base.Payload, Messages: base.Messages, Duration: base.Duration, Rate: base.Rate,
-		Senders: f.senders, Batch: f.batch, WithoutGSO: !f.gso, WithoutGRO: !f.gro, AllowPublic: f.allowPublic,
+		return cfg, usagef("--batch must be at least 1")
 	}
 	if f.senders == 0 {
 		cfg.Senders = runtime.GOMAXPROCS(0)
@@ -124,19 +113,7 @@ func (f *fastFlags) config(cmd *cobra.Command, flags loadFlags) (load.FastConfig
 	if !cmd.Flags().Changed("messages") && cfg.Duration == 0 {
 		cfg.Messages, cfg.Duration = 0, defaultFastDuration
 	}
-	return cfg, nil
-}
-
-// fastVerdict returns the error that ends the command as the report deserves.
-func fastVerdict(cmd *cobra.Command, r *load.FastReport) error {
-	err := r.Verify()
-	switch {
-	case err == nil && r.Interrupted:
-		return cmd.Context().Err()
-	case err == nil:
-		return nil
-	}
-	return failedCheck(err)
+	return cfg, flags.pace.check(cmd)
 }
 
 func (a *app) printFastLoad(r *load.FastReport) error {

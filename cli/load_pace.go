@@ -3,13 +3,11 @@ package cli
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"wirelab/cli/config"
 	"wirelab/load"
 )
 
@@ -40,8 +38,8 @@ func (f *paceFlags) add(cmd *cobra.Command) {
 	}
 }
 
-// apply adds to cfg what the flags ask for.
-func (f *paceFlags) apply(cmd *cobra.Command, cfg *load.Config) error {
+// check refuses values that no run takes, and flags that say nothing together.
+func (f *paceFlags) check(cmd *cobra.Command) error {
 	given := cmd.Flags().Changed
 	for flag, wrong := range map[string]bool{
 		"rate": f.rate <= 0, "outstanding": f.outstanding <= 0, "reconnect": f.reconnect == 0, "step": f.step <= 0, "ramp": f.ramp <= 0,
@@ -58,41 +56,24 @@ func (f *paceFlags) apply(cmd *cobra.Command, cfg *load.Config) error {
 	case given("outstanding") && !given("rate") && !given("search"):
 		return usagef("--outstanding goes with --rate or --search: without, a client awaits one answer at a time")
 	}
+	return nil
+}
+
+// apply adds to cfg what the flags ask for.
+func (f *paceFlags) apply(cmd *cobra.Command, cfg *load.Config) error {
+	if err := f.check(cmd); err != nil {
+		return err
+	}
 	cfg.Rate, cfg.Ramp, cfg.Outstanding = f.rate, f.ramp, f.outstanding
 	cfg.Flood, cfg.Reconnect = f.flood, f.reconnect
 	cfg.AskReceiver = cfg.Network == "udp"
-	if given("source") {
+	if cmd.Flags().Changed("source") {
 		var err error
 		if cfg.Sources, err = load.ParseSources(f.source); err != nil {
 			return usagef("%w", err)
 		}
 	}
 	return nil
-}
-
-// targets resolves HOST:PORT,HOST:PORT... of all arguments; without any, what the
-// configuration says.
-func targets(ctx context.Context, cfg *config.Config, args []string) ([]netip.AddrPort, error) {
-	words := strings.Split(strings.Join(args, ","), ",")
-	if len(words) > load.MaxTargets {
-		return nil, usagef("%d targets are more than %d", len(words), load.MaxTargets)
-	}
-	var all []netip.AddrPort
-	for _, word := range words {
-		if word == "" && len(words) > 1 {
-			return nil, usagef("%q: a target is missing between commas", strings.Join(args, ","))
-		}
-		address, err := target(cfg, []string{word})
-		if err != nil {
-			return nil, err
-		}
-		resolved, err := resolve(ctx, address)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, resolved)
-	}
-	return all, nil
 }
 
 // runSearch finds the rate that --search asks for, and shows each step.

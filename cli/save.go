@@ -45,11 +45,11 @@ func (f *saveFlag) open() (*saver, error) {
 }
 
 // save writes the report in place of what the file was, as a whole or not at all.
-func (s *saver) save(a *app, report any) error {
+func (s *saver) save(args []string, report any) error {
 	if s.draft == nil {
 		return nil
 	}
-	err := load.Save(s.draft, time.Now(), commandLine(a.args), thisMachine(), report)
+	err := load.Save(s.draft, time.Now(), commandLine(args), thisMachine(), report)
 	if err == nil {
 		err = s.draft.Chmod(0o644)
 	}
@@ -62,10 +62,14 @@ func (s *saver) save(a *app, report any) error {
 	if err != nil {
 		return fmt.Errorf("--save %s: %w", s.name, err)
 	}
-	if !a.json() {
+	return nil
+}
+
+// announce says to people how to look at what was saved.
+func (s *saver) announce(a *app) {
+	if s.draft != nil && !a.json() {
 		a.note("saved; look at it: wirelab report show %s", shellQuote(s.name))
 	}
-	return nil
 }
 
 // close removes what is left if nothing was saved.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"strconv"
@@ -63,4 +64,54 @@ func atMostTarget(cmd *cobra.Command, args []string) error {
 		return usagef("%s takes one address, but was given %q too", cmd.CommandPath(), args[1])
 	}
 	return nil
+}
+
+// targets resolves HOST:PORT,HOST:PORT... of all arguments, at most so many; without
+// any, what the configuration says.
+func targets(ctx context.Context, cfg *config.Config, args []string, most int) ([]netip.AddrPort, error) {
+	words := strings.Split(strings.Join(args, ","), ",")
+	if len(words) > most {
+		return nil, usagef("%d targets are more than this takes: %d", len(words), most)
+	}
+	var all []netip.AddrPort
+	for _, word := range words {
+		if word == "" && len(words) > 1 {
+			return nil, usagef("%q: a target is missing between commas", strings.Join(args, ","))
+		}
+		address, err := target(cfg, []string{word})
+		if err != nil {
+			return nil, err
+		}
+		resolved, err := resolve(ctx, address)
+		if err != nil {
+			return nil, explainHost(err)
+		}
+		all = append(all, resolved)
+	}
+	return all, nil
+}
+
+// resolve returns the address that HOST:PORT means: of a name that has several, the
+// first of IPv4, which servers here bind to by default.
+func resolve(ctx context.Context, address string) (netip.AddrPort, error) {
+	host, portText, err := net.SplitHostPort(address)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	port, err := strconv.ParseUint(portText, 10, 16)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	chosen := addrs[0].Unmap()
+	for _, addr := range addrs {
+		if addr = addr.Unmap(); addr.Is4() {
+			chosen = addr
+			break
+		}
+	}
+	return netip.AddrPortFrom(chosen, uint16(port)), nil
 }

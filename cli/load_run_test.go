@@ -1,0 +1,93 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"wirelab/load"
+)
+
+func TestNothingListens(t *testing.T) {
+	refused := map[string]uint64{"connection refused": 2}
+	for name, tt := range map[string]struct {
+		report load.Report
+		want   bool
+	}{
+		"tcp":                  {load.Report{Network: "tcp", Errors: refused}, true},
+		"flood":                {load.Report{Network: "tcp", Mode: "flood", Errors: refused}, true},
+		"flood, one up":        {load.Report{Network: "tcp", Mode: "flood", Connected: 1, Errors: refused}, false},
+		"tcp, one silent":      {load.Report{Network: "tcp", Connected: 1, Errors: refused}, false},
+		"two targets":          {load.Report{Network: "tcp", Targets: []string{"a", "b"}, Errors: refused}, false},
+		"udp":                  {load.Report{Network: "udp", Connected: 2, Errors: refused}, true},
+		"udp, ended meanwhile": {load.Report{Network: "udp", Connected: 2, Received: 1, Errors: refused}, false},
+		"silent":               {load.Report{Network: "tcp"}, false},
+	} {
+		if got := nothingListens(&tt.report); got != tt.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+// The advice names the port, and none is given for a host that is not this one.
+func TestLoadVerdictAdvises(t *testing.T) {
+	for _, tt := range []struct{ network, mode, target, want string }{
+		{"tcp", "closed", "127.0.0.1:9999", "nothing listens at 127.0.0.1:9999; start one: wirelab serve tcp --port 9999"},
+		{"tcp", "closed", "127.0.0.1:12345", "nothing listens at 127.0.0.1:12345; start one: wirelab serve tcp"},
+		{"tcp", "flood", "127.0.0.1:9999", "start one: wirelab serve tcp --port 9999 --handler discard"},
+		{"udp", "closed", "[::1]:9999", "start one: wirelab serve udp --port 9999 --bind ::1"},
+		{"tcp", "flood", "192.0.2.1:9999", "nothing listens at 192.0.2.1:9999; is the server running there, and is the port right?"},
+	} {
+		r := &load.Report{Network: tt.network, Mode: tt.mode, Target: tt.target, Clients: 1, Messages: 1, Errors: map[string]uint64{"connection refused": 1}}
+		err := loadVerdict(t.Context(), r)
+		if !errors.Is(err, errCheckFailed) || !strings.HasSuffix(err.Error(), tt.want) {
+			t.Errorf("%s %s: %v", tt.network, tt.target, err)
+		}
+	}
+}
+
+func TestVerdict(t *testing.T) {
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if err := verdict(t.Context(), false, nil); err != nil {
+		t.Error(err)
+	}
+	if err := verdict(ended, true, nil); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if err := verdict(ended, true, load.ErrNotVerified); !errors.Is(err, errCheckFailed) || !errors.Is(err, load.ErrNotVerified) {
+		t.Error(err)
+	}
+}
+
+func TestPerformSavesBeforeItPrints(t *testing.T) {
+	dir := t.TempDir()
+	a, _, _ := newTestApp("")
+	root := a.newRootCommand()
+	root.SetContext(t.Context())
+	unprintable := errors.New("no paper")
+	report := goodLoad()
+	report.Schema = load.ReportSchema
+	err := perform(a, root, &saveFlag{dir + "/saved.json"}, measurement[*load.Report]{
+		run:   func(context.Context) (*load.Report, error) { return report, nil },
+		print: func(*load.Report) error { return unprintable },
+	})
+	if names := fileNames(t, dir); !errors.Is(err, unprintable) || names != "saved.json" {
+		t.Errorf("%v; the files are %q", err, names)
+	}
+}
+
+func fileNames(t *testing.T, dir string) string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return strings.Join(names, " ")
+}
