@@ -21,6 +21,7 @@ type measurement[R any] struct {
 
 // perform measures, saves the report if that is asked for, shows it, and judges it.
 func perform[R any](a *app, cmd *cobra.Command, save *saveFlag, m measurement[R]) error {
+	outliveReaders()
 	saver, err := save.open()
 	if err != nil {
 		return err
@@ -31,7 +32,7 @@ func perform[R any](a *app, cmd *cobra.Command, save *saveFlag, m measurement[R]
 		return err
 	}
 	// Saved first: what goes wrong with showing it must not cost the report.
-	if err := errors.Join(saver.save(a.args, report), m.print(report)); err != nil {
+	if err := errors.Join(saver.save(a.args, report), unlessGone(m.print(report))); err != nil {
 		return err
 	}
 	saver.announce(a)

@@ -75,6 +75,7 @@ const serviceGCPercent = 50
 
 // runService opens the servers and runs them until ctx ends or one fails.
 func (a *app) runService(cmd *cobra.Command, flags serviceFlags, open ...func(*service) (part, error)) error {
+	outliveReaders()
 	cfg, err := a.settings(cmd)
 	if err != nil {
 		return err
@@ -176,7 +177,7 @@ func (s *service) announce() error {
 	}
 	for _, p := range s.parts {
 		if s.app.json() {
-			if err := s.app.printEvent(p.listening); err != nil {
+			if err := unlessGone(s.app.printEvent(p.listening)); err != nil {
 				return err
 			}
 			continue
@@ -320,10 +321,10 @@ const summaryPeers = 10
 func (s *service) summarize() error {
 	st := s.status()
 	if s.app.json() {
-		return s.app.printEvent(struct {
+		return unlessGone(s.app.printEvent(struct {
 			Event string `json:"event"`
 			observe.Status
-		}{"stopped", st})
+		}{"stopped", st}))
 	}
 	t := psText{out: s.app.stdout, width: width(s.app.stdout), palette: s.app.colors(s.app.stdout), now: time.Now(), peers: summaryPeers, rest: "the logs have all"}
 	for _, sv := range st.Servers {
@@ -333,7 +334,7 @@ func (s *service) summarize() error {
 	if lost := st.Logs.LostLines; lost > 0 {
 		s.app.complain(fmt.Sprintf("%d log lines were lost", lost))
 	}
-	return t.err
+	return unlessGone(t.err)
 }
 
 // serverSummary sums up a server that has stopped.
