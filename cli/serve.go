@@ -2,6 +2,9 @@ package cli
 
 import "github.com/spf13/cobra"
 
+const reloadHelp = "SIGHUP reads server.allow and server.deny again from wirelab.yaml; --allow and\n" +
+	"--deny, where they are given, go on to override it. "
+
 func (a *app) newServeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",

@@ -20,7 +20,7 @@ func (a *app) newServeTCPCommand() *cobra.Command {
 		Long: "Runs a TCP server. Its handler decides what happens to bytes, its engine how\n" +
 			"connections share the machine; every handler runs on every engine.\n\n" +
 			"Handlers:\n" + tcpHandlerTable() + "\nEngines:\n" + engineTable() +
-			"\nSIGHUP reads --allow and --deny again from wirelab.yaml; connections stay.",
+			"\n" + reloadHelp + "Connections stay.",
 		Example: "  wirelab serve tcp --port 0 --engine thread\n" +
 			"  wirelab serve tcp --handler chat --max-per-ip 3 --idle-timeout 10m\n" +
 			"  wirelab serve tcp --tls --auto-port",

@@ -21,7 +21,7 @@ func (a *app) newServeUDPCommand() *cobra.Command {
 			"begins with a time with one line: when it came, the difference in microseconds,\n" +
 			"the number of the peer's packet. Everything else is echoed. No answer is longer\n" +
 			"than what it answers, so short questions get short answers.\n\n" +
-			"SIGHUP reads --allow and --deny again from wirelab.yaml.",
+			strings.TrimSpace(reloadHelp),
 		Example: "  wirelab serve udp --port 0\n" +
 			"  date +%s.%6N | nc -u -w1 127.0.0.1 12345    # ask it for a time difference",
 		Args: noArgs,

@@ -38,15 +38,17 @@ func (f *serviceFlags) add(cmd *cobra.Command) {
 // A service is one process that runs servers, with what belongs to them: logs,
 // the control socket, the ready file, access rules that SIGHUP renews, a summary.
 type service struct {
-	app    *app
-	cmd    *cobra.Command
-	flags  serviceFlags
-	cfg    *config.Config
-	since  time.Time
-	logs   *observe.Logs
-	access server.Access
-	screen *screen
-	parts  []part
+	app       *app
+	cmd       *cobra.Command
+	flags     serviceFlags
+	cfg       *config.Config
+	since     time.Time
+	logs      *observe.Logs
+	access    server.Access
+	rulesFile string // that the access rules were last read with; empty: none
+	screen    *screen
+	hangup    chan os.Signal // SIGHUP
+	parts     []part
 }
 
 // A part is one server of a service, listening and not yet running.
@@ -83,9 +85,12 @@ func (a *app) runService(cmd *cobra.Command, flags serviceFlags, open ...func(*s
 	if a.getenv("GOGC") == "" {
 		debug.SetGCPercent(serviceGCPercent)
 	}
-	s := &service{app: a, cmd: cmd, flags: flags, cfg: cfg, since: time.Now(), logs: a.openLogs(cfg), screen: newScreen(a)}
+	s := &service{app: a, cmd: cmd, flags: flags, cfg: cfg, since: time.Now(), logs: a.openLogs(cfg), screen: newScreen(a), hangup: make(chan os.Signal, 1)}
 	defer s.logs.Close()
-	s.access.Set(cfg.Server.Allow, cfg.Server.Deny)
+	// Before anybody is told that the server is there and may send one.
+	signal.Notify(s.hangup, syscall.SIGHUP)
+	defer signal.Stop(s.hangup)
+	s.setAccess(cfg)
 	control, err := s.listenControl()
 	if err != nil {
 		return err
@@ -100,6 +105,12 @@ func (a *app) runService(cmd *cobra.Command, flags serviceFlags, open ...func(*s
 	defer s.removeReadyFile()
 	err = s.runParts(cmd.Context(), control)
 	return errors.Join(err, s.summarize())
+}
+
+// setAccess makes the access rules those of cfg.
+func (s *service) setAccess(cfg *config.Config) {
+	s.access.Set(cfg.Server.Allow, cfg.Server.Deny)
+	s.rulesFile = cfg.File()
 }
 
 // openLogs starts logging as cfg says, with warnings on stderr, and with
@@ -271,14 +282,11 @@ func (s *service) runParts(ctx context.Context, control *observe.Control) error 
 // reloadOnHangup reads the access rules again on each SIGHUP. A file with
 // mistakes changes nothing.
 func (s *service) reloadOnHangup(ctx context.Context) error {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-hangup:
+		case <-s.hangup:
 			s.reload()
 		}
 	}
@@ -286,11 +294,15 @@ func (s *service) reloadOnHangup(ctx context.Context) error {
 
 func (s *service) reload() {
 	cfg, err := s.app.settings(s.cmd)
+	if err == nil && cfg.File() == "" && s.rulesFile != "" {
+		// Without a file there would be no rules: everybody would be let in.
+		err = fmt.Errorf("%s is gone", s.rulesFile)
+	}
 	if err != nil {
 		s.app.complain(fmt.Sprintf("not reloaded, the old access rules stay: %v", err))
 		return
 	}
-	s.access.Set(cfg.Server.Allow, cfg.Server.Deny)
+	s.setAccess(cfg)
 	s.app.note("access rules reloaded: %d allow, %d deny", len(cfg.Server.Allow), len(cfg.Server.Deny))
 }
 

@@ -19,6 +19,7 @@ type Config struct {
 	Client Client
 	Logs   Logs
 
+	file    string
 	origins map[string]string
 }
 
@@ -70,6 +71,9 @@ type Logs struct {
 	Keep    int
 	MaxAge  time.Duration // 0: for ever
 }
+
+// File returns the name of the file that was read; empty: none was.
+func (c *Config) File() string { return c.file }
 
 // Origin says where the value of a key comes from: "default", a place in the
 // file such as "wirelab.yaml:3:9", a variable such as "WIRELAB_SERVER_PORT", a

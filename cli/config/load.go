@@ -36,7 +36,7 @@ type Flag struct {
 // error is always an Errors, with everything that is wrong: a value is checked
 // even when a later one takes its place.
 func Load(in Input) (*Config, error) {
-	l := loader{choices: in.Choices, config: &Config{origins: map[string]string{}}, latest: map[string]setting{}}
+	l := loader{choices: in.Choices, config: &Config{file: in.File, origins: map[string]string{}}, latest: map[string]setting{}}
 	l.defaults()
 	settings, errs := parseFile(in.File, in.Source)
 	l.errs = append(l.errs, errs...)
