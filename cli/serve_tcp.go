@@ -48,7 +48,7 @@ func openTCP(s *service) (part, error) {
 		Access: &s.access, TLS: tlsConfig, Log: s.logs.Component("server-tcp"),
 	})
 	if err != nil {
-		return part{}, err
+		return part{}, explainListen(err, c.AutoPort)
 	}
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), tcp.Processors()))
 	l := s.listening("tcp", tcp.Addr(), c.Handler)
@@ -69,10 +69,16 @@ func tcpHandler(c config.Server, show func(string)) server.Handler {
 	return nil
 }
 
+// serverTLS returns nil without TLS. Files that hold no certificate and key are a mistake of
+// usage, even where what is wrong with them is that they may not be read.
 func serverTLS(c config.Server) (*tls.Config, error) {
 	switch {
 	case c.TLSCert != "":
-		return server.LoadTLS(c.TLSCert, c.TLSKey)
+		loaded, err := server.LoadTLS(c.TLSCert, c.TLSKey)
+		if err != nil {
+			return nil, usagef("%w", err)
+		}
+		return loaded, nil
 	case c.TLS:
 		return server.GenerateTLS(c.Bind.String())
 	}

@@ -145,7 +145,7 @@ func (s *service) openParts(open []func(*service) (part, error)) error {
 	for _, o := range open {
 		p, err := o(s)
 		if err != nil {
-			return errors.Join(explainListen(err, s.cfg), s.abandon())
+			return errors.Join(err, s.abandon())
 		}
 		s.parts = append(s.parts, p)
 	}
@@ -163,11 +163,12 @@ func (s *service) abandon() error {
 	return errors.Join(errs...)
 }
 
-// explainListen says what to do about an address that cannot be had.
-func explainListen(err error, cfg *config.Config) error {
+// explainListen says what to do about an address that cannot be had; autoPort: nor
+// the ports after it.
+func explainListen(err error, autoPort bool) error {
 	var busy *server.PortBusyError
 	switch {
-	case errors.As(err, &busy) && cfg.Server.AutoPort:
+	case errors.As(err, &busy) && autoPort:
 		return fmt.Errorf("%w, and so are the ports after it; choose another with --port", err)
 	case errors.As(err, &busy):
 		return fmt.Errorf("%w; choose another with --port, or take the next free one with --auto-port", err)
@@ -210,7 +211,7 @@ func (s *service) tryCommand() string {
 		command += " " + l.Addr
 	}
 	if l.TLSFingerprint != "" {
-		command += " --tls"
+		command += " --tls-fingerprint " + l.TLSFingerprint // the roots of this host know no generated one
 	}
 	return command
 }
