@@ -139,7 +139,7 @@ func (a *app) runLoad(cmd *cobra.Command, flags loadFlags, args []string) error 
 
 // measureLoad runs cfg, or the search that the flags ask for, and shows progress.
 func (a *app) measureLoad(ctx context.Context, flags *paceFlags, cfg load.Config) (*load.Report, error) {
-	if flags.search != "" {
+	if flags.limit != nil {
 		return a.runSearch(ctx, flags, cfg)
 	}
 	line := a.progress(loadPlan(cfg))

@@ -21,6 +21,7 @@ type paceFlags struct {
 	reconnect   uint64
 	source      string
 	search      string
+	limit       *load.Limit // what search says; nil: none is given
 	step        time.Duration
 }
 
@@ -67,6 +68,13 @@ func (f *paceFlags) apply(cmd *cobra.Command, cfg *load.Config) error {
 	cfg.Rate, cfg.Ramp, cfg.Outstanding = f.rate, f.ramp, f.outstanding
 	cfg.Flood, cfg.Reconnect = f.flood, f.reconnect
 	cfg.AskReceiver = cfg.Network == "udp"
+	if cmd.Flags().Changed("search") { // even if empty: an unset variable is no wish for a plain run
+		limit, err := load.ParseLimit(f.search)
+		if err != nil {
+			return usagef("%w", err)
+		}
+		f.limit = &limit
+	}
 	if cmd.Flags().Changed("source") {
 		var err error
 		if cfg.Sources, err = load.ParseSources(f.source); err != nil {
@@ -78,10 +86,7 @@ func (f *paceFlags) apply(cmd *cobra.Command, cfg *load.Config) error {
 
 // runSearch finds the rate that --search asks for, and shows each step.
 func (a *app) runSearch(ctx context.Context, flags *paceFlags, cfg load.Config) (*load.Report, error) {
-	limit, err := load.ParseLimit(flags.search)
-	if err != nil {
-		return nil, usagef("%w", err)
-	}
+	limit := *flags.limit
 	line := a.progress(progressPlan{label: "search " + limit.String(), unit: "answers in this step"})
 	defer line.clear()
 	cfg.Progress = func(p load.Progress) { line.update(p.Received) }
