@@ -123,7 +123,7 @@ func (a *app) showLogs(ctx context.Context, dir string, filter observe.Filter, f
 		return fmt.Errorf("no log directory %s here; servers make it, or say where it is with --dir", dir)
 	}
 	if p.broken > 0 {
-		a.note("%d broken lines", p.broken)
+		a.note("%s", counted(uint64(p.broken), "broken line"))
 	}
 	return errors.Join(err, out.Flush())
 }
@@ -139,6 +139,8 @@ type logPrinter struct {
 
 // brokenLine stands in JSON output for a line that is none.
 type brokenLine struct {
+	Event     string    `json:"event"`  // "broken"
+	Schema    string    `json:"schema"` // eventSchema
 	Time      time.Time `json:"time"`
 	Component string    `json:"component"`
 	Broken    string    `json:"broken"` // the line, or what was wrong with the file
@@ -152,7 +154,7 @@ func (p *logPrinter) print(e observe.Entry) error {
 	case !p.app.json():
 		p.buf = p.style.AppendEntry(p.buf[:0], &e)
 	case e.Broken:
-		return json.NewEncoder(p.out).Encode(brokenLine{Time: e.Time.UTC(), Component: e.Component, Broken: string(e.Raw)})
+		return json.NewEncoder(p.out).Encode(brokenLine{Event: "broken", Schema: eventSchema, Time: e.Time.UTC(), Component: e.Component, Broken: string(e.Raw)})
 	default:
 		p.buf = append(append(p.buf[:0], e.Raw...), '\n')
 	}

@@ -76,7 +76,7 @@ func TestLogsCommand(t *testing.T) {
 				t.Errorf("%s: line %d is %q, want %q", test.args, i, lines[i], want)
 			}
 		}
-		if told := stderr.String() == "1 broken lines\n"; told != strings.Contains(stdout.String(), "(broken line)") {
+		if told := stderr.String() == "1 broken line\n"; told != strings.Contains(stdout.String(), "(broken line)") {
 			t.Errorf("%s: stderr %q", test.args, stderr)
 		}
 	}
@@ -92,7 +92,7 @@ func TestLogsJSON(t *testing.T) {
 	if !strings.HasPrefix(first, `{"time":"`) || !strings.Contains(first, `"msg":"no\u001b[2J answer"`) {
 		t.Errorf("a line: %s", first)
 	}
-	if !strings.HasSuffix(second, `"component":"client","broken":"bro\u001bken"}`+"\n") {
+	if !strings.HasPrefix(second, `{"event":"broken","schema":"wirelab.event/1","time":`) || !strings.HasSuffix(second, `"component":"client","broken":"bro\u001bken"}`+"\n") {
 		t.Errorf("a broken line: %s", second)
 	}
 }

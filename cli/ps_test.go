@@ -47,7 +47,7 @@ func busyProcess(pid, n int) observe.Status {
 		})
 	}
 	return observe.Status{
-		Schema: "wirelab.ps/1", PID: pid, Command: "wirelab up", Since: since,
+		Schema: observe.StatusSchema, PID: pid, Command: "wirelab up", Since: since,
 		Logs: observe.LogStatus{Dir: "logs", Lines: 1200}, Servers: []observe.Server{tcp, udp},
 	}
 }

@@ -56,7 +56,8 @@ func (s *screen) write(line string) {
 	}
 	// A reader who has gone away is no reason to end the server.
 	_ = s.app.printEvent(struct {
-		Event string `json:"event"`
-		Text  string `json:"text"`
-	}{"chat", line})
+		Event  string `json:"event"`
+		Text   string `json:"text"`
+		Schema string `json:"schema"`
+	}{"chat", line, eventSchema})
 }

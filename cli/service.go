@@ -58,6 +58,10 @@ type part struct {
 	source    observe.Source
 }
 
+// eventSchema names the form of what servers and logs print line by line with -o json:
+// an event, and what belongs to it.
+const eventSchema = "wirelab.event/1"
+
 // listening is what a server says first.
 type listening struct {
 	Event          string `json:"event"` // "listening"
@@ -68,6 +72,7 @@ type listening struct {
 	EngineNote     string `json:"engine_note,omitempty"`     // why not the engine asked for, or a better one
 	TLSFingerprint string `json:"tls_fingerprint,omitempty"` // SHA-256 of the certificate
 	PID            int    `json:"pid"`
+	Schema         string `json:"schema"` // eventSchema
 }
 
 // serviceGCPercent is Go's GOGC for servers. They make garbage when connections come
@@ -218,7 +223,7 @@ func (s *service) tryCommand() string {
 
 // listening describes a server of s that has been opened.
 func (s *service) listening(network string, addr netip.AddrPort, handler string) listening {
-	return listening{Event: "listening", Network: network, Addr: addr.String(), Handler: handler, PID: os.Getpid()}
+	return listening{Event: "listening", Network: network, Addr: addr.String(), Handler: handler, PID: os.Getpid(), Schema: eventSchema}
 }
 
 func (l listening) String() string {
@@ -309,7 +314,7 @@ func (s *service) reload() {
 
 func (s *service) status() observe.Status {
 	st := observe.Status{
-		Schema: "wirelab.ps/1", PID: os.Getpid(), Command: "wirelab " + strings.Join(s.app.args, " "),
+		Schema: observe.StatusSchema, PID: os.Getpid(), Command: "wirelab " + strings.Join(s.app.args, " "),
 		Since: s.since, Logs: s.logs.Status(),
 	}
 	for _, p := range s.parts {
@@ -327,6 +332,13 @@ func (s *service) kick(id uint64) bool {
 	return false
 }
 
+// stopped is the last line of a service with -o json.
+type stopped struct {
+	Event          string `json:"event"`  // "stopped"
+	Schema         string `json:"schema"` // eventSchema, in place of that of the status
+	observe.Status        // at the end
+}
+
 // summaryPeers is how many UDP peers a summary shows; ps and the logs show all.
 const summaryPeers = 10
 
@@ -334,10 +346,7 @@ const summaryPeers = 10
 func (s *service) summarize() error {
 	st := s.status()
 	if s.app.json() {
-		return unlessGone(s.app.printEvent(struct {
-			Event string `json:"event"`
-			observe.Status
-		}{"stopped", st}))
+		return unlessGone(s.app.printEvent(stopped{Event: "stopped", Schema: eventSchema, Status: st}))
 	}
 	t := psText{out: s.app.stdout, width: width(s.app.stdout), palette: s.app.colors(s.app.stdout), now: time.Now(), peers: summaryPeers, rest: "the logs have all"}
 	for _, sv := range st.Servers {

@@ -42,3 +42,17 @@ func TestServeUDPAutoPort(t *testing.T) {
 		t.Errorf("stderr is %q", text)
 	}
 }
+
+// Every line of a server has the same schema, which says what the line is.
+func TestScreenForPrograms(t *testing.T) {
+	a, stdout, _ := newTestApp("")
+	a.output.json = true
+	s := newScreen(a)
+	s.show("<guest1> hello")
+	if err := s.flush(); err != nil {
+		t.Fatal(err)
+	}
+	if want := `{"event":"chat","text":"<guest1> hello","schema":"wirelab.event/1"}` + "\n"; stdout.String() != want {
+		t.Errorf("got %s", stdout)
+	}
+}

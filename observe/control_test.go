@@ -36,7 +36,7 @@ func socketDir(t *testing.T) string {
 func laboratoryStatus() Status {
 	since := time.Date(2026, 11, 22, 10, 3, 4, 0, time.UTC)
 	return Status{
-		Schema: "wirelab.ps/1", PID: os.Getpid(), Command: "wirelab up", Since: since,
+		Schema: StatusSchema, PID: os.Getpid(), Command: "wirelab up", Since: since,
 		Logs: LogStatus{Dir: "logs", Lines: 3},
 		Servers: []Server{{
 			Network: "tcp", Addr: "127.0.0.1:12345", Engine: "goroutine", Handler: "echo", Since: since, Active: 1,

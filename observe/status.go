@@ -2,11 +2,14 @@ package observe
 
 import "time"
 
+// StatusSchema names the form of a Status in JSON.
+const StatusSchema = "wirelab.status/1"
+
 // Status is the state of one wirelab process, as `wirelab ps -o json` shows
 // it. It is a snapshot: counters of one server agree with each other only as far
 // as a running server allows.
 type Status struct {
-	Schema  string    `json:"schema"` // "wirelab.ps/1"
+	Schema  string    `json:"schema"` // StatusSchema
 	PID     int       `json:"pid"`
 	Command string    `json:"command"`
 	Since   time.Time `json:"since"`
