@@ -121,6 +121,9 @@ func (a *app) runConnect(cmd *cobra.Command, network string, args []string, f *c
 	if err != nil {
 		return err
 	}
+	if err := resolveDatagrams(cmd.Context(), &cfg); err != nil {
+		return explainConnect(err, network, address)
+	}
 	ctx, cancel := context.WithCancel(cmd.Context())
 	defer cancel()
 	t, err := a.openTalk(ctx, f, &cfg, cancel)
@@ -134,6 +137,23 @@ func (a *app) runConnect(cmd *cobra.Command, network string, args []string, f *c
 	t.close()
 	err = errors.Join(err, t.sumUp(conversation, err), logs.Close())
 	return explainConnect(err, network, address)
+}
+
+// resolveDatagrams makes an address of the name that datagrams go to. Of several
+// addresses, one that has a server shows itself over TCP by answering; over UDP all
+// seem to be there, and the first would be taken, for localhost often that of IPv6.
+func resolveDatagrams(ctx context.Context, cfg *load.ConnectConfig) error {
+	if cfg.Network != "udp" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, cfg.DialTimeout)
+	defer cancel()
+	resolved, err := resolve(ctx, cfg.Address)
+	if err != nil {
+		return &load.ConnectError{Op: load.OpConnect, Network: cfg.Network, Address: cfg.Address, Attempts: 1, Err: err}
+	}
+	cfg.Address = resolved.String()
+	return nil
 }
 
 // config checks the flags and makes of them what load.Connect wants.

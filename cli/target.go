@@ -106,12 +106,15 @@ func resolve(ctx context.Context, address string) (netip.AddrPort, error) {
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
-	chosen := addrs[0].Unmap()
+	return netip.AddrPortFrom(preferIPv4(addrs), uint16(port)), nil
+}
+
+// preferIPv4 returns the first IPv4 address, or the first of all if there is none.
+func preferIPv4(addrs []netip.Addr) netip.Addr {
 	for _, addr := range addrs {
 		if addr = addr.Unmap(); addr.Is4() {
-			chosen = addr
-			break
+			return addr
 		}
 	}
-	return netip.AddrPortFrom(chosen, uint16(port)), nil
+	return addrs[0]
 }
