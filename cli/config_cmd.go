@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -28,9 +29,12 @@ func (a *app) newConfigCommand() *cobra.Command {
 func (a *app) newConfigInitCommand() *cobra.Command {
 	var force bool
 	cmd := &cobra.Command{
-		Use:     "init [FILE]",
-		Short:   "Write a wirelab.yaml with every key explained",
-		Long:    "Writes a configuration file in which every key stands commented out, with its\ndefault and what it does. A file that exists is kept, unless --force is given.",
+		Use:   "init [FILE]",
+		Short: "Write a wirelab.yaml with every key explained",
+		Long: "Writes a configuration file in which every key stands commented out, with its\n" +
+			"default and what it does: FILE, or the one that is read without being named, that\n" +
+			"of WIRELAB_CONFIG or wirelab.yaml. A file that exists is kept, unless --force is\n" +
+			"given.",
 		Example: "  wirelab config init\n  wirelab config init --force lab/wirelab.yaml",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -54,7 +58,7 @@ func (a *app) configName(args []string) string {
 	case a.configPath != "":
 		return a.configPath
 	}
-	return defaultConfig
+	return cmp.Or(a.getenv("WIRELAB_CONFIG"), defaultConfig)
 }
 
 // writeNew writes a file as a whole or not at all, and over another only with

@@ -109,6 +109,9 @@ func (f *connectFlags) add(flags *pflag.FlagSet) {
 
 // runConnect holds one conversation.
 func (a *app) runConnect(cmd *cobra.Command, network string, args []string, f *connectFlags) error {
+	if f.hex && a.json() {
+		return usagef("--hex is for people; -o json has the bytes of each event already")
+	}
 	settings, err := a.settings(cmd)
 	if err != nil {
 		return err

@@ -35,8 +35,9 @@ func (a *app) help(cmd *cobra.Command, _ []string) {
 		fmt.Fprintf(&b, "\nFlags of every command:\n%s", cmd.InheritedFlags().FlagUsagesWrapped(columns))
 	}
 	if !cmd.HasParent() {
-		b.WriteString("\nExit status: 0 done; 1 what was measured or checked did not hold; 2 usage or\n" +
-			"configuration; 3 not permitted or not supported here; 130 interrupted.\n")
+		b.WriteString("\nExit status: 0 done; 1 what was measured or checked did not hold, or the work\n" +
+			"failed; 2 usage or configuration; 3 not permitted or not supported here; 130\n" +
+			"interrupted.\n")
 	}
 	if cmd.HasAvailableSubCommands() {
 		fmt.Fprintf(&b, "\nMore about a command: %s COMMAND --help\n", cmd.CommandPath())

@@ -35,7 +35,8 @@ func (a *app) newLoadEnginesCommand() *cobra.Command {
 			"measures it: ping-pong (each connection sends when the last answer has come),\n" +
 			"flood (one way, as fast as the server takes it) and idle connections. Engines\n" +
 			"take turns, A B C D and in the next round D C B A, so that whatever else the\n" +
-			"machine does meets all of them; figures are medians over the rounds.\n\n" +
+			"machine does meets all of them; figures are medians over the rounds. Servers have\n" +
+			"their defaults, whatever wirelab.yaml and WIRELAB_* say.\n\n" +
 			"CPU is the server's user and system time, switches are its context switches, both\n" +
 			"from the first message to the last answer. The generator needs processors too: on\n" +
 			"few cores, the server's CPU says more than requests per second do.",
@@ -57,6 +58,9 @@ func (a *app) newLoadEnginesCommand() *cobra.Command {
 }
 
 func (a *app) runEngines(cmd *cobra.Command, flags enginesFlags) error {
+	if cmd.Flags().Changed("config") {
+		return usagef("'load engines' takes no --config: its servers have their defaults")
+	}
 	names, err := flags.check()
 	if err != nil {
 		return err

@@ -12,8 +12,8 @@ import (
 
 // Main runs the command that args (without the name of the program) asks for
 // and returns the exit status: 0 done, 1 what was measured or checked did not
-// hold, 2 usage or configuration, 3 not permitted or not supported here, 130
-// interrupted.
+// hold, or the work failed, 2 usage or configuration, 3 not permitted or not
+// supported here, 130 interrupted.
 //
 // The first SIGINT or SIGTERM cancels the command, which then drains; the second
 // ends the process at once.
