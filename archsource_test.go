@@ -29,6 +29,7 @@ var restrictions = []restriction{
 	{[]string{"os.Args", "os.Stdin", "os.Stdout", "os.Stderr"}, []string{".", "cli"}, "main hands these over, and tests hand over others"},
 	{[]string{"fmt.Print", "fmt.Printf", "fmt.Println"}, []string{"cli"}, "only the command line prints"},
 	{[]string{"os.Getenv", "os.LookupEnv", "os.Environ", "os.ExpandEnv"}, []string{"cli", "internal/require"}, "the environment is a setting, read where settings are read"},
+	{[]string{"flag.*"}, []string{"cli"}, "flags are settings, and those of wirelab are cobra's"},
 	{[]string{"log.*"}, nil, "what is logged goes to the slog.Logger that was handed over"},
 	{
 		[]string{"log/slog.Debug", "log/slog.Info", "log/slog.Warn", "log/slog.Error", "log/slog.Default", "log/slog.SetDefault"},
@@ -291,6 +292,7 @@ func TestCheckSource(t *testing.T) {
 		{"server/a.go", `package server; import sys "os"; func f() { sys.Exit(1) }`, "os.Exit: only main"},
 		{"server/a.go", `package server; import "fmt"; func f() { fmt.Println() }`, "fmt.Println: only the command"},
 		{"cli/config/a.go", `package config; import "os"; func f() string { return os.Getenv("A") }`, ""},
+		{"server/a.go", `package server; import "flag"; func f() { flag.Parse() }`, "flag.Parse: "},
 		{"server/a.go", `package server; import "log"; func f() { log.Fatal() }`, "log.Fatal: "},
 		{"server/a.go", `package server; import "log/slog"; func f() { slog.Info("a") }`, "log/slog.Info: "},
 		{"server/a.go", `package server; import "log/slog"; func f(log *slog.Logger) { log.Info("a") }`, ""},

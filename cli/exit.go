@@ -15,6 +15,7 @@ import (
 	"wirelab/cli/config"
 	"wirelab/cli/spell"
 	"wirelab/internal/sys"
+	"wirelab/observe"
 )
 
 // The exit statuses.
@@ -62,7 +63,8 @@ func exitStatus(ctx context.Context, err error) int {
 		return exitUsage
 	case errors.Is(err, errCheckFailed):
 		return exitFailed
-	case errors.Is(err, sys.ErrUnsupported), errors.Is(err, sys.ErrNotPermitted), errors.Is(err, fs.ErrPermission):
+	case errors.Is(err, sys.ErrUnsupported), errors.Is(err, sys.ErrNotPermitted), errors.Is(err, fs.ErrPermission),
+		errors.Is(err, observe.ErrControlUnsafe):
 		return exitUnavailable
 	}
 	return exitFailed

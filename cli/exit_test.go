@@ -11,6 +11,7 @@ import (
 
 	"wirelab/cli/config"
 	"wirelab/internal/sys"
+	"wirelab/observe"
 )
 
 func TestExitStatusOfErrors(t *testing.T) {
@@ -34,6 +35,7 @@ func TestExitStatusOfErrors(t *testing.T) {
 		{live, fmt.Errorf("serve: %w", configuration), 2, "wirelab: :1:1: keys belong here, such as \"port: 12345\", not \"x\"\n  1 | x\n    | ^\n"},
 		{live, fmt.Errorf("stamp: %w", sys.ErrUnsupported), 3, "wirelab: stamp: not supported here\n"},
 		{live, fmt.Errorf("bind: %w", sys.ErrNotPermitted), 3, "wirelab: bind: not permitted\n"},
+		{live, fmt.Errorf("control socket: %w", observe.ErrControlUnsafe), 3, "wirelab: control socket: control socket would not be private\n"},
 		{live, &fs.PathError{Op: "open", Path: "x", Err: fs.ErrPermission}, 3, "wirelab: open x: permission denied\n"},
 		{live, fmt.Errorf("load: %w", context.Canceled), 130, "wirelab: interrupted\n"},
 		{cancelled, fmt.Errorf("load: %w", signal), 130, "wirelab: interrupted\n"},

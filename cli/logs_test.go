@@ -50,7 +50,7 @@ func TestLogsCommand(t *testing.T) {
 		args string
 		want []string // in each line
 	}{
-		{"", []string{"DEBUG server-tcp  accepted", `ERROR client      no\x1b[2J answer`, `client      (broken line)                   bro\x1bken`}},
+		{"", []string{"DEBUG server-tcp  accepted", `ERROR client      no\x1b[2J answer`, `client      (broken line)  bro\x1bken`}},
 		{"--component server", []string{"peer=127.0.0.1:4711"}},
 		{"--component client,server-tcp --level error", []string{"ERROR", "broken"}},
 		{"-n 1", []string{"broken"}},

@@ -69,6 +69,17 @@ func TestJSONHead(t *testing.T) {
 	}
 }
 
+// The line that a server writes most often is not broken by a terminal.
+func TestTextLineFitsTerminal(t *testing.T) {
+	s := TextStyle{}
+	b := s.appendHead(nil, time.Now(), slog.LevelInfo, "server-tcp", "connected")
+	b = s.appendAttr(b, "", slog.Uint64("conn", 10_000))
+	b = s.appendAttr(b, "", slog.String("peer", "127.0.0.1:54321"))
+	if len(b) > 80 {
+		t.Errorf("%d columns: %s", len(b), b)
+	}
+}
+
 func TestTextLine(t *testing.T) {
 	at := time.Date(2026, 11, 22, 10, 3, 4, 123456000, time.Local)
 	line := func(s TextStyle, level slog.Level, msg string, attrs ...slog.Attr) string {
@@ -81,18 +92,18 @@ func TestTextLine(t *testing.T) {
 	tests := []struct{ got, want string }{
 		{
 			line(TextStyle{}, slog.LevelInfo, "connected", slog.String("peer", "127.0.0.1:1"), slog.Int("n", 2)),
-			"10:03:04.123456 INFO  client      connected                       peer=127.0.0.1:1  n=2\n",
+			"10:03:04.123456 INFO  client      connected     peer=127.0.0.1:1  n=2\n",
 		},
 		{line(TextStyle{}, slog.LevelError, "gone"), "10:03:04.123456 ERROR client      gone\n"},
 		{line(TextStyle{Verbose: true}, slog.LevelDebug, "x"), "10:03:04.123456 DEBUG client      x  load.run:7\n"},
 		{line(TextStyle{Date: true}, slog.LevelWarn, "x"), "2026-11-22 10:03:04.123456 WARN  client      x\n"},
 		{
 			line(TextStyle{Color: true, Verbose: true}, slog.LevelWarn, "x", slog.Group("g", slog.String("s", "a b"))),
-			"\x1b[2m10:03:04.123456\x1b[0m\x1b[33m WARN \x1b[0m client      x                               \x1b[2mg.s=\x1b[0m\"a b\"  \x1b[2mload.run:7\x1b[0m\n",
+			"\x1b[2m10:03:04.123456\x1b[0m\x1b[33m WARN \x1b[0m client      x             \x1b[2mg.s=\x1b[0m\"a b\"  \x1b[2mload.run:7\x1b[0m\n",
 		},
 		{
 			line(TextStyle{}, slog.LevelInfo, "a\x1b[2J\r\xff", slog.String("k\n", "\x07"), slog.String("e", "")),
-			"10:03:04.123456 INFO  client      a\\x1b[2J\\r\\xff                  k\\n=\"\\a\"  e=\"\"\n",
+			"10:03:04.123456 INFO  client      a\\x1b[2J\\r\\xff  k\\n=\"\\a\"  e=\"\"\n",
 		},
 	}
 	for _, test := range tests {

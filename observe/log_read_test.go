@@ -159,7 +159,7 @@ func TestReadBrokenLogs(t *testing.T) {
 		t.Errorf("%s, %v", others[0].Raw, others[2].Time)
 	}
 	text := TextStyle{}.AppendEntry(nil, &others[2])
-	if !bytes.Contains(text, []byte(`client      (broken line)                   garbage\x00`)) {
+	if !bytes.Contains(text, []byte(`client      (broken line)  garbage\x00`)) {
 		t.Errorf("shown as %q", text)
 	}
 }

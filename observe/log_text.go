@@ -9,7 +9,7 @@ import (
 
 // TextStyle says how log lines look to people:
 //
-//	10:03:04.123456 INFO  server-tcp  client connected              peer=127.0.0.1:4711
+//	10:03:04.123456 INFO  server-tcp  connected     peer=127.0.0.1:4711
 //
 // Times are local. Whatever is not printable is escaped, because messages and
 // values may hold bytes that a peer chose.
@@ -21,7 +21,7 @@ type TextStyle struct {
 
 const (
 	componentWidth = 10
-	messageWidth   = 30
+	messageWidth   = 12   // "disconnected"; with a connection and its peer a line has 80 columns
 	maxTextValue   = 4096 // bytes of a value that are shown
 )
 
