@@ -21,7 +21,7 @@ func saveFile(t *testing.T, dir, name string, report any) string {
 	t.Helper()
 	var b bytes.Buffer
 	m := load.Machine{CPU: "Z80", Cores: 2, OS: "cpm", Arch: "z80", Kernel: "2.2", Go: "go1.26", Wirelab: "devel"}
-	if err := load.Save(&b, time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC), "wirelab load tcp --clients 64", m, report); err != nil {
+	if err := load.Save(&b, time.Date(2026, 11, 22, 10, 0, 0, 0, time.Local), "wirelab load tcp --clients 64", m, report); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, name)
@@ -79,9 +79,6 @@ func runReport(t *testing.T, dir string, args ...string) (status int, stdout, st
 }
 
 func TestReportCompare(t *testing.T) {
-	zone := time.Local
-	time.Local = time.UTC
-	t.Cleanup(func() { time.Local = zone })
 	here, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
