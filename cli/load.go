@@ -38,7 +38,9 @@ func (a *app) newLoadCommand() *cobra.Command {
 			Short: "Load a UDP server",
 			Long: "A datagram that is not answered within --timeout is lost, and its client goes on\n" +
 				"with the next. With the payloads seq, random and stamp, late and repeated answers\n" +
-				"are told apart. The exit status is 1 when a byte differs or no answer came at all.\n\n" +
+				"are told apart. The exit status is 1 when a byte differs or no answer came at all.\n" +
+				"A wirelab server is asked before and after the run what it counted, to say where\n" +
+				"datagrams were lost; another server gets a few datagrams more that it need not know.\n\n" +
 				paceHelp + payloadHelp + fastHelp,
 			Example: "  wirelab load udp --clients 100 --messages 1000 --timeout 200ms\n" +
 				"  wirelab load udp --clients 10 --rate 20000 --duration 10s\n" +

@@ -5,6 +5,7 @@ import (
 	"syscall"
 
 	"wirelab/clock"
+	"wirelab/internal/tally"
 )
 
 // receiveDatagrams reads until nothing is left or, in a closed loop, the awaited
@@ -40,10 +41,14 @@ func (l *loop) refused(c *client) {
 }
 
 // takeDatagram takes what a server has sent, and reports whether it is the answer
-// to a message that was outstanding.
+// to a message that was outstanding. The receiver's answer to a question that was
+// asked again before the run is none, and is not counted.
 func (l *loop) takeDatagram(c *client, d []byte) (found bool) {
-	l.rec.bytesReceived += uint64(len(d))
 	n, known := l.payload.recognise(c, d)
+	if !known && l.run.cfg.AskReceiver && tally.Begins(d) {
+		return false
+	}
+	l.rec.bytesReceived += uint64(len(d))
 	switch {
 	case !known && c.window.empty():
 		l.rec.unexpected += uint64(len(d))
