@@ -133,6 +133,28 @@ func mix(z uint64) uint64 {
 	return z ^ z>>31
 }
 
+// unmix undoes mix: shifts by shifting on, products by the inverses of the factors
+// modulo 2^64.
+func unmix(z uint64) uint64 {
+	z = (z ^ z>>31 ^ z>>62) * 0x319642b2d24d8ec3
+	z = (z ^ z>>27 ^ z>>54) * 0x96de1b173f119089
+	return z ^ z>>30 ^ z>>60
+}
+
+// randomNumbers returns the numbers of the two messages of a client that begin with
+// word; 0 for both if none does. They are two because randomBase sets a bit.
+func randomNumbers(seed, client, word uint64) (numbers [2]uint64) {
+	base := unmix(word) - randomGamma
+	if base&1 == 0 {
+		return numbers
+	}
+	for i := range numbers {
+		numbers[i] = unmix(unmix(base-uint64(i)) - seed)
+		numbers[i] = unmix(numbers[i] - client*randomGamma)
+	}
+	return numbers
+}
+
 func randomWord(base uint64, i int) uint64 { return mix(base + uint64(i+1)*randomGamma) }
 
 func randomByte(base uint64, offset int) byte {

@@ -93,7 +93,7 @@ func (p *Payload) recognise(c *client, d []byte) (n uint64, ok bool) {
 	case sequencePayload:
 		n, ok = parseSequence(d, c.number)
 	case randomPayload:
-		n, ok = p.recogniseRandom(c, d)
+		n, ok = p.recogniseRandom(d, c.number, c.begun())
 	case stampPayload:
 		n, ok = recogniseStamp(d, c.begun())
 	}
@@ -131,25 +131,18 @@ func parseDecimal(digits []byte) (v uint64, ok bool) {
 	return v, true
 }
 
-const (
-	randomKnown  = 8       // bytes by which a random message is known
-	randomSearch = 1 << 10 // messages in each direction that are tried
-)
+// randomKnown is the number of bytes by which a random message is known.
+const randomKnown = 8
 
-// recogniseRandom tries the outstanding messages from the oldest on, and then
-// those before.
-func (p *Payload) recogniseRandom(c *client, d []byte) (n uint64, ok bool) {
+// recogniseRandom calculates the number of a message of a client, of which latest is
+// the last, from its first bytes. Of the two that there may be, the other one is hardly
+// ever so small.
+func (p *Payload) recogniseRandom(d []byte, client, latest uint64) (n uint64, ok bool) {
 	if len(d) < randomKnown {
 		return 0, false
 	}
-	word, w := binary.LittleEndian.Uint64(d), &c.window
-	for n := w.first; n < min(w.next, w.first+randomSearch); n++ {
-		if randomWord(randomBase(p.seed, c.number, n), 0) == word {
-			return n, true
-		}
-	}
-	for n := w.first - 1; n > 0 && w.first-n <= randomSearch; n-- {
-		if randomWord(randomBase(p.seed, c.number, n), 0) == word {
+	for _, n := range randomNumbers(p.seed, client, binary.LittleEndian.Uint64(d)) {
+		if 0 < n && n <= latest {
 			return n, true
 		}
 	}
