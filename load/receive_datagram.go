@@ -10,9 +10,11 @@ import (
 
 // receiveDatagrams reads until nothing is left or, in a closed loop, the awaited
 // answer was found: a datagram behind that, which can only be a repetition, is read
-// with the next.
+// with the next. So is what comes behind a refusal, since the next message may be
+// refused as soon as it is sent, and other clients have their turn too. It ends early
+// when the run was stopped.
 func (l *loop) receiveDatagrams(c *client) {
-	for c.fd >= 0 {
+	for c.fd >= 0 && !(l.running && l.run.stopped.Load()) {
 		before := c.window.open
 		n, errno := l.read(c)
 		switch errno {
@@ -26,6 +28,9 @@ func (l *loop) receiveDatagrams(c *client) {
 		case syscall.ECONNREFUSED:
 			l.refused(c)
 			l.proceed(c)
+			if !l.schedule.open() {
+				return
+			}
 		default:
 			l.fail(c, errorKind(errno))
 		}

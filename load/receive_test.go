@@ -2,6 +2,8 @@ package load
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"wirelab/clock"
+	"wirelab/internal/require"
 )
 
 // once returns d alone: an honest answer.
@@ -159,6 +162,40 @@ func TestRandomAnswersAreKnown(t *testing.T) {
 			t.Fatal("a message that was not sent yet is answered")
 		}
 	})
+}
+
+// Clients that nobody listens to have their turns with each other, and end when the
+// run is stopped.
+func TestRunRefusedForLong(t *testing.T) {
+	require.NoLeaks(t)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	cfg, err := (Config{
+		Network: "udp", Target: closedPort(t, "udp"), Clients: 3, Loops: 1, Payload: mustParse(t, "seq", 64),
+		Duration: 20 * time.Second, // bounds the test should it fail
+		Progress: func(p Progress) {
+			if p.Sent > 0 {
+				stop()
+			}
+		},
+	}).withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRun(cfg)
+	defer r.close()
+	if err := errors.Join(r.open(), r.wait(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	l := r.loops[0]
+	if !l.cut || l.ended-r.began >= cfg.Duration {
+		t.Errorf("not stopped until %v", l.ended-r.began)
+	}
+	for i := range l.clients {
+		if n := l.clients[i].begun(); n < 2 {
+			t.Errorf("client %d sent %d messages", i, n)
+		}
+	}
 }
 
 // reflector answers STAMP packets with a clock that is ahead.
