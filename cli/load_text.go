@@ -154,6 +154,9 @@ func loadWhere(r *load.Report) string {
 
 // loadNotSent says why messages of an open loop were not sent.
 func loadNotSent(r *load.Report) string {
+	if n := r.LateSends.NotBegun; n > 0 {
+		return formatCount(n) + " this client came to too late"
+	}
 	if r.Loss != nil && r.Loss.SenderRefused > 0 {
 		return formatCount(r.Loss.SenderRefused) + " refused by this host"
 	}

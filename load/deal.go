@@ -48,6 +48,19 @@ func (l *loop) hand(c *client, late time.Duration) {
 	}
 }
 
+// undealt returns how many messages of an open loop, which has ended, had their time
+// and were never handed out: the loop came so late to deal that sending was over.
+func (l *loop) undealt() (n uint64) {
+	if !l.schedule.open() || l.dealt || l.cut || l.clock <= l.cutoff {
+		return 0
+	}
+	for i := range l.clients {
+		c := &l.clients[i]
+		n += l.schedule.scheduled(c.number) - c.due
+	}
+	return n
+}
+
 // prepareDeal finds out when the next message is due. When there is none any more,
 // clients that have nothing left to do are finished.
 func (l *loop) prepareDeal() {

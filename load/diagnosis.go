@@ -37,6 +37,7 @@ type LateSends struct {
 	P99      float64 `json:"p99_us"`
 	Max      float64 `json:"max_us"`
 	HeldBack uint64  `json:"held_back"` // the connection could not take them at their time
+	NotBegun uint64  `json:"not_begun"` // were due, and sending was over before this generator came to them; in Share
 }
 
 // Limits above which a result says more of the generator than of the server.
@@ -140,9 +141,9 @@ func (g *Generator) addLoop(number int, use sys.ThreadUse, ran time.Duration) {
 }
 
 func newLateSends(rec *recorder) *LateSends {
-	s := &LateSends{Late: rec.lateSends, OverUS: microseconds(lateAfter), HeldBack: rec.heldBack}
+	s := &LateSends{Late: rec.lateSends, OverUS: microseconds(lateAfter), HeldBack: rec.heldBack, NotBegun: rec.notBegun}
 	if n := rec.lateness.count(); n > 0 {
-		s.Share = float64(rec.lateSends) / float64(n)
+		s.Share = float64(rec.lateSends+rec.notBegun) / float64(uint64(n)+rec.notBegun)
 		s.P50, s.P99 = microseconds(rec.lateness.quantile(0.5)), microseconds(rec.lateness.quantile(0.99))
 		s.Max = microseconds(rec.lateness.greatest)
 	}

@@ -163,6 +163,7 @@ func (l *loop) exchangeAll() error {
 	}
 	l.ended = l.now()
 	l.cut = l.run.stopped.Load() && (l.active > 0 || !l.dialer.idle())
+	l.rec.notBegun = l.undealt()
 	l.drain()
 	l.publish()
 	return nil

@@ -71,6 +71,18 @@ func TestOpenLoopDoesNotWaitForAnswers(t *testing.T) {
 	}
 }
 
+// A rate that no generator reaches: what it had no time to begin is missing too.
+func TestOpenLoopFasterThanTheGenerator(t *testing.T) {
+	const due = 6_000_000 // give or take one a client: times are whole nanoseconds
+	addr := serveDatagrams(t, func(_ int, d []byte) [][]byte { return once(d) })
+	r := mustRun(t, Config{
+		Network: "udp", Target: addr, Clients: 4, Loops: 2, Rate: MaxRate, Duration: 60 * time.Millisecond, Timeout: 4 * time.Millisecond,
+	})
+	if r.Messages < due-4 || r.Messages > due+4 || r.LateSends.NotBegun == 0 || r.Sent+r.LateSends.NotBegun > r.Messages || !r.ClientLimited {
+		t.Errorf("%d messages, %d sent: %+v, limits %q", r.Messages, r.Sent, r.LateSends, r.ClientLimits)
+	}
+}
+
 // A stall of the server counts for all messages whose time it was, although with
 // one outstanding only the first of them met it: no coordinated omission.
 func TestOpenLoopCountsFromTheIntendedTime(t *testing.T) {

@@ -47,7 +47,7 @@ func (l *loop) due() (n uint64) {
 	for i := range l.clients {
 		n += l.clients[i].due
 	}
-	return n
+	return n + l.rec.notBegun
 }
 
 // newReport returns a report that says what was asked for.

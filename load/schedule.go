@@ -2,6 +2,7 @@ package load
 
 import (
 	"math"
+	"sort"
 	"time"
 )
 
@@ -48,6 +49,17 @@ func (s *schedule) due(client, k uint64) (time.Duration, bool) {
 	}
 	at := s.began + s.offset((k-1)*s.clients+client)
 	return at, (s.messages == 0 || k <= s.messages) && (s.end == 0 || at < s.end)
+}
+
+// scheduled returns how many messages of a client are due before the end, which is
+// set, of an open loop.
+func (s *schedule) scheduled(client uint64) uint64 {
+	// Message n of the run is due n/rate after the beginning at the earliest.
+	most := s.rate*(s.end-s.began).Seconds()/float64(s.clients) + 2
+	return uint64(sort.Search(int(most), func(k int) bool {
+		_, ok := s.due(client, uint64(k)+1)
+		return !ok
+	}))
 }
 
 // maxOffset bounds times in a schedule, in seconds: 200 years, which no run lasts.

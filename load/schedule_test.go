@@ -62,6 +62,28 @@ func TestScheduleEnds(t *testing.T) {
 	}
 }
 
+// What is scheduled is what one gets by dealing it out.
+func TestScheduledCountsWhatIsDue(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := schedule{
+			began:    time.Duration(rapid.Int64Range(1, 1e9).Draw(t, "began")),
+			messages: rapid.Uint64Range(0, 300).Draw(t, "messages"),
+			clients:  rapid.Uint64Range(1, 50).Draw(t, "clients"),
+			rate:     rapid.Float64Range(0.01, 1e6).Draw(t, "rate"),
+			ramp:     time.Duration(rapid.Int64Range(0, 1e9).Draw(t, "ramp")),
+		}
+		s.end = s.began + time.Duration(rapid.Float64Range(0, 1000).Draw(t, "number")/s.rate*1e9)
+		client := rapid.Uint64Range(0, s.clients-1).Draw(t, "client")
+		want := uint64(0)
+		for _, ok := s.due(client, 1); ok; _, ok = s.due(client, want+1) {
+			want++
+		}
+		if got := s.scheduled(client); got != want {
+			t.Fatalf("%d are scheduled, %d due", got, want)
+		}
+	})
+}
+
 func TestClosedScheduleStartsClientsInTheRamp(t *testing.T) {
 	s := schedule{began: time.Second, clients: 4, ramp: time.Second, messages: 2}
 	for client := range uint64(4) {
