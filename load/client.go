@@ -249,6 +249,9 @@ func (l *loop) fail(c *client, kind string) {
 	if l.running && c.state != finished {
 		l.active--
 	}
+	if l.flood && c.fd >= 0 {
+		l.unread(c)
+	}
 	l.hangUp(c)
 }
 

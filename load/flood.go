@@ -124,16 +124,21 @@ func (l *loop) expireFlood(c *client) {
 	case c.state == open && l.schedule.end > 0 && l.clock >= l.schedule.end:
 		l.endFlood(c)
 	case c.state == open && l.running && c.moved > 0 && l.clock-c.moved >= timeout:
-		l.unread(c, "nothing taken in time")
+		l.fail(c, "nothing taken in time")
 	case c.state == closing && l.clock-c.since >= timeout:
-		l.unread(c, "not read to the end in time")
+		l.fail(c, "not read to the end in time")
 	}
 }
 
-// unread ends a client of whose bytes some have not arrived.
-func (l *loop) unread(c *client, kind string) {
-	if n, err := sys.Unacknowledged(c.fd); err == nil {
-		l.rec.unread += uint64(n)
+// unread counts which bytes of c, which ends before the server has read all, have not
+// even arrived at its host.
+func (l *loop) unread(c *client) {
+	n, err := sys.Unacknowledged(c.fd)
+	if err != nil {
+		return
 	}
-	l.fail(c, kind)
+	if c.state == closing {
+		n-- // the end of the stream counts as a byte
+	}
+	l.rec.unread += min(uint64(max(n, 0)), c.stream)
 }

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"wirelab/internal/require"
 )
 
 // drainAll reads to the end and counts.
@@ -115,6 +117,47 @@ func TestFloodNotReadToTheEnd(t *testing.T) {
 		t.Errorf("%v: %+v", r.Verify(), r)
 	}
 	wantErrors(t, r, map[string]uint64{"not read to the end in time": 1})
+}
+
+// A flood that breaks off leaves bytes in this host's buffers, which did not arrive.
+// The server that is seen here takes what its host's buffers hold, and no more.
+func TestFloodThatBreaksOff(t *testing.T) {
+	const timeout = 100 * time.Millisecond // how long the client's buffers take to fill up, and more
+	tests := []struct {
+		name string
+		cfg  Config
+		ends func(c *net.TCPConn, interrupt func())
+	}{
+		{"interrupted", Config{Duration: time.Hour}, func(_ *net.TCPConn, interrupt func()) { interrupt() }},
+		{"interrupted at its end", Config{Duration: timeout / 2}, func(_ *net.TCPConn, interrupt func()) { interrupt() }},
+		{"reset", Config{Duration: time.Hour}, func(c *net.TCPConn, _ func()) { c.SetLinger(0) }},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			require.NoLeaks(t)
+			ctx, interrupt := context.WithCancel(t.Context())
+			defer interrupt()
+			cfg := test.cfg
+			cfg.Target = serveStream(t, func(c *net.TCPConn) {
+				time.Sleep(timeout)
+				if test.ends(c, interrupt); test.name != "reset" {
+					<-t.Context().Done()
+				}
+			})
+			cfg.Network, cfg.Clients, cfg.Flood, cfg.Payload = "tcp", 1, true, mustParse(t, "pattern", 1<<16)
+			r, err := Run(ctx, cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkAccounts(t, r)
+			if r.UnreadBytes == 0 || r.UnreadBytes >= r.BytesSent || r.BytesPerS*r.ElapsedS > 1.001*float64(r.BytesSent-r.UnreadBytes) {
+				t.Errorf("%d of %d bytes not read, %v/s in %v s", r.UnreadBytes, r.BytesSent, r.BytesPerS, r.ElapsedS)
+			}
+			if r.Interrupted == (test.name == "reset") {
+				t.Errorf("interrupted %v, errors %v", r.Interrupted, r.Errors)
+			}
+		})
+	}
 }
 
 func TestFloodBufferRepeatsTheMessage(t *testing.T) {

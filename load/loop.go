@@ -169,7 +169,8 @@ func (l *loop) exchangeAll() error {
 	return nil
 }
 
-// drain looks for bytes that nobody asked for, and counts what is still under way.
+// drain looks for bytes that nobody asked for, and counts what is still under way:
+// more than nothing only if the run was stopped.
 func (l *loop) drain() {
 	l.running = false
 	for i := range l.clients {
@@ -177,6 +178,8 @@ func (l *loop) drain() {
 		switch {
 		case c.state == finished:
 			l.receive(c, false)
+		case l.flood && (c.state == open || c.state == closing):
+			l.unread(c)
 		case c.state == open && !l.flood:
 			l.rec.pending += uint64(c.window.open)
 			if c.written == 0 && !c.window.empty() {

@@ -47,9 +47,9 @@ type Report struct {
 	FirstMismatch *Mismatch         `json:"first_mismatch,omitempty"`
 
 	ElapsedS      float64 `json:"elapsed_s"`              // from the first message to the last answer; of an open loop at least what its schedule takes
-	RatePerS      float64 `json:"rate_per_s"`             // answers; of a flood, messages sent
-	BytesPerS     float64 `json:"bytes_per_s,omitempty"`  // of a flood
-	UnreadBytes   uint64  `json:"unread_bytes,omitempty"` // of a flood: that did not arrive
+	RatePerS      float64 `json:"rate_per_s"`             // answers; of a flood, messages sent, unread ones with them
+	BytesPerS     float64 `json:"bytes_per_s,omitempty"`  // of a flood, without unread ones
+	UnreadBytes   uint64  `json:"unread_bytes,omitempty"` // of a flood that broke off: not confirmed by the server's host; what that held unread is not known
 	BytesSent     uint64  `json:"bytes_sent"`
 	BytesReceived uint64  `json:"bytes_received"`
 
