@@ -12,7 +12,7 @@ import (
 // A Generator says what the generator itself was like during a run: what is
 // measured is its figures too.
 type Generator struct {
-	CPUShare     float64 `json:"cpu_share"`             // of the busiest loop: processor time, of the time that it ran
+	CPUShare     float64 `json:"cpu_share"`             // of the busiest loop: processor time, of the time until soon after its last message
 	CPUWaitShare float64 `json:"cpu_wait_share"`        // of the loop that waited most for a processor
 	Yields       uint64  `json:"yields"`                // times that a loop waited for events
 	Preemptions  uint64  `json:"preemptions"`           // times that a loop had to leave its processor to another thread
@@ -121,7 +121,7 @@ func (r *run) generator(redials uint64) Generator {
 		ClockStepUS: microseconds(r.witness.clock.sum), ClockSteps: r.witness.clock.steps, Redials: redials,
 	}
 	for i, l := range r.loops {
-		g.addLoop(i, l.use, l.last-r.began) // what comes later is waiting
+		g.addLoop(i, l.use, l.used-r.began)
 	}
 	return g
 }

@@ -1,6 +1,9 @@
 package load
 
 import (
+	"errors"
+	"io"
+	"net"
 	"runtime"
 	"strings"
 	"testing"
@@ -92,6 +95,39 @@ func TestLimits(t *testing.T) {
 	g.addLoop(0, sys.ThreadUse{CPU: time.Millisecond}, time.Millisecond)
 	if len(g.limits) > 0 || g.CPUShare != 1 {
 		t.Errorf("a run of a millisecond is judged: %+v", g)
+	}
+}
+
+// What a loop uses is set against the time in which it did: not more than all of it,
+// although waiting takes processor time too, and not spread over a long wait.
+func TestCPUShareOfAServerThatFallsSilent(t *testing.T) {
+	const timeout = 2 * time.Second
+	var begun time.Time
+	addr := serveDatagrams(t, func(n int, d []byte) [][]byte {
+		if n == 0 {
+			begun = time.Now()
+		}
+		if time.Since(begun) > 200*time.Millisecond {
+			return nil
+		}
+		return once(d)
+	})
+	cfg, err := (Config{Network: "udp", Target: addr, Clients: 2, Loops: 1, Duration: 300 * time.Millisecond, Timeout: timeout, Payload: mustParse(t, "seq", 64)}).withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRun(cfg)
+	defer r.close()
+	if err := errors.Join(r.open(), r.wait(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	l := r.loops[0]
+	if l.used < l.last || l.clock-l.used < timeout/2 {
+		t.Errorf("used %v, the last message was %v before and the end %v after", l.use.CPU, l.used-l.last, l.clock-l.used)
+	}
+	hung := mustRun(t, Config{Target: serveStream(t, func(c *net.TCPConn) { io.Copy(io.Discard, c) }), Clients: 200, Messages: 1, Timeout: time.Second})
+	if g := hung.Generator; g.CPUShare <= 0 || g.CPUShare > 1 || len(g.limits) > 0 {
+		t.Errorf("%+v", g)
 	}
 }
 

@@ -39,8 +39,9 @@ type loop struct {
 	rec       *recorder
 	intervals intervals
 	last      time.Duration // when the latest message was sent or answered
-	ended     time.Duration // when the last client was done
-	use       sys.ThreadUse // of the thread, since the first message
+	before    sys.ThreadUse // of the thread, when the measurement began
+	use       sys.ThreadUse // of the thread since then, until used
+	used      time.Duration // soon after last: what is later is waiting
 	cut       bool          // the run was stopped while clients were active
 
 	published published
@@ -50,6 +51,7 @@ type loop struct {
 const (
 	receiveBuffer = 128 << 10 // more than any datagram
 	eventBatch    = 128
+	accountEvery  = 100 * time.Millisecond
 	never         = time.Duration(math.MaxInt64)
 )
 
@@ -111,15 +113,23 @@ func (l *loop) drive() error {
 	if err != nil {
 		return err
 	}
-	before, err := sys.ReadThreadUse()
-	if err != nil {
+	if l.before, err = sys.ReadThreadUse(); err != nil {
 		return err
 	}
 	if err := l.exchangeAll(); err != nil {
 		return err
 	}
-	after, err := sys.ReadThreadUse()
-	l.use = after.Sub(before)
+	return l.account()
+}
+
+// account reads what the thread has used, unless no message was exchanged since it
+// was read: a loop that then waits for an answer is not to seem idle, nor busy.
+func (l *loop) account() error {
+	if l.last <= l.used {
+		return nil
+	}
+	use, err := sys.ReadThreadUse()
+	l.use, l.used = use.Sub(l.before), l.now()
 	return err
 }
 
@@ -161,7 +171,7 @@ func (l *loop) exchangeAll() error {
 			return err
 		}
 	}
-	l.ended = l.now()
+	l.now()
 	l.cut = l.run.stopped.Load() && (l.active > 0 || !l.dialer.idle())
 	l.rec.notBegun = l.undealt()
 	l.drain()
@@ -212,6 +222,11 @@ func (l *loop) turn() error {
 	l.floodAgain()
 	if l.clock >= l.lookout {
 		l.expire()
+		if l.running && l.clock-l.used >= accountEvery {
+			if err := l.account(); err != nil {
+				return err
+			}
+		}
 	}
 	if !l.dialer.idle() {
 		l.keepDialing()

@@ -188,8 +188,8 @@ func TestRunRefusedForLong(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := r.loops[0]
-	if !l.cut || l.ended-r.began >= cfg.Duration {
-		t.Errorf("not stopped until %v", l.ended-r.began)
+	if !l.cut || l.clock-r.began >= cfg.Duration {
+		t.Errorf("not stopped until %v", l.clock-r.began)
 	}
 	for i := range l.clients {
 		if n := l.clients[i].begun(); n < 2 {
