@@ -7,11 +7,13 @@ import (
 )
 
 // The lengths of intervals are powers of two of finestInterval, so that two loops,
-// of which one was faster to take longer ones, still have their bounds in common.
+// of which one was faster to take longer ones, still have their bounds in common. They
+// do not grow at 5 or 10 s or minutes, which runs are often told to take: two like runs
+// are to have like intervals, however late the last answer comes.
 const (
 	finestInterval = time.Second / 64
-	fewIntervals   = 20  // a run has at least half as many, once it took 10 finest ones
-	manyIntervals  = 600 // so many are kept of a second and longer
+	fewIntervals   = 21  // a run of 10 finest ones or longer has at least 10
+	manyIntervals  = 630 // so many are kept of a second and longer
 )
 
 // An Interval is what was measured in a part of a run. All intervals of a run are
@@ -166,6 +168,7 @@ func mergeIntervals(loops []*intervals, elapsed time.Duration) (length time.Dura
 	if length == 0 {
 		return 0, nil // nothing was ever sent
 	}
+	length = max(length, lengthAfter(elapsed)) // longer if no answer came at last
 	sums := make([]intervalCounts, elapsed/length)
 	for i := range sums {
 		sums[i].least = math.MaxInt64

@@ -56,6 +56,20 @@ func TestIntervalsFitTheRun(t *testing.T) {
 	})
 }
 
+// Two runs that were told to take the same time have intervals of the same length,
+// although the last answer of one comes a little later than that of the other.
+func TestUsualRunsHaveLikeIntervals(t *testing.T) {
+	for _, d := range []time.Duration{
+		100 * time.Millisecond, 200 * time.Millisecond, 300 * time.Millisecond, 500 * time.Millisecond,
+		time.Second, 2 * time.Second, 3 * time.Second, 5 * time.Second, 10 * time.Second, 15 * time.Second, 20 * time.Second, 30 * time.Second,
+		time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 20 * time.Minute, 30 * time.Minute, time.Hour, 24 * time.Hour,
+	} {
+		if from, to := lengthAfter(d-d/25), lengthAfter(d+d/25); from != to {
+			t.Errorf("a run of about %v has intervals of %v or %v", d, from, to)
+		}
+	}
+}
+
 // answered is an answer for the tests.
 type answered struct{ at, latency time.Duration }
 
@@ -153,6 +167,18 @@ func TestIntervalsAreBounded(t *testing.T) {
 		if len(c.latencies) > latencyBuckets || cap(c.latencies) > 2*latencyBuckets {
 			t.Fatalf("%d latencies, room for %d", len(c.latencies), cap(c.latencies))
 		}
+	}
+}
+
+// A run is divided by its length, also when nothing was answered in most of it.
+func TestIntervalsOfASilentServer(t *testing.T) {
+	const elapsed = time.Hour
+	s := new(intervals)
+	s.begin(0)
+	s.answer(time.Millisecond, time.Microsecond)
+	length, got := mergeIntervals([]*intervals{s}, elapsed)
+	if length != lengthAfter(elapsed) || len(got) != int(elapsed/length) || len(got) > manyIntervals || got[0].RatePerS*length.Seconds() != 1 {
+		t.Errorf("%d intervals of %v", len(got), length)
 	}
 }
 
