@@ -1,6 +1,7 @@
 package load
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -63,6 +64,8 @@ const (
 // matter beside the spread; the second alone would, with few, find them where there
 // are none. Samples of one run are more alike than those of two: nothing here knows what
 // the machine did besides in one of them, only repeating both in turn shows that.
+// Intervals are samples only if those of both runs are equally long: a greatest or a high
+// quantile grows with the time that it is of.
 //
 // The error is of kind ErrReport: reports of different kinds have nothing to compare.
 func Compare(a, b *Saved) (*Comparison, error) {
@@ -76,6 +79,11 @@ func Compare(a, b *Saved) (*Comparison, error) {
 	fb, err := readFigures(b.Report)
 	if err != nil {
 		return nil, err
+	}
+	if fa.intervalLength() == fb.intervalLength() {
+		if err := errors.Join(fa.addIntervals(), fb.addIntervals()); err != nil {
+			return nil, err
+		}
 	}
 	c := &Comparison{Schema: ComparisonSchema, Kind: a.Kind(), Labels: []LabelDifference{}, Figures: []Difference{}}
 	c.compareLabels(append(fa.labels, a.Machine.labels()...), append(fb.labels, b.Machine.labels()...))

@@ -118,6 +118,29 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+// Intervals of two lengths are no samples of the same thing.
+func TestCompareIntervals(t *testing.T) {
+	run := func(intervalS, from float64) *Saved {
+		var intervals []object
+		for i := range 12 {
+			intervals = append(intervals, object{"latency_us": object{"max": from + float64(i)}})
+		}
+		return saved(t, object{"schema": "x/1", "latency_us": object{"max": from + 12}, "interval_s": intervalS, "intervals": intervals})
+	}
+	for _, tt := range []struct {
+		lengthB float64
+		want    Verdict
+	}{{0.5, Differs}, {1, NotSampled}} {
+		c, err := Compare(run(0.5, 100), run(tt.lengthB, 200))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := c.Figures[1]; d.Name != "latency_us.max" || d.Verdict != tt.want || (d.SpreadA != nil) != (tt.want == Differs) {
+			t.Errorf("intervals of 0.5 and %v s: %+v, want %s", tt.lengthB, d, tt.want)
+		}
+	}
+}
+
 func TestCompareOfDifferentKinds(t *testing.T) {
 	_, err := Compare(saved(t, object{"schema": "x/1"}), saved(t, object{"schema": "y/1"}))
 	if !errors.Is(err, ErrReport) {

@@ -42,24 +42,23 @@ type figures struct {
 	figures []Figure
 	labels  []Label
 	index   map[string]int // of figures, by name
+
+	intervals json.RawMessage // nil: none
 }
 
+// readFigures reads all but the samples that intervals have, see addIntervals.
 func readFigures(report []byte) (*figures, error) {
 	f := &figures{index: make(map[string]int)}
 	root, err := members(report)
 	if err != nil {
 		return nil, err
 	}
-	intervals := json.RawMessage(nil)
 	for _, m := range root {
 		if m.name == "intervals" {
-			intervals = m.value
+			f.intervals = m.value
 		} else if err := f.walk(m.name, m.value, 1); err != nil {
 			return nil, err
 		}
-	}
-	if intervals != nil {
-		return f, f.addIntervals(intervals)
 	}
 	return f, nil
 }
@@ -168,10 +167,21 @@ func (f *figures) walkArray(name string, value json.RawMessage, depth int) error
 	return nil
 }
 
+// intervalLength returns how long an interval is, 0 if that is not said.
+func (f *figures) intervalLength() float64 {
+	if i, ok := f.index["interval_s"]; ok {
+		return f.figures[i].Value
+	}
+	return 0
+}
+
 // addIntervals gives figures the samples that the intervals have of them.
-func (f *figures) addIntervals(value json.RawMessage) error {
+func (f *figures) addIntervals() error {
+	if f.intervals == nil {
+		return nil
+	}
 	var elements []json.RawMessage
-	if err := json.Unmarshal(value, &elements); err != nil {
+	if err := json.Unmarshal(f.intervals, &elements); err != nil {
 		return fmt.Errorf("%w: intervals: %w", ErrReport, err)
 	}
 	for _, element := range elements {

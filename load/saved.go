@@ -91,5 +91,8 @@ func (s *Saved) Figures() ([]Figure, []Label, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := f.addIntervals(); err != nil {
+		return nil, nil, err
+	}
 	return f.figures, f.labels, nil
 }
