@@ -24,6 +24,7 @@ const (
 	MaxOutstanding = 1 << 17 // messages of a client
 
 	tcpOutstanding = 128 // unless told otherwise
+	defaultTimeout = 5 * time.Second
 )
 
 // Config says what a run does.
@@ -106,7 +107,7 @@ func (c *Config) enoughLoops() int {
 // withDefaults returns the configuration with zeros replaced, or why it cannot be run.
 func (c Config) withDefaults() (Config, error) {
 	if c.Timeout == 0 {
-		c.Timeout = 5 * time.Second
+		c.Timeout = defaultTimeout
 	}
 	if len(c.Targets) == 0 {
 		c.Targets = []netip.AddrPort{c.Target}
@@ -166,7 +167,9 @@ func (c *Config) paceRules() []configRule {
 		{c.Rate > 0 && c.Rate < 0.001, "the rate must be at least 0.001 messages/s"},
 		{c.Ramp < 0, "the ramp is negative"},
 		{c.Duration > 0 && c.Ramp > c.Duration, fmt.Sprintf("the ramp of %v does not end within the duration of %v", c.Ramp, c.Duration)},
-		{c.Outstanding < 1 || c.Outstanding > MaxOutstanding, fmt.Sprintf("outstanding messages must be between 1 and %d", MaxOutstanding)},
+		{c.Outstanding < 1, fmt.Sprintf("outstanding messages must be between 1 and %d", MaxOutstanding)},
+		{c.Outstanding > MaxOutstanding, fmt.Sprintf("a client can have at most %d outstanding messages, not %d: use more clients or a shorter timeout",
+			MaxOutstanding, c.Outstanding)},
 		{c.Network == "udp" && c.Rate > 0 && c.Payload != nil && !c.Payload.tellsApart(),
 			"datagrams at a rate need answers that can be told apart: payload seq (22 bytes or more), random:SEED (8 or more) or stamp"},
 		{c.Flood && c.Network != "tcp", "a flood of answered datagrams makes no sense; for one-way datagrams use --fast"},
@@ -178,7 +181,8 @@ func (c *Config) paceRules() []configRule {
 }
 
 // enoughOutstanding returns how many answers a client of an open loop may await: of
-// datagrams, so many that those that are lost hold back none until they are given up.
+// datagrams, so many that those that are lost hold back none until they are given up,
+// and twice as many where that is allowed.
 func (c *Config) enoughOutstanding() int {
 	switch {
 	case c.Rate == 0:
@@ -186,8 +190,22 @@ func (c *Config) enoughOutstanding() int {
 	case c.Network == "tcp":
 		return tcpOutstanding
 	}
-	lost := 2 * c.Rate * c.Timeout.Seconds() / float64(max(c.Clients, 1))
-	return int(min(max(lost, tcpOutstanding), MaxOutstanding))
+	awaited := c.Rate * c.awaitedPerRate()
+	return int(max(awaited, min(2*awaited, MaxOutstanding), tcpOutstanding))
+}
+
+// awaitedPerRate returns how many messages a client has begun, at one message/s of all
+// clients, by the time that it gives the first of them up (see loop.expire).
+func (c *Config) awaitedPerRate() float64 {
+	return (c.Timeout + c.Timeout/8).Seconds() / float64(max(c.Clients, 1))
+}
+
+// mostRate returns the highest rate for which there is an Outstanding that is enough.
+func (c *Config) mostRate() float64 {
+	if c.Network != "udp" || c.Outstanding > 0 {
+		return MaxRate
+	}
+	return min(MaxOutstanding/c.awaitedPerRate(), MaxRate)
 }
 
 // descriptorReserve is kept for log files, the terminal and the Go runtime.

@@ -49,6 +49,7 @@ func TestRunRejectsWhatMakesNoSense(t *testing.T) {
 		{func(c *Config) { c.Ramp, c.Duration = time.Hour, time.Minute }, "ramp of 1h0m0s"},
 		{func(c *Config) { c.Outstanding = -1 }, "outstanding"},
 		{func(c *Config) { c.Outstanding = MaxOutstanding + 1 }, "outstanding"},
+		{func(c *Config) { c.Network, c.Rate = "udp", 50_000 }, "131072 outstanding messages, not 281250: use more clients or a shorter timeout"},
 		{func(c *Config) { c.Network, c.Rate, c.Payload = "udp", 1, mustParse(t, "text:x", 0) }, "told apart"},
 		{func(c *Config) { c.Network, c.Rate, c.Payload = "udp", 1, mustParse(t, "seq", 21) }, "told apart"},
 		{func(c *Config) { c.Network, c.Rate, c.Payload = "udp", 1, mustParse(t, "random:1", 7) }, "told apart"},
@@ -66,6 +67,35 @@ func TestRunRejectsWhatMakesNoSense(t *testing.T) {
 		report, err := Run(t.Context(), cfg)
 		if report != nil || !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%+v: error %v, want one with %q", cfg, err, test.want)
+		}
+	}
+}
+
+// One lost datagram is awaited for the timeout, and holds back none of those that are
+// due until then.
+func TestOutstandingIsEnough(t *testing.T) {
+	tests := []struct {
+		network string
+		rate    float64
+		clients int
+		timeout time.Duration
+		want    int
+	}{
+		{"tcp", 0, 1, time.Second, 1},
+		{"tcp", 1e6, 1, time.Second, tcpOutstanding},
+		{"udp", 10, 1, time.Second, tcpOutstanding},
+		{"udp", 8000, 2, time.Second, 9000},
+		{"udp", 20_000, 1, 5 * time.Second, MaxOutstanding}, // 112,500 would do
+		{"udp", 50_000, 3, 5 * time.Second, MaxOutstanding},
+		{"udp", 50_000, 2, 5 * time.Second, 140_625}, // too many, which is refused
+	}
+	for _, tt := range tests {
+		c := Config{Network: tt.network, Rate: tt.rate, Clients: tt.clients, Timeout: tt.timeout}
+		if got := c.enoughOutstanding(); got != tt.want {
+			t.Errorf("%+v: %d", tt, got)
+		}
+		if c.Rate = c.mostRate(); tt.network == "udp" && c.enoughOutstanding() != MaxOutstanding {
+			t.Errorf("at the highest rate, %v: %d", c.Rate, c.enoughOutstanding())
 		}
 	}
 }

@@ -85,6 +85,7 @@ func TestSearchConverges(t *testing.T) {
 		capacity := math.Exp(rapid.Float64Range(0.1, math.Log(MaxRate)).Draw(t, "log capacity"))
 		s := &rateSearch{
 			search: SearchConfig{Precision: rapid.Float64Range(0.001, 0.5).Draw(t, "precision")},
+			most:   MaxRate,
 			broken: math.Inf(1),
 		}
 		steps := 0

@@ -235,7 +235,7 @@ func TestOpenLoopDatagramsRefusedByThisHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { syscall.Close(pair[1]) })
-	cfg, err := (Config{Network: "udp", Target: closedPort(t, "udp"), Clients: 1, Messages: 5000, Rate: 1e6, Payload: mustParse(t, "seq", 64)}).withDefaults()
+	cfg, err := (Config{Network: "udp", Target: closedPort(t, "udp"), Clients: 1, Messages: 5000, Rate: 1e6, Payload: mustParse(t, "seq", 64), Timeout: 100 * time.Millisecond}).withDefaults()
 	if err != nil {
 		t.Fatal(err)
 	}

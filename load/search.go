@@ -51,8 +51,9 @@ type RateStep struct {
 // FindRate finds the highest rate at which the responses of cfg's clients hold a
 // latency limit: from cfg.Rate (0: 1000/s) it doubles the rate, or quarters it, until it
 // has one that holds and one that does not, and then halves what is between them. A step
-// that does not hold is repeated once, since a disturbance may have spoiled it. The
-// Duration and Messages of cfg are not used.
+// that does not hold is repeated once, since a disturbance may have spoiled it. It ends
+// at the rate beyond which lost datagrams would hold back others. The Duration and
+// Messages of cfg are not used.
 //
 // It returns the report of the best step, or of the last if none held, with the
 // curve of all. When ctx is cancelled, that of the steps so far is returned as
@@ -74,11 +75,15 @@ func FindRate(ctx context.Context, cfg Config, search SearchConfig) (*Report, er
 	case search.Limit.name == "":
 		return nil, fmt.Errorf("%w: no limit to search for", ErrConfig)
 	}
+	if cfg.Timeout == 0 {
+		cfg.Timeout = defaultTimeout
+	}
+	most := cfg.mostRate()
 	if cfg.Rate == 0 {
-		cfg.Rate = firstRate
+		cfg.Rate = min(firstRate, most)
 	}
 	cfg.Duration, cfg.Messages, cfg.Ramp = search.Step, 0, 0
-	s := &rateSearch{cfg: cfg, search: search, broken: math.Inf(1)}
+	s := &rateSearch{cfg: cfg, search: search, most: most, broken: math.Inf(1)}
 	if err := s.run(ctx); err != nil {
 		return nil, err
 	}
@@ -89,6 +94,7 @@ func FindRate(ctx context.Context, cfg Config, search SearchConfig) (*Report, er
 type rateSearch struct {
 	cfg         Config
 	search      SearchConfig
+	most        float64 // the highest rate that may be tried
 	held        float64 // the highest rate that held
 	broken      float64 // the lowest that did not
 	best, last  *Report
@@ -118,10 +124,10 @@ func (s *rateSearch) run(ctx context.Context) error {
 func (s *rateSearch) next() float64 {
 	switch {
 	case math.IsInf(s.broken, 1):
-		if s.held >= MaxRate {
+		if s.held >= s.most {
 			return 0
 		}
-		return min(2*s.held, MaxRate)
+		return min(2*s.held, s.most)
 	case s.held == 0:
 		if s.broken <= leastRate {
 			return 0
@@ -197,6 +203,10 @@ func (s *rateSearch) report() *Report {
 	r.Search = &Search{Limit: s.search.Limit.String(), RatePerS: s.held, StepS: s.search.Step.Seconds(), Precision: s.search.Precision}
 	if !math.IsInf(s.broken, 1) {
 		r.Search.BrokenAt = s.broken
+	}
+	if s.held >= s.most {
+		r.ClientLimited = true
+		r.ClientLimits = append(r.ClientLimits, fmt.Sprintf("beyond %.0f/s: needs more clients or a shorter timeout", s.most))
 	}
 	if len(s.spoiled) > 0 {
 		r.ClientLimited = true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -87,6 +88,24 @@ func TestFindRateWithoutOneThatHolds(t *testing.T) {
 	checkCurve(t, r, stepped)
 	if r.Search.RatePerS != 0 || !errors.Is(r.Verify(), ErrNotVerified) || stepped[len(stepped)-1].RatePerS != leastRate {
 		t.Errorf("%v: %+v", r.Verify(), r.Search)
+	}
+}
+
+// A search ends where a client could not await all answers any more, and says so.
+func TestFindRateEndsAtTheMost(t *testing.T) {
+	require.NoLeaks(t)
+	cfg := searchConfig(t, echo)
+	cfg.Network, cfg.Clients = "udp", 1
+	cfg.Target = serveDatagrams(t, func(_ int, d []byte) [][]byte { return once(d) })
+	r, err := FindRate(t.Context(), cfg, SearchConfig{Limit: mustLimit(t, "max<1h"), Step: minStep})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if most := cfg.mostRate(); r.Search.RatePerS != most || r.Search.BrokenAt != 0 || len(r.Curve) < 2 {
+		t.Errorf("%+v of at most %v: %+v", r.Search, most, r.Curve)
+	}
+	if !r.ClientLimited || !strings.Contains(strings.Join(r.ClientLimits, "; "), "more clients") {
+		t.Errorf("limits %q", r.ClientLimits)
 	}
 }
 
