@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"runtime"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -141,6 +142,8 @@ func (a *app) runLoad(cmd *cobra.Command, flags loadFlags, args []string) error 
 
 // measureLoad runs cfg, or the search that the flags ask for, and shows progress.
 func (a *app) measureLoad(ctx context.Context, flags *paceFlags, cfg load.Config) (*load.Report, error) {
+	processors := cfg.FixLoops()
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), processors))
 	if flags.limit != nil {
 		return a.runSearch(ctx, flags, cfg)
 	}

@@ -20,6 +20,7 @@ const (
 	MaxDatagram = 65507             // bytes that a UDP datagram over IPv4 carries
 	MaxRate     = 1e8               // messages/s
 	MaxTargets  = 1024
+	maxLoops    = 1024
 
 	MaxOutstanding = 1 << 17 // messages of a client
 
@@ -96,12 +97,28 @@ func (e *DescriptorError) Is(target error) bool { return target == sys.ErrNotPer
 // on this host and needs cores too: more would only take turns with it.
 func (c *Config) enoughLoops() int {
 	cores := runtime.GOMAXPROCS(0)
-	for _, t := range c.Targets {
+	targets := c.Targets
+	if len(targets) == 0 {
+		targets = []netip.AddrPort{c.Target}
+	}
+	for _, t := range targets {
 		if !t.Addr().IsLoopback() {
 			return cores
 		}
 	}
 	return max(cores/2, 1)
+}
+
+// FixLoops sets Loops, if it is 0, to as many as Run would take, and returns how many
+// goroutines Go should run at a time (see runtime.GOMAXPROCS) for the run to go well: one
+// more than there are loops. Else Go's monitor has to take the place of every loop that
+// sleeps in the kernel away. The setting is the process's, so its owner makes it, after
+// this call: how many loops Run takes depends on it.
+func (c *Config) FixLoops() (processors int) {
+	if c.Loops == 0 {
+		c.Loops = c.enoughLoops()
+	}
+	return max(min(c.Loops, c.Clients, maxLoops), 1) + 1
 }
 
 // withDefaults returns the configuration with zeros replaced, or why it cannot be run.
@@ -143,7 +160,7 @@ func (c *Config) rules() []configRule {
 		{c.Duration < 0, "the duration is negative"},
 		{c.Messages == 0 && c.Duration == 0, "neither messages nor duration say when to end"},
 		{c.Timeout < time.Millisecond || c.Timeout > MaxTimeout, fmt.Sprintf("timeout must be between 1ms and %v, not %v", MaxTimeout, c.Timeout)},
-		{c.Loops < 1 || c.Loops > 1024, fmt.Sprintf("loops must be between 1 and 1024, not %d", c.Loops)},
+		{c.Loops < 1 || c.Loops > maxLoops, fmt.Sprintf("loops must be between 1 and %d, not %d", maxLoops, c.Loops)},
 		{c.Payload == nil, "no payload"},
 		{c.Network == "udp" && c.Payload != nil && c.Payload.Len() > MaxDatagram,
 			fmt.Sprintf("a datagram carries at most %d bytes", MaxDatagram)},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"net/netip"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -67,6 +68,31 @@ func TestRunRejectsWhatMakesNoSense(t *testing.T) {
 		report, err := Run(t.Context(), cfg)
 		if report != nil || !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%+v: error %v, want one with %q", cfg, err, test.want)
+		}
+	}
+}
+
+// Go is to run one goroutine more than there are loops, of which there are no more
+// for that.
+func TestFixLoops(t *testing.T) {
+	away, here := netip.MustParseAddrPort("192.0.2.1:1"), netip.MustParseAddrPort("127.0.0.1:1")
+	cores := runtime.GOMAXPROCS(0)
+	tests := []struct {
+		cfg               Config
+		loops, processors int
+	}{
+		{Config{Target: away, Clients: 1000}, cores, cores + 1},
+		{Config{Targets: []netip.AddrPort{here, away}, Clients: 1000}, cores, cores + 1},
+		{Config{Target: here, Clients: 1000}, max(cores/2, 1), max(cores/2, 1) + 1},
+		{Config{Target: here, Clients: 3, Loops: 7}, 7, 4},
+		{Config{Target: here, Clients: 1}, max(cores/2, 1), 2},
+		{Config{Target: here, Clients: 1 << 20, Loops: 1 << 20}, 1 << 20, maxLoops + 1}, // which Run refuses
+		{Config{Target: here, Clients: -1, Loops: -1}, -1, 2},
+	}
+	for _, tt := range tests {
+		cfg := tt.cfg
+		if processors := cfg.FixLoops(); processors != tt.processors || cfg.Loops != tt.loops {
+			t.Errorf("%+v: %d loops, %d processors", tt, cfg.Loops, processors)
 		}
 	}
 }
