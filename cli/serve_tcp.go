@@ -3,7 +3,6 @@ package cli
 import (
 	"crypto/tls"
 	"net/netip"
-	"runtime"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -50,13 +49,12 @@ func openTCP(s *service) (part, error) {
 	if err != nil {
 		return part{}, explainListen(err, c.AutoPort)
 	}
-	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), tcp.Processors()))
 	l := s.listening("tcp", tcp.Addr(), c.Handler)
 	l.Engine, l.EngineNote = tcp.Engine()
 	if tlsConfig != nil {
 		l.TLSFingerprint = server.Fingerprint(tlsConfig)
 	}
-	return part{listening: l, run: tcp.Run, source: tcp}, nil
+	return part{listening: l, run: tcp.Run, source: tcp, processors: tcp.Processors()}, nil
 }
 
 // tcpHandler makes the handler of that name; config.Load has checked it.

@@ -2,14 +2,12 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -56,23 +54,8 @@ type part struct {
 	listening listening
 	run       task.Task
 	source    observe.Source
-}
-
-// eventSchema names the form of what servers and logs print line by line with -o json:
-// an event, and what belongs to it.
-const eventSchema = "wirelab.event/1"
-
-// listening is what a server says first.
-type listening struct {
-	Event          string `json:"event"` // "listening"
-	Network        string `json:"network"`
-	Addr           string `json:"addr"`
-	Handler        string `json:"handler"`
-	Engine         string `json:"engine,omitempty"`
-	EngineNote     string `json:"engine_note,omitempty"`     // why not the engine asked for, or a better one
-	TLSFingerprint string `json:"tls_fingerprint,omitempty"` // SHA-256 of the certificate
-	PID            int    `json:"pid"`
-	Schema         string `json:"schema"` // eventSchema
+	// processors is how many goroutines Go should run at a time for it to run well; 0: any.
+	processors int
 }
 
 // serviceGCPercent is Go's GOGC for servers. They make garbage when connections come
@@ -145,15 +128,19 @@ func (s *service) controlPath() string {
 	return filepath.Join(s.app.controlDir(), strconv.Itoa(os.Getpid())+".sock")
 }
 
-// openParts opens all servers or none.
+// openParts opens all servers or none. How many processors they want is heeded when
+// all are open: as many workers as there are is what each takes unless told.
 func (s *service) openParts(open []func(*service) (part, error)) error {
+	processors := runtime.GOMAXPROCS(0)
 	for _, o := range open {
 		p, err := o(s)
 		if err != nil {
 			return errors.Join(err, s.abandon())
 		}
 		s.parts = append(s.parts, p)
+		processors = max(processors, p.processors)
 	}
+	runtime.GOMAXPROCS(processors)
 	return nil
 }
 
@@ -183,88 +170,6 @@ func explainListen(err error, autoPort bool) error {
 		return fmt.Errorf("%w; --bind takes an address of this host, 0.0.0.0 or :: (see: ip address)", err)
 	}
 	return err
-}
-
-// announce says where the servers listen, on stdout and in the ready file.
-func (s *service) announce() error {
-	if s.flags.readyFile != "" {
-		if err := writeReadyFile(s.flags.readyFile, s.parts); err != nil {
-			return err
-		}
-	}
-	for _, p := range s.parts {
-		if s.app.json() {
-			if err := unlessGone(s.app.printEvent(p.listening)); err != nil {
-				return err
-			}
-			continue
-		}
-		fmt.Fprintln(s.app.stdout, p.listening)
-	}
-	if !s.app.json() {
-		hint := fmt.Sprintf("Try: %s   Look: wirelab ps   End: Ctrl-C", s.tryCommand())
-		s.app.note("%s", s.app.colors(s.app.stderr).dim(hint))
-	}
-	return nil
-}
-
-// tryCommand is the command that talks to the first server from here.
-func (s *service) tryCommand() string {
-	l := s.parts[0].listening
-	command := "wirelab connect " + l.Network
-	if known := net.JoinHostPort(s.cfg.Client.Server, strconv.Itoa(int(s.cfg.Client.Port))); l.Addr != known {
-		command += " " + l.Addr
-	}
-	if l.TLSFingerprint != "" {
-		command += " --tls-fingerprint " + l.TLSFingerprint // the roots of this host know no generated one
-	}
-	return command
-}
-
-// listening describes a server of s that has been opened.
-func (s *service) listening(network string, addr netip.AddrPort, handler string) listening {
-	return listening{Event: "listening", Network: network, Addr: addr.String(), Handler: handler, PID: os.Getpid(), Schema: eventSchema}
-}
-
-func (l listening) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "listening on %s %s: %s", l.Network, l.Addr, l.Handler)
-	if l.Engine != "" {
-		fmt.Fprintf(&b, ", engine %s", l.Engine)
-	}
-	if l.EngineNote != "" {
-		fmt.Fprintf(&b, " (%s)", l.EngineNote)
-	}
-	if l.TLSFingerprint != "" {
-		fmt.Fprintf(&b, ", TLS\n  certificate SHA-256 %s", l.TLSFingerprint)
-	}
-	return b.String()
-}
-
-// writeReadyFile writes the file as a whole, so that whoever waits for it never
-// reads half of it.
-func writeReadyFile(name string, parts []part) error {
-	var b strings.Builder
-	e := json.NewEncoder(&b)
-	for _, p := range parts {
-		if err := e.Encode(p.listening); err != nil {
-			return err
-		}
-	}
-	draft := name + ".new"
-	if err := os.WriteFile(draft, []byte(b.String()), 0o644); err != nil {
-		return fmt.Errorf("write ready file: %w", err)
-	}
-	if err := os.Rename(draft, name); err != nil {
-		return fmt.Errorf("write ready file: %w", err)
-	}
-	return nil
-}
-
-func (s *service) removeReadyFile() {
-	if s.flags.readyFile != "" {
-		os.Remove(s.flags.readyFile)
-	}
 }
 
 // runParts runs the servers and what belongs to them.
@@ -330,65 +235,6 @@ func (s *service) kick(id uint64) bool {
 		}
 	}
 	return false
-}
-
-// stopped is the last line of a service with -o json.
-type stopped struct {
-	Event          string `json:"event"`  // "stopped"
-	Schema         string `json:"schema"` // eventSchema, in place of that of the status
-	observe.Status        // at the end
-}
-
-// summaryPeers is how many UDP peers a summary shows; ps and the logs show all.
-const summaryPeers = 10
-
-// summarize says what the servers have done.
-func (s *service) summarize() error {
-	st := s.status()
-	if s.app.json() {
-		return unlessGone(s.app.printEvent(stopped{Event: "stopped", Schema: eventSchema, Status: st}))
-	}
-	t := psText{out: s.app.stdout, width: width(s.app.stdout), palette: s.app.colors(s.app.stdout), now: time.Now(), peers: summaryPeers, rest: "the logs have all"}
-	for _, sv := range st.Servers {
-		t.line("%s", serverSummary(sv))
-		t.peerTables(st, sv)
-	}
-	if lost := st.Logs.LostLines; lost > 0 {
-		s.app.complain(fmt.Sprintf("%d log lines were lost", lost))
-	}
-	return unlessGone(t.err)
-}
-
-// serverSummary sums up a server that has stopped.
-func serverSummary(sv observe.Server) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s stopped: ", sv.Network, sv.Addr)
-	if sv.Network == "tcp" {
-		fmt.Fprintf(&b, "%s, at most %s at once", counted(sv.Accepted, "connection"), formatCount(uint64(sv.PeakActive)))
-	} else {
-		fmt.Fprintf(&b, "%s, %s", counted(uint64(sv.Active), "peer"), counted(sv.Traffic.MessagesIn, "datagram"))
-	}
-	fmt.Fprintf(&b, ", %s in, %s out", formatBytes(sv.Traffic.BytesIn), formatBytes(sv.Traffic.BytesOut))
-	for _, c := range []struct {
-		what   string
-		counts map[string]uint64
-	}{{"refused", sv.Refused}, {"ended", sv.Closed}, {"also", sv.Events}} {
-		if text := countsText(c.counts); text != "" {
-			fmt.Fprintf(&b, "; %s %s", c.what, text)
-		}
-	}
-	if text := batchesText(sv.Batches); text != "" {
-		b.WriteString("; " + text)
-	}
-	return b.String()
-}
-
-// counted writes n and what it counts: 1 peer, 2 peers.
-func counted(n uint64, what string) string {
-	if n != 1 {
-		what += "s"
-	}
-	return formatCount(n) + " " + what
 }
 
 // writeChoice writes a line of a table of names that may be chosen.
