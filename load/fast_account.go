@@ -41,30 +41,42 @@ type tallied struct {
 	before, after tally.Counts
 }
 
-// socketSum is what the senders whose datagrams come to one socket of the
+// A socketKey tells the receivers' sockets apart: the number counts within one
+// server, and no two servers begin in the same nanosecond.
+type socketKey struct {
+	since  int64 // nanoseconds since 1970
+	number uint32
+}
+
+func (s *tallied) socket() socketKey {
+	return socketKey{since: s.after.Since.UnixNano(), number: s.after.Socket}
+}
+
+// socketSum is what the senders whose datagrams come to one socket of a
 // receiver have in common.
 type socketSum struct {
 	sent, received, duplicate uint64
+	longest                   uint32
 	firstDrops, lastDrops     uint64
 	firstArrived, lastArrived uint64
 	evicted                   bool
 }
 
-// account puts together what senders and receiver counted. It fails with
-// ErrServerRestarted if the receiver's counts are not those of one server.
+// account puts together what senders and receivers counted; there may be several
+// servers. It fails with ErrServerRestarted if a sender has come to two, one after the other.
 func account(senders []tallied) (*FastReceiver, error) {
 	r := &FastReceiver{Numbered: true}
-	sockets := map[uint32]*socketSum{}
+	sockets := map[socketKey]*socketSum{}
 	for i := range senders {
 		s := &senders[i]
-		if !s.before.Since.Equal(s.after.Since) || !s.before.Since.Equal(senders[0].before.Since) {
+		if !s.before.Since.Equal(s.after.Since) {
 			return nil, ErrServerRestarted
 		}
 		r.add(s)
-		sum := sockets[s.after.Socket]
+		sum := sockets[s.socket()]
 		if sum == nil {
-			sum = &socketSum{firstDrops: s.before.Drops, firstArrived: s.before.Arrived}
-			sockets[s.after.Socket] = sum
+			sum = &socketSum{}
+			sockets[s.socket()] = sum
 		}
 		sum.add(s)
 	}
@@ -109,8 +121,10 @@ func (sum *socketSum) add(s *tallied) {
 	sum.sent += s.sent
 	sum.received += c.Packets
 	sum.duplicate += c.Duplicate
-	sum.firstDrops, sum.lastDrops = min(sum.firstDrops, s.before.Drops), max(sum.lastDrops, s.after.Drops)
-	sum.firstArrived, sum.lastArrived = min(sum.firstArrived, s.before.Arrived), max(sum.lastArrived, s.after.Arrived)
+	sum.longest = max(sum.longest, c.Longest)
+	// All senders are asked about before any sends: the latest of these counts is the base.
+	sum.firstDrops, sum.lastDrops = max(sum.firstDrops, s.before.Drops), max(sum.lastDrops, s.after.Drops)
+	sum.firstArrived, sum.lastArrived = max(sum.firstArrived, s.before.Arrived), max(sum.lastArrived, s.after.Arrived)
 	sum.evicted = sum.evicted || s.after.Evicted != s.before.Evicted
 }
 
@@ -121,14 +135,14 @@ func (r *FastReceiver) split(sum *socketSum) {
 		r.Surplus += distinct - sum.sent
 		distinct = sum.sent
 	}
-	drops := sum.lastDrops - sum.firstDrops
+	drops := sum.lastDrops - min(sum.firstDrops, sum.lastDrops)
 	lost := sum.sent - distinct
-	dropped := min(lost, drops*uint64(max(r.LongestRun, 1)))
+	dropped := min(lost, drops*uint64(max(sum.longest, 1)))
 	r.Distinct += distinct
 	r.Lost += lost
 	r.DroppedByKernel += dropped
 	r.LostElsewhere += lost - dropped
 	r.Drops += drops
-	r.Shared = r.Shared || sum.lastArrived-sum.firstArrived > sum.received
+	r.Shared = r.Shared || sum.lastArrived > sum.firstArrived+sum.received
 	r.Evicted = r.Evicted || sum.evicted
 }

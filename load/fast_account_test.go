@@ -66,11 +66,37 @@ func TestAccount(t *testing.T) {
 			},
 			FastReceiver{Received: 125, Distinct: 125, Numbered: true, Lost: 25, DroppedByKernel: 15, LostElsewhere: 10, Drops: 15, LongestRun: 1, RatePerS: 62.5},
 		},
+		"singles at one socket, runs at another": {
+			[]tallied{
+				counted(400, tally.Counts{}, tally.Counts{Known: true, Sequenced: true, Packets: 95, Arrived: 95, Drops: 5, Longest: 1}),
+				counted(400, tally.Counts{Socket: 1}, tally.Counts{Known: true, Sequenced: true, Socket: 1, Packets: 300, Arrived: 300, Drops: 3, Longest: 64}),
+			},
+			FastReceiver{Received: 395, Distinct: 395, Numbered: true, Lost: 405, DroppedByKernel: 105, LostElsewhere: 300, Drops: 8, LongestRun: 64, RatePerS: 197.5},
+		},
+		"dropped while the senders were asked about": {
+			[]tallied{
+				counted(50, tally.Counts{Drops: 2}, tally.Counts{Known: true, Sequenced: true, Packets: 45, Arrived: 90, Drops: 12, Longest: 1}),
+				counted(50, tally.Counts{Drops: 9}, tally.Counts{Known: true, Sequenced: true, Packets: 45, Arrived: 90, Drops: 12, Longest: 1}),
+			},
+			FastReceiver{Received: 90, Distinct: 90, Numbered: true, Lost: 10, DroppedByKernel: 3, LostElsewhere: 7, Drops: 3, LongestRun: 1, RatePerS: 45},
+		},
 	} {
 		got, err := account(tc.senders)
 		if err != nil || *got != tc.want {
 			t.Errorf("%s: %v\n%+v, want\n%+v", name, err, *got, tc.want)
 		}
+	}
+}
+
+// Two servers have sockets of the same numbers, whose counts have nothing to do with each other.
+func TestAccountOfTwoServers(t *testing.T) {
+	here := counted(50, tally.Counts{}, tally.Counts{Known: true, Sequenced: true, Packets: 40, Arrived: 40, Drops: 10, Longest: 1})
+	there := counted(50, tally.Counts{}, tally.Counts{Known: true, Sequenced: true, Packets: 40, Arrived: 40, Longest: 1})
+	there.before.Since = tallyBegin.Add(time.Minute)
+	there.after.Since = there.before.Since
+	got, err := account([]tallied{here, there})
+	if err != nil || got.Received != 80 || got.Lost != 20 || got.DroppedByKernel != 10 || got.LostElsewhere != 10 || got.Shared {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 

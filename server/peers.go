@@ -31,6 +31,7 @@ type peer struct {
 	bytes        uint64
 	first, last  time.Time
 	measured     bool
+	longest      uint32        // the most datagrams that came as one
 	numbered     bool          // its datagrams bear sequence numbers
 	measurements *measurements // allocated when first needed; kept, not valid, for the next owner
 }

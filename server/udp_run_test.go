@@ -202,6 +202,19 @@ func TestUDPTellsWhatItCounted(t *testing.T) {
 	}
 }
 
+// TestUDPTellsThePeersLongestRun has another peer send a run first.
+func TestUDPTellsThePeersLongestRun(t *testing.T) {
+	s := serveUDP(t, "echo", func(cfg *server.UDPConfig) { cfg.Workers = 1 })
+	running, single := s.runClient(), s.dial()
+	running.send(slices.Repeat([][]byte{head(1)}, 64)...)
+	running.answers(64)
+	ask(t, single, head(1))
+	counts, err := tally.Ask(t.Context(), single, patience)
+	if err != nil || counts.Longest != 1 {
+		t.Errorf("%+v, %v", counts, err)
+	}
+}
+
 // TestUDPTellsInTheMiddleOfARun has requests come coalesced with what they ask for.
 func TestUDPTellsInTheMiddleOfARun(t *testing.T) {
 	onAllOffloads(t, func(t *testing.T, configure func(*server.UDPConfig)) {

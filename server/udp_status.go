@@ -99,7 +99,6 @@ func (b *batchCounts) add(o *batchCounts) {
 	b.reads += o.reads
 	b.runs += o.runs
 	b.datagrams += o.datagrams
-	b.longest = max(b.longest, o.longest)
 	b.writes += o.writes
 	b.answers += o.answers
 }
@@ -143,13 +142,13 @@ func (w *udpWorker) peerStatus() []observe.Peer {
 func (w *udpWorker) tallyOf(read *sys.Datagram) tally.Counts {
 	c := tally.Counts{
 		Socket: w.number, Drops: w.dropped, Arrived: w.traffic.MessagesIn, Evicted: w.peers.evicted,
-		Longest: w.batches.longest, Since: w.since.Round(0),
+		Since: w.since.Round(0),
 	}
 	p := w.peers.byAddr[read.Peer]
 	if p == nil {
 		return c
 	}
-	c.Known, c.Sequenced = true, p.numbered
+	c.Known, c.Sequenced, c.Longest = true, p.numbered, p.longest
 	c.Packets, c.Bytes, c.First, c.Last = p.packets, p.bytes, p.first, p.last
 	if p.numbered {
 		c.Lost, c.Reordered, c.Duplicate = p.measurements.sequence.Counts()

@@ -39,6 +39,7 @@ func (w *udpWorker) takeRun(r *run, read *sys.Datagram) {
 		return // before a peer is made of whoever asks
 	}
 	w.meet(r, read)
+	r.peer.longest = max(r.peer.longest, uint32(n))
 	for rest := read.Payload; n > 0; n-- {
 		payload := rest
 		if n > 1 {
@@ -52,7 +53,6 @@ func (w *udpWorker) takeRun(r *run, read *sys.Datagram) {
 func (w *udpWorker) countRun(n int, kernelStamp bool) {
 	w.batches.runs++
 	w.batches.datagrams += uint64(n)
-	w.batches.longest = max(w.batches.longest, uint32(n))
 	if kernelStamp {
 		w.kernelStamps += uint64(n)
 	} else {

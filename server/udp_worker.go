@@ -89,7 +89,6 @@ type lateStamp struct {
 // batchCounts say how many datagrams were moved at a time.
 type batchCounts struct {
 	reads, runs, datagrams uint64
-	longest                uint32 // the most datagrams of one run
 	writes, answers        uint64
 }
 

@@ -21,7 +21,7 @@
 //	80  8  peers that the socket's table has forgotten
 //	88  8  first and
 //	96  8  last datagram from the peer: nanoseconds since 1970
-//	104 4  the most datagrams that the socket brought as one (UDP_GRO)
+//	104 4  the most datagrams of the peer that came as one (UDP_GRO)
 //	108 4  zero
 //	112 8  when the server began: nanoseconds since 1970
 //	120 8  zero
@@ -83,12 +83,12 @@ type Counts struct {
 	Duplicate uint64    // came again
 	First     time.Time // of the peer's datagrams, by the server's clock; zero: none
 	Last      time.Time
+	Longest   uint32 // the most of them that came as one: where that is more than 1, each of Drops may be as many
 
 	Socket  uint32    // which of the server's sockets this is
 	Drops   uint64    // what the kernel discarded at the socket since it was opened; see Longest
 	Arrived uint64    // datagrams of all peers that it brought
 	Evicted uint64    // peers forgotten for want of room: their counts began anew
-	Longest uint32    // the most datagrams that came as one: where that is more than 1, each of Drops may be as many
 	Since   time.Time // when the server began, which tells it from a later one at the same port
 }
 
