@@ -49,6 +49,16 @@ func TestReceiverSaysWhereDatagramsWereLost(t *testing.T) {
 	}
 }
 
+func TestReceiversAreSeveral(t *testing.T) {
+	one, other := serveDatagrams(t, tallyingServer(4)), serveDatagrams(t, tallyingServer(0))
+	r := mustRun(t, Config{
+		Network: "udp", Targets: []netip.AddrPort{one, other}, Clients: 2, Messages: 40, Timeout: 60 * time.Millisecond, AskReceiver: true,
+	})
+	if v := r.Receiver; v == nil || v.Received != 70 || v.DroppedByKernel != 10 || v.LostElsewhere != 0 {
+		t.Errorf("%+v, %s", v, r.ReceiverUnknown)
+	}
+}
+
 func TestReceiverIsNotKnown(t *testing.T) {
 	tests := map[string]func(int, []byte) [][]byte{
 		"counts nothing": func(_ int, d []byte) [][]byte { return once(d) },
