@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"wirelab/internal/sys"
 	"wirelab/internal/tally"
 )
 
@@ -19,14 +20,16 @@ import (
 const (
 	MaxFastSenders = 1024
 	MaxFastBatch   = 1024
-	MaxFastRate    = 1e9 // datagrams a second
+	MaxFastRate    = 1e9     // datagrams a second
+	MaxFastMemory  = 1 << 29 // bytes of datagrams that all senders hold ready
 )
 
 // defaultFastBatch messages take the system call's own cost to a few percent; more
 // would only take room in the caches.
 const defaultFastBatch = 32
 
-// FastConfig says what a one-way run of datagrams does.
+// FastConfig says what a one-way run of datagrams does. What its senders hold ready
+// together, batches of datagrams or of runs of them, is bounded by MaxFastMemory.
 type FastConfig struct {
 	Target      netip.AddrPort
 	Payload     *Payload
@@ -110,7 +113,25 @@ func (c *FastConfig) rules() []configRule {
 		{!(c.Rate >= 0 && c.Rate <= MaxFastRate), fmt.Sprintf("the rate must be between 0 and %.0f a second, not %v", float64(MaxFastRate), c.Rate)},
 		{c.Payload == nil, "no payload"},
 		{c.Payload != nil && c.Payload.Len() > MaxDatagram, fmt.Sprintf("a datagram carries at most %d bytes", MaxDatagram)},
+		{c.memory() > MaxFastMemory, fmt.Sprintf("%d senders with batches of %d would hold %d MiB of datagrams, more than %d: use fewer senders or a smaller batch",
+			c.Senders, c.Batch, c.memory()>>20+1, MaxFastMemory>>20)},
 	}
+}
+
+// perMessage returns how many datagrams are handed over as one where the kernel cuts runs apart.
+func (c *FastConfig) perMessage() int {
+	if c.WithoutGSO {
+		return 1
+	}
+	return max(1, min(sys.MaxSegments, MaxDatagram/c.Payload.Len()))
+}
+
+// memory returns how many bytes the senders' trains have, as far as it can be told.
+func (c *FastConfig) memory() int64 {
+	if c.Payload == nil {
+		return 0
+	}
+	return int64(c.Senders) * int64(c.Batch) * int64(c.perMessage()) * int64(c.Payload.Len())
 }
 
 // ownNetwork reports whether an address can be nobody else's: loopback, private,

@@ -54,8 +54,8 @@ func newFastSender(r *fastRun, number int) (*fastSender, error) {
 		return nil, err
 	}
 	perMessage := 1
-	if conn.Segments() && !cfg.WithoutGSO {
-		perMessage = max(1, min(sys.MaxSegments, MaxDatagram/cfg.Payload.Len()))
+	if conn.Segments() {
+		perMessage = cfg.perMessage()
 	}
 	s := &fastSender{
 		config: cfg, stop: &r.stopped, conn: conn, errors: map[string]uint64{},

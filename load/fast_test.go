@@ -263,6 +263,10 @@ func TestFastConfigErrors(t *testing.T) {
 		"great rate":     func(c *FastConfig) { c.Rate = 2 * MaxFastRate },
 		"no payload":     func(c *FastConfig) { c.Payload = nil },
 		"great datagram": func(c *FastConfig) { c.Payload = fastPayload(t, "seq", MaxDatagram+1) },
+		"much memory":    func(c *FastConfig) { c.Senders, c.Batch, c.Payload = 64, MaxFastBatch, fastPayload(t, "seq", 1400) },
+		"long ones": func(c *FastConfig) {
+			c.Senders, c.Payload, c.WithoutGSO = 512, fastPayload(t, "seq", MaxDatagram), true
+		},
 	} {
 		cfg := good
 		change(&cfg)
