@@ -12,8 +12,9 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"wirelab/internal/sys"
-	"wirelab/internal/tally"
 )
 
 // Bounds of a fast run.
@@ -52,8 +53,8 @@ type FastConfig struct {
 // reports what became of them. What the receiver counted is asked before and after
 // the run (package tally), if it is a wirelab server.
 //
-// When ctx is cancelled, RunFast stops sending and reports what was sent until then as
-// interrupted. The error is of kind ErrConfig or sys.ErrUnsupported, or says why no
+// When ctx is cancelled, RunFast stops sending, or asking, and reports what was sent until
+// then as interrupted; the receiver's counts of it are waited for a second at most. The error is of kind ErrConfig or sys.ErrUnsupported, or says why no
 // socket could be had; ECONNREFUSED says that nobody listens at the target.
 func RunFast(ctx context.Context, cfg FastConfig) (*FastReport, error) {
 	cfg, err := cfg.withDefaults()
@@ -72,11 +73,10 @@ func RunFast(ctx context.Context, cfg FastConfig) (*FastReport, error) {
 		"duration", cfg.Duration, "rate", cfg.Rate, "payload", cfg.Payload.String(), "size", cfg.Payload.Len(),
 		"batch", cfg.Batch, "gso", r.senders[0].gso())
 	r.send(ctx)
-	r.interrupted = ctx.Err() != nil
-	// The receiver's counts are wanted of an interrupted run too.
-	if err := r.ask(context.WithoutCancel(ctx), true); err != nil {
+	if err := r.ask(ctx, true); err != nil {
 		cfg.Log.Warn("the receiver's counts are not known", "err", err)
 	}
+	r.interrupted = ctx.Err() != nil
 	report := r.report()
 	cfg.Log.Info("fast load ends", "sent", report.Sent, "refused", report.Refused, "elapsed", r.elapsed)
 	return report, nil
@@ -178,32 +178,37 @@ func (r *fastRun) close() {
 }
 
 // How long the receiver may take to say what it counted: before a run, when it has
-// nothing else to do, and after one, when it has a full buffer to read first.
+// nothing else to do, and after one, when it has a full buffer to read first; after one
+// that was interrupted, see askInterrupted.
 const (
 	askBefore = 300 * time.Millisecond
 	askAfter  = 10 * time.Second
 )
 
-// ask asks the receiver for its counts, at the socket of each sender. It fails when
-// nobody listens; that the receiver is no wirelab is noted in r.unknown.
+// ask asks the receiver for its counts, at the sockets of many senders at once. It
+// fails when nobody listens or ctx is cancelled; that the receiver is no wirelab is
+// noted in r.unknown.
 func (r *fastRun) ask(ctx context.Context, after bool) error {
+	if r.unknown != nil {
+		return nil
+	}
+	ctx, end := timeToAsk(ctx, after)
+	defer end()
+	asking, each := errgroup.WithContext(ctx)
+	asking.SetLimit(askedAtOnce)
 	for _, s := range r.senders {
-		if r.unknown != nil {
-			return nil
-		}
-		var err error
-		if after {
-			s.after, err = s.settled(ctx)
-		} else {
-			s.before, err = tally.Ask(ctx, s, askBefore)
-		}
-		switch {
-		case err == nil:
-		case !after && errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, context.Canceled):
-			return err
-		default:
-			r.unknown = err
-		}
+		asking.Go(func() error { return s.ask(each, after) })
+	}
+	err := asking.Wait()
+	if err == nil {
+		return nil
+	}
+	r.unknown = askingError(ctx, err)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if !after && errors.Is(err, syscall.ECONNREFUSED) {
+		return err
 	}
 	return nil
 }

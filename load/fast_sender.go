@@ -235,6 +235,16 @@ const (
 	settleTimes = 10
 )
 
+// ask asks what the receiver has counted of s.
+func (s *fastSender) ask(ctx context.Context, after bool) (err error) {
+	if after {
+		s.after, err = s.settled(ctx)
+	} else {
+		s.before, err = tally.Ask(ctx, s, askBefore)
+	}
+	return err
+}
+
 // settled asks for the receiver's counts until they do not change any more: what
 // was sent last may have been overtaken by the question.
 func (s *fastSender) settled(ctx context.Context) (tally.Counts, error) {
@@ -244,7 +254,11 @@ func (s *fastSender) settled(ctx context.Context) (tally.Counts, error) {
 		if err != nil || sofar.gained().Packets >= s.sent {
 			return counts, err
 		}
-		time.Sleep(settleTime)
+		select {
+		case <-ctx.Done():
+			return counts, ctx.Err()
+		case <-time.After(settleTime):
+		}
 		var later tally.Counts
 		if later, err = tally.Ask(ctx, s, askAfter); err == nil && later.Packets == counts.Packets {
 			return later, nil

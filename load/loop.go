@@ -1,6 +1,7 @@
 package load
 
 import (
+	"context"
 	"math"
 	"runtime"
 	"time"
@@ -105,11 +106,11 @@ func (l *loop) wake() { _ = l.epoll.Wake() }
 
 // drive connects the clients, waits for the other loops to have done so, and
 // exchanges messages until all clients are done or the run is stopped.
-func (l *loop) drive() error {
+func (l *loop) drive(ctx context.Context) error {
 	// Never unlocked: the thread ends with this goroutine and serves no other.
 	runtime.LockOSThread()
 	err := l.prepare()
-	l.run.connected()
+	l.run.connected(ctx)
 	if err != nil {
 		return err
 	}

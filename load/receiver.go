@@ -4,12 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"syscall"
+	"slices"
 	"time"
-
-	"wirelab/internal/sys"
-	"wirelab/internal/tally"
 )
 
 // maxAsked bounds how many clients the receiver is asked about, each with a
@@ -19,14 +15,40 @@ const maxAsked = 1024
 // Patience with a receiver that is asked what it counted. One that is no wirelab
 // server is noticed at the first client.
 const (
-	askFirst = 100 * time.Millisecond
+	askFirst = 300 * time.Millisecond
 	askNext  = time.Second
+)
+
+// askInterrupted is how long the receiver is asked after a run that was interrupted:
+// its counts are wanted too, but whoever interrupted it waits.
+const askInterrupted = time.Second
+
+const (
+	askedAtOnce = 128                   // clients, whose requests find room in the smallest buffer of a receiver
+	askSlice    = 20 * time.Millisecond // after which is looked whether asking was interrupted
 )
 
 var (
 	errTooManyClients = errors.New("so many clients are not asked about")
 	errLostClients    = errors.New("not all clients lasted to the end")
+	errAskingCut      = errors.New("asking it was interrupted")
 )
+
+// timeToAsk returns the context for asking before or after a run of ctx.
+func timeToAsk(ctx context.Context, after bool) (context.Context, context.CancelFunc) {
+	if after && ctx.Err() != nil {
+		return context.WithTimeout(context.WithoutCancel(ctx), askInterrupted)
+	}
+	return context.WithCancel(ctx)
+}
+
+// askingError returns err, or errAskingCut if the reason is that ctx has ended.
+func askingError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return errAskingCut
+	}
+	return err
+}
 
 // A receiverCount is what the receiver of datagrams says that it counted of each
 // client, before a run and after it.
@@ -35,8 +57,9 @@ type receiverCount struct {
 	err    error     // why nothing is known
 }
 
-// askReceiver asks the receiver about all clients, which exchange nothing now.
-func (r *run) askReceiver(after bool) {
+// askReceiver asks the receiver about all clients, which exchange nothing now, until
+// ctx is cancelled.
+func (r *run) askReceiver(ctx context.Context, after bool) {
 	if !r.cfg.AskReceiver || r.cfg.Network != "udp" || r.receiver.err != nil {
 		return
 	}
@@ -47,37 +70,60 @@ func (r *run) askReceiver(after bool) {
 	if r.receiver.counts == nil {
 		r.receiver.counts = make([]tallied, r.cfg.Clients)
 	}
-	if err := r.askAll(after); err != nil {
-		r.receiver.err = err
+	ctx, end := timeToAsk(ctx, after)
+	defer end()
+	if err := r.askAll(ctx, after); err != nil {
+		r.receiver.err = askingError(ctx, err)
 	}
 }
 
-func (r *run) askAll(after bool) error {
-	epoll, err := sys.NewEpoll()
+// askAll asks about the first client, which shows whether there is an answer and how
+// long it takes, and then about the others, many at once.
+func (r *run) askAll(ctx context.Context, after bool) error {
+	clients := r.allClients()
+	if slices.ContainsFunc(clients, func(c *client) bool { return c.fd < 0 }) {
+		return errLostClients
+	}
+	q, err := newInquiry()
 	if err != nil {
 		return err
 	}
-	defer epoll.Close()
-	patience := askFirst
-	for _, l := range r.loops {
-		for i := range l.clients {
-			c := &l.clients[i]
-			if c.fd < 0 || !after && r.stopped.Load() {
-				return errLostClients
-			}
-			counts, err := askAbout(epoll, c.fd, patience)
-			if err != nil {
-				return err
-			}
-			patience = askNext
-			if of := &r.receiver.counts[c.number]; after {
-				of.sent, of.after = c.sent(), counts
-			} else {
-				of.before = counts
-			}
+	defer q.Close()
+	first, err := q.ask(ctx, clients[:1], askFirst)
+	if err != nil {
+		return err
+	}
+	r.receiver.note(first, after)
+	for some := range slices.Chunk(clients[1:], askedAtOnce) {
+		answered, err := q.ask(ctx, some, askNext)
+		if err != nil {
+			return err
 		}
+		r.receiver.note(answered, after)
 	}
 	return nil
+}
+
+// allClients returns the clients of all loops.
+func (r *run) allClients() []*client {
+	all := make([]*client, 0, r.cfg.Clients)
+	for _, l := range r.loops {
+		for i := range l.clients {
+			all = append(all, &l.clients[i])
+		}
+	}
+	return all
+}
+
+func (c *receiverCount) note(answered []asked, after bool) {
+	for i := range answered {
+		a := &answered[i]
+		if of := &c.counts[a.client.number]; after {
+			of.sent, of.after = a.client.sent(), a.counts
+		} else {
+			of.before = a.counts
+		}
+	}
 }
 
 // sent returns how many datagrams the kernel has taken from c.
@@ -87,14 +133,6 @@ func (c *client) sent() uint64 {
 		n-- // the latest
 	}
 	return n
-}
-
-func askAbout(epoll *sys.Epoll, fd int, patience time.Duration) (tally.Counts, error) {
-	if err := epoll.Add(fd, sys.ReadyIn, 0); err != nil {
-		return tally.Counts{}, err
-	}
-	defer epoll.Remove(fd)
-	return tally.Ask(context.Background(), &polledSocket{fd: fd, epoll: epoll}, patience)
 }
 
 // set puts what is known of the receiver into a report.
@@ -110,47 +148,4 @@ func (c *receiverCount) set(r *Report) {
 		return
 	}
 	r.Loss.ReceiverOverflow = r.Receiver.DroppedByKernel
-}
-
-// A polledSocket makes a tally.Socket of a non-blocking descriptor, which it does
-// not own.
-type polledSocket struct {
-	fd       int
-	epoll    *sys.Epoll // which tells when fd can be read
-	deadline time.Time
-}
-
-func (s *polledSocket) SetReadDeadline(t time.Time) error {
-	s.deadline = t
-	return nil
-}
-
-func (s *polledSocket) Write(b []byte) (int, error) {
-	n, errno := sys.TrySend(s.fd, b)
-	return n, asError(errno)
-}
-
-func (s *polledSocket) Read(b []byte) (int, error) {
-	events := make([]sys.Event, 1)
-	for {
-		n, errno := sys.TryReceive(s.fd, b)
-		if errno != syscall.EAGAIN {
-			return n, asError(errno)
-		}
-		left := time.Until(s.deadline)
-		if left <= 0 {
-			return 0, os.ErrDeadlineExceeded
-		}
-		if _, err := s.epoll.Wait(events, left); err != nil {
-			return 0, err
-		}
-	}
-}
-
-// asError returns nil for no error, which an Errno in an interface is not.
-func asError(errno syscall.Errno) error {
-	if errno == 0 {
-		return nil
-	}
-	return errno
 }

@@ -48,7 +48,7 @@ func measure(ctx context.Context, cfg Config) (*Report, *distribution, error) {
 	if cfg.End != nil {
 		cfg.End()
 	}
-	r.askReceiver(true)
+	r.askReceiver(ctx, true)
 	sum := r.merge()
 	report := r.report(sum)
 	cfg.Log.Info("load ends", "sent", report.Sent, "received", report.Received, "lost", report.Lost,
@@ -112,7 +112,7 @@ func (r *run) wait(ctx context.Context) error {
 	r.witness.begin(time.Now())
 	var loops errgroup.Group
 	for _, l := range r.loops {
-		loops.Go(l.drive)
+		loops.Go(func() error { return l.drive(ctx) })
 	}
 	var watchers sync.WaitGroup
 	over, end := context.WithCancel(ctx)
@@ -148,9 +148,9 @@ func (r *run) watch(ctx context.Context) {
 // connected is called by each loop when all its clients are connected or have
 // failed, and returns when all loops have called it: the measurement begins for all
 // at once, with all connections open.
-func (r *run) connected() {
+func (r *run) connected(ctx context.Context) {
 	if r.connecting.Add(-1) == 0 {
-		r.askReceiver(false)
+		r.askReceiver(ctx, false)
 		if r.cfg.Begin != nil {
 			r.cfg.Begin()
 		}

@@ -2,8 +2,6 @@ package tally
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -12,65 +10,77 @@ import (
 )
 
 // A Socket is a datagram socket that is connected to the server, such as a
-// *net.UDPConn. A datagram longer than the slice given to Read is cut.
+// *net.UDPConn. A datagram longer than the slice given to Read is cut. SetReadDeadline
+// also ends a Read that waits.
 type Socket interface {
 	Read([]byte) (int, error)
 	Write([]byte) (int, error)
 	SetReadDeadline(time.Time) error
 }
 
-// firstWait is how long the answer to the first request is waited for; each
-// further one is waited for twice as long. A request comes behind all that was sent
-// before, and may be discarded with it.
-const firstWait = 20 * time.Millisecond
-
-// Errors of Ask: the server is no wirelab, or cannot be reached.
-var (
-	ErrNoAnswer = errors.New("the server does not say what it counted")
-	ErrEchoed   = errors.New("the server sends back what it gets and counts nothing")
-)
-
 // Ask asks the server at the other end of s what it counted of this socket. What
 // else arrives meanwhile is read and thrown away. It returns ErrNoAnswer when patience is
 // at its end, ErrEchoed if instead the request itself came back, ECONNREFUSED as soon as the
-// host says that nobody listens there, and the error of ctx when it is cancelled, which may
-// take as long as patience. It leaves s without a read deadline.
+// host says that nobody listens there, and the error of ctx as soon as it is cancelled. It
+// leaves s without a read deadline.
 func Ask(ctx context.Context, s Socket, patience time.Duration) (Counts, error) {
-	nonce := newNonce()
-	request := AppendRequest(nil, nonce)
-	failed := ErrNoAnswer
-	defer s.SetReadDeadline(time.Time{})
+	defer endReads(ctx, s)()
+	q := NewQuestion()
 	end := time.Now().Add(patience)
-	for wait := firstWait; time.Now().Before(end); wait *= 2 {
-		if err := ctx.Err(); err != nil {
-			return Counts{}, err
-		}
+	for wait := FirstWait; time.Now().Before(end) && !q.Echoed(); wait *= 2 {
 		deadline := time.Now().Add(wait)
 		if deadline.After(end) {
 			deadline = end
 		}
-		c, err := exchange(s, request, nonce, deadline)
+		c, err := exchange(ctx, s, &q, deadline)
 		switch {
 		case err == nil:
 			return c, nil
-		case errors.Is(err, ErrEchoed):
-			failed = err
+		case ctx.Err() != nil:
+			return Counts{}, ctx.Err()
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return Counts{}, fmt.Errorf("ask for the server's counts: %w", err)
 		}
 	}
-	return Counts{}, failed
+	return Counts{}, q.Unanswered()
 }
 
-// exchange sends the request once and waits for its answer.
-func exchange(s Socket, request []byte, nonce uint64, deadline time.Time) (Counts, error) {
-	if err := write(s, request); err != nil {
+// endReads makes reads fail once ctx is cancelled, until release is called.
+func endReads(ctx context.Context, s Socket) (release func()) {
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		_ = s.SetReadDeadline(time.Now()) // that of a closed socket: its reads have ended
+	})
+	return func() {
+		if !stop() {
+			<-ended
+		}
+		_ = s.SetReadDeadline(time.Time{})
+	}
+}
+
+// exchange sends the request once and reads until its answer is there.
+func exchange(ctx context.Context, s Socket, q *Question, deadline time.Time) (Counts, error) {
+	if err := write(s, q.Request()); err != nil {
 		return Counts{}, err
 	}
 	if err := s.SetReadDeadline(deadline); err != nil {
 		return Counts{}, err
 	}
-	return await(s, nonce)
+	if err := ctx.Err(); err != nil { // its own deadline may have been set first
+		return Counts{}, err
+	}
+	b := make([]byte, Len+1) // what is longer is not taken for an answer
+	for {
+		n, err := s.Read(b)
+		if err != nil {
+			return Counts{}, err
+		}
+		if c, ok := q.Answer(b[:n]); ok {
+			return c, nil
+		}
+	}
 }
 
 // write sends the request; the first refusal of a connected socket is that of an
@@ -81,32 +91,4 @@ func write(s Socket, request []byte) error {
 		_, err = s.Write(request)
 	}
 	return err
-}
-
-// await reads until the answer is there. If its deadline comes first and the
-// request has come back, that is ErrEchoed.
-func await(s Socket, nonce uint64) (Counts, error) {
-	var echoed bool
-	b := make([]byte, Len+1) // what is longer is not taken for an answer
-	for {
-		n, err := s.Read(b)
-		if err != nil && echoed && errors.Is(err, os.ErrDeadlineExceeded) {
-			return Counts{}, ErrEchoed
-		}
-		if err != nil {
-			return Counts{}, err
-		}
-		if c, err := ParseAnswer(b[:n], nonce); err == nil {
-			return c, nil
-		}
-		if got, ok := ParseRequest(b[:n]); ok && got == nonce {
-			echoed = true
-		}
-	}
-}
-
-func newNonce() uint64 {
-	var b [8]byte
-	rand.Read(b[:]) // never fails, see crypto/rand
-	return binary.BigEndian.Uint64(b[:])
 }

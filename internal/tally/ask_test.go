@@ -75,7 +75,7 @@ func TestAsk(t *testing.T) {
 
 func TestAskEcho(t *testing.T) {
 	client := serve(t, func(request []byte) [][]byte { return [][]byte{request} })
-	if _, err := Ask(t.Context(), client, 200*time.Millisecond); !errors.Is(err, ErrEchoed) {
+	if _, err := Ask(t.Context(), client, time.Hour); !errors.Is(err, ErrEchoed) {
 		t.Errorf("%v", err)
 	}
 }
@@ -94,6 +94,27 @@ func TestAskNobody(t *testing.T) {
 	silent.Close()
 	if _, err := Ask(t.Context(), silent, 200*time.Millisecond); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("closed: %v", err)
+	}
+}
+
+// TestAskCancelled cancels while the answer is waited for.
+func TestAskCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	silent := serve(t, func([]byte) [][]byte { cancel(); return nil })
+	if _, err := Ask(ctx, silent, time.Hour); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	// Its reads wait again.
+	answered := make(chan error, 1)
+	go func() { _, err := silent.Read(make([]byte, 1)); answered <- err }()
+	select {
+	case err := <-answered:
+		t.Errorf("a read afterwards: %v", err)
+	case <-time.After(20 * time.Millisecond):
+	}
+	silent.Close()
+	if err := <-answered; err != nil && !errors.Is(err, net.ErrClosed) {
+		t.Error(err)
 	}
 }
 
