@@ -216,11 +216,10 @@ func (r *fastRun) ask(ctx context.Context, after bool) error {
 // send has the senders send until they are done or ctx is cancelled.
 func (r *fastRun) send(ctx context.Context) {
 	ctx, end := context.WithCancel(ctx)
-	var senders, others sync.WaitGroup
+	var senders, watcher sync.WaitGroup
 	r.began = time.Now()
-	others.Go(func() { r.watch(ctx) })
+	watcher.Go(func() { r.watch(ctx) })
 	for _, s := range r.senders {
-		others.Go(s.takeAnswers)
 		senders.Go(func() {
 			runtime.LockOSThread()
 			defer runtime.UnlockOSThread()
@@ -229,13 +228,9 @@ func (r *fastRun) send(ctx context.Context) {
 	}
 	senders.Wait()
 	r.elapsed = time.Since(r.began)
-	for _, s := range r.senders {
-		_ = s.conn.SetReadDeadline(time.Now())
-	}
 	end()
-	others.Wait()
+	watcher.Wait()
 	for _, s := range r.senders {
-		_ = s.conn.SetReadDeadline(time.Time{})
 		_ = s.conn.SetWriteDeadline(time.Time{})
 	}
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // A fastSender is one socket of a fast run. While the run goes on, one goroutine
-// sends and another takes what is answered.
+// sends and takes what is answered.
 type fastSender struct {
 	config *FastConfig
 	stop   *atomic.Bool
@@ -78,6 +78,7 @@ func (s *fastSender) run() {
 	callsBefore, waitsBefore := s.writer.Calls()
 	s.began = time.Now()
 	s.intervals.begin(0)
+	var look time.Duration // when to look for answers
 	for !s.stop.Load() {
 		n := s.due()
 		if n == 0 {
@@ -87,9 +88,18 @@ func (s *fastSender) run() {
 		if !s.send(n) {
 			break
 		}
-		s.intervals.add(time.Since(s.began), s.sent-had)
+		now := time.Since(s.began)
+		s.intervals.add(now, s.sent-had)
 		s.published.Store(s.sent)
+		if now < look {
+			continue
+		}
+		look = now + answerTime
+		if err := s.takeAnswers(); err != nil && !s.bear(err) {
+			break
+		}
 	}
+	_ = s.takeAnswers() // nothing is left to be sent
 	s.calls, s.waits = s.writer.Calls()
 	s.calls, s.waits = s.calls-callsBefore, s.waits-waitsBefore
 	if after, err2 := sys.ThreadCPUTime(); err == nil && err2 == nil {
@@ -178,29 +188,42 @@ func (s *fastSender) cope(err error, message *sys.Datagram) (skip int, goOn bool
 		s.refused += uint64(message.Segments())
 		return len(message.Payload), true
 	}
+	return 0, s.bear(err)
+}
+
+// bear counts an error and reports whether to go on.
+func (s *fastSender) bear(err error) bool {
 	kind := errorKind(err)
 	s.errors[kind]++
 	s.failed = !errors.Is(err, syscall.ECONNREFUSED) || s.errors[kind] > maxRefusals
-	return 0, !s.failed
+	return !s.failed
 }
 
-// takeAnswers counts what comes back until the read deadline passes.
-func (s *fastSender) takeAnswers() {
-	for {
-		batch, err := s.reader.Read()
-		switch {
-		case err == nil:
-			s.answerReads++
-			s.answerRuns += uint64(len(batch))
-			for i := range batch {
-				s.answers += uint64(batch[i].Segments())
-				s.answerBytes += uint64(len(batch[i].Payload))
-			}
-		case errors.Is(err, syscall.ECONNREFUSED): // of a datagram sent: the sender is told too
-		default:
-			return
+// answerTime is for how long answers gather: short enough that the socket's buffer
+// holds what an echo server gives back meanwhile. answerReads bounds what is then read
+// before the next is sent.
+const (
+	answerTime  = 500 * time.Microsecond
+	answerReads = 64
+)
+
+// takeAnswers counts what has come back. That is the sender's work: with a reader
+// asleep at the socket, the kernel would look for whom to wake whenever a datagram has
+// left. Its error is that of a datagram sent.
+func (s *fastSender) takeAnswers() error {
+	for range answerReads {
+		batch, err := s.reader.ReadNow()
+		if err != nil || len(batch) == 0 {
+			return err
+		}
+		s.answerReads++
+		s.answerRuns += uint64(len(batch))
+		for i := range batch {
+			s.answers += uint64(batch[i].Segments())
+			s.answerBytes += uint64(len(batch[i].Payload))
 		}
 	}
+	return nil
 }
 
 // Read, Write and SetReadDeadline make the sender a tally.Socket between its runs.
