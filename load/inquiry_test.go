@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"wirelab/internal/require"
+	"wirelab/internal/sys"
 	"wirelab/internal/tally"
 )
 
@@ -79,6 +80,22 @@ func cancellingServer(after bool, cancel context.CancelFunc) func(int, []byte) [
 		}
 		loaded = loaded || !request
 		return answer(n, d)
+	}
+}
+
+// TestInquiryEndsWhenInterrupted has patience for longer than the test may take.
+func TestInquiryEndsWhenInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	fd, err := sys.ConnectDatagram(serveDatagrams(t, cancellingServer(false, cancel)))
+	require.Supported(t, err)
+	defer sys.Close(fd)
+	q, err := newInquiry()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer q.Close()
+	if _, err := q.ask(ctx, []*client{{fd: fd}}, time.Hour); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
 	}
 }
 
