@@ -45,7 +45,7 @@ func newConn(s *TCP, peer netip.AddrPort, l link) *Conn {
 
 // init is newConn for an engine that keeps a Conn inside a structure of its own.
 func (c *Conn) init(s *TCP, peer netip.AddrPort, l link) {
-	c.peer, c.since, c.server, c.link = peer, time.Since(s.since), s, l
+	c.peer, c.since, c.server, c.link = peer, s.uptime(), s, l
 	c.active.Store(s.tick.Load())
 }
 
@@ -236,10 +236,11 @@ func (c *Conn) traffic() observe.Traffic {
 	return observe.Traffic{BytesIn: c.in.Load(), BytesOut: c.out.Load(), MessagesIn: c.inN.Load(), MessagesOut: c.outN.Load()}
 }
 
-func (c *Conn) status(now time.Time) observe.Connection {
-	idle := max(now.UnixNano()-c.active.Load(), 0)
+// status describes the connection at an uptime of its server.
+func (c *Conn) status(now time.Duration) observe.Connection {
+	idle := max(now-time.Duration(c.active.Load()), 0)
 	return observe.Connection{
 		ID: c.id, Peer: c.peer.String(), Engine: c.server.cfg.Engine, Thread: int(c.thread), Since: c.server.since.Add(c.since),
-		Idle: time.Duration(idle).Microseconds(), Name: c.name(), Traffic: c.traffic(),
+		Idle: idle.Microseconds(), Name: c.name(), Traffic: c.traffic(),
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 
 	"wirelab/observe"
 )
@@ -95,6 +96,19 @@ func (t *connTable) all() []*Conn {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.sorted()
+}
+
+// silentSince returns the connections of which no byte has moved since an uptime of
+// their server, in no order: it is asked often, and mostly for none.
+func (t *connTable) silentSince(then time.Duration) (silent []*Conn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, c := range t.byID {
+		if c.active.Load() < int64(then) {
+			silent = append(silent, c)
+		}
+	}
+	return silent
 }
 
 func (t *connTable) sorted() []*Conn {

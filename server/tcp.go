@@ -28,9 +28,6 @@ const (
 	DefaultDrainTimeout = 5 * time.Second
 )
 
-// tickInterval is how exactly the server knows when a connection was last active.
-const tickInterval = 100 * time.Millisecond
-
 // TCPConfig says what a TCP server does. Zero values are the defaults.
 type TCPConfig struct {
 	Addr        netip.AddrPort // where to listen; port 0 takes a free one
@@ -61,9 +58,9 @@ type TCP struct {
 	conns  *connTable
 	log    *slog.Logger
 	trace  bool         // log each message
-	tick   atomic.Int64 // the time in Unix nanoseconds, renewed each tickInterval
+	tick   atomic.Int64 // the uptime, renewed each tickInterval
 
-	starvedAt atomic.Int64 // when a descriptor was missed last, in Unix nanoseconds; 0: none is
+	starvedAt atomic.Int64 // the uptime when a descriptor was missed last; 0: none is
 
 	mu     sync.Mutex
 	events map[string]uint64
@@ -82,7 +79,6 @@ func ListenTCP(cfg TCPConfig) (*TCP, error) {
 	cfg.Engine = kind.Name
 	s := &TCP{cfg: cfg, note: note, since: time.Now(), conns: newConnTable(), log: cfg.Log, events: map[string]uint64{}}
 	s.trace = s.log.Enabled(context.Background(), slog.LevelDebug)
-	s.tick.Store(s.since.UnixNano())
 	s.capConns(kind)
 	return s, s.listen(kind)
 }
@@ -203,34 +199,6 @@ func (s *TCP) serveUntil(ctx context.Context, served <-chan error) error {
 	return <-served
 }
 
-// keepTime renews the tick and ends idle connections until ctx ends.
-func (s *TCP) keepTime(ctx context.Context) {
-	ticker := time.NewTicker(tickInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-ticker.C:
-			s.tick.Store(now.UnixNano())
-			s.endIdle(now)
-			s.noteRecovery(now)
-		}
-	}
-}
-
-func (s *TCP) endIdle(now time.Time) {
-	if s.cfg.IdleTimeout == 0 {
-		return
-	}
-	oldest := now.Add(-s.cfg.IdleTimeout).UnixNano()
-	for _, c := range s.conns.all() {
-		if c.active.Load() < oldest {
-			c.end(ReasonIdle)
-		}
-	}
-}
-
 // admit decides whether an accepted connection is served. If so it is listed,
 // its session is open, and the engine must retire it. If not, the refusal is
 // counted and logged, and the engine closes it.
@@ -262,7 +230,7 @@ func (s *TCP) retire(c *Conn, seen Reason) {
 	s.conns.remove(c, why)
 	t := c.traffic()
 	s.log.Info("disconnected", "conn", c.id, "peer", c.peer, "reason", why.String(),
-		"bytes_in", t.BytesIn, "bytes_out", t.BytesOut, "duration", (time.Since(s.since) - c.since).Round(time.Microsecond).String())
+		"bytes_in", t.BytesIn, "bytes_out", t.BytesOut, "duration", (s.uptime() - c.since).Round(time.Microsecond).String())
 }
 
 // acceptFailed deals with an error of accepting: it returns how long to wait
@@ -275,7 +243,7 @@ func (s *TCP) acceptFailed(err error) (wait time.Duration, ok bool) {
 		return 0, true
 	case outOfResources(err):
 		s.count("accept_starved")
-		if s.starvedAt.Swap(time.Now().UnixNano()) == 0 {
+		if s.starvedAt.Swap(int64(s.uptime())) == 0 {
 			s.log.Error("out of descriptors: new connections wait until others end", "err", err, "open", len(s.conns.all()))
 		}
 		return starvedPause, true
@@ -286,17 +254,6 @@ func (s *TCP) acceptFailed(err error) (wait time.Duration, ok bool) {
 // starvedPause is how long accepting rests when no descriptor is free: short
 // against a person's patience, long against the work of trying.
 const starvedPause = 20 * time.Millisecond
-
-// noteRecovery says that descriptors are to be had, when for a while none was missed.
-func (s *TCP) noteRecovery(now time.Time) {
-	if since := s.starvedAt.Load(); since != 0 && now.UnixNano()-since > int64(recoveryTime) && s.starvedAt.CompareAndSwap(since, 0) {
-		s.log.Info("descriptors are free again")
-	}
-}
-
-// recoveryTime is how long no descriptor must have been missed until a shortage is
-// over: one that comes and goes is one shortage, and logged once.
-const recoveryTime = time.Second
 
 // passing reports an error of a connection that died before it was accepted:
 // Linux hands it over through accept, which is to be tried again (accept(2)).
@@ -336,7 +293,7 @@ func (s *TCP) Status() observe.Server {
 		Network: "tcp", Addr: s.addr.String(), Engine: s.cfg.Engine, Handler: s.cfg.HandlerName,
 		TLS: s.cfg.TLS != nil, Since: s.since,
 	}
-	now := time.Now()
+	now := s.uptime()
 	for _, c := range s.conns.fill(&st) {
 		st.Connections = append(st.Connections, c.status(now))
 	}
