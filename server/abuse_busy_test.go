@@ -14,38 +14,43 @@ import (
 	"wirelab/observe"
 )
 
-// neverRead peers send as long as the server takes it, and read nothing of what it
-// echoes. It must stop reading them, not hoard, and serve others meanwhile.
-func neverRead(r *abused) {
-	const peers = 50
-	before := heapInUse()
-	conns := make([]*net.TCPConn, peers)
-	r.each(peers, peers, func(i int) (err error) {
-		if conns[i], err = r.connect(); err != nil {
-			return err
+// neverRead makes peers that send a text over and over, as long as the server takes
+// it, and read nothing of the answers. It must stop reading them, not hoard, and serve
+// others meanwhile. What it holds for each are the answers of a turn, and with
+// io_uring also what came before the kernel ceased to receive.
+func neverRead(text string) func(*abused) {
+	return func(r *abused) {
+		const peers = 50
+		before := heapInUse()
+		conns := make([]*net.TCPConn, peers)
+		r.each(peers, peers, func(i int) (err error) {
+			if conns[i], err = r.connect(); err != nil {
+				return err
+			}
+			return sendUntilStuck(conns[i], text)
+		})
+		if grown := heapInUse() - before; grown > peers*512<<10 {
+			r.t.Errorf("the process has grown by %d bytes for %d peers", grown, peers)
 		}
-		return sendUntilStuck(conns[i])
-	})
-	if grown := heapInUse() - before; grown > peers*256<<10 {
-		r.t.Errorf("the process has grown by %d bytes for %d peers", grown, peers)
-	}
-	if got := converse(r.t, r.dial(), "others"); got != "others" {
-		r.t.Errorf("meanwhile another peer is answered %q", got)
-	}
-	for _, c := range r.Status().Connections {
-		r.Kick(c.ID)
-	}
-	r.eventually("the kicked are gone", func(st observe.Server) bool {
-		return st.Active == 0 && st.Closed["kicked"]+st.Closed["idle"] >= peers // they were silent for long
-	})
-	for _, c := range conns {
-		c.Close()
+		other := newLines(r.t, r.dial())
+		other.send("others")
+		other.next()
+		other.Close()
+		for _, c := range r.Status().Connections {
+			r.Kick(c.ID)
+		}
+		r.eventually("the kicked are gone", func(st observe.Server) bool {
+			return st.Active == 0 && st.Closed["kicked"]+st.Closed["idle"] >= peers // they were silent for long
+		})
+		for _, c := range conns {
+			c.Close()
+		}
 	}
 }
 
-// sendUntilStuck writes until nothing has been taken for a while.
-func sendUntilStuck(c *net.TCPConn) error {
-	chunk := make([]byte, 64<<10)
+// sendUntilStuck writes a text over and over until nothing has been taken for a while.
+func sendUntilStuck(c *net.TCPConn, text string) error {
+	chunk := bytes.Repeat([]byte(text), 64<<10/len(text))
 	for sent := 0; sent < 64<<20; {
 		c.SetWriteDeadline(time.Now().Add(500 * time.Millisecond))
 		n, err := c.Write(chunk)

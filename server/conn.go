@@ -172,29 +172,31 @@ func (c *Conn) turn(got []byte, eof bool, out []byte) (answer []byte, next Next)
 		in = c.rest
 	}
 	n, answer, next := c.session.Handle(in, eof, out)
-	if !c.keep(in[n:]) {
+	if !c.keep(in, n) {
 		c.ended.CompareAndSwap(uint32(notEnded), uint32(ReasonTooLong))
 		next = Finish
 	}
-	if next == More && c.ending() || next == Wait && eof {
+	if next == More && c.ending() && len(c.rest) == 0 || next == Wait && eof {
 		next = Finish
 	}
 	return answer, next
 }
 
-// keep stores what the session did not consume for its next turn, and reports
-// whether it is within the bound.
-func (c *Conn) keep(unused []byte) bool {
-	switch {
+// keep stores what the session did not consume of in for its next turn, and reports
+// whether it is within the bound. In is c.rest, if there is any.
+func (c *Conn) keep(in []byte, consumed int) bool {
+	switch unused := in[consumed:]; {
 	case len(unused) == 0:
 		c.rest = nil
 	case len(unused) > c.server.cfg.Buffer:
 		c.rest = nil
 		return false
-	case len(c.rest) > 0:
+	case len(c.rest) == 0:
+		c.rest = append([]byte(nil), unused...)
+	case consumed >= len(unused):
 		c.rest = c.rest[:copy(c.rest, unused)]
 	default:
-		c.rest = append([]byte(nil), unused...)
+		c.rest = unused // moved when it is shorter: else much in small bites costs the square of it
 	}
 	return true
 }

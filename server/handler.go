@@ -16,8 +16,8 @@ type Handler interface {
 // engine never calls two methods of one connection's Session at once.
 type Session interface {
 	// Handle is given in, the bytes received and not yet consumed (none, when
-	// the connection has just opened or when the last call returned More), and
-	// eof, true once the peer will send no more. It appends its answer to out
+	// the connection has just opened or when the last call consumed all and
+	// returned More), and eof, true once the peer will send no more. It appends its answer to out
 	// and returns how many bytes of in it consumed, the grown out, and what it
 	// wants next. Bytes not consumed are given again, with those that follow;
 	// more than the server's buffer of them end the connection (ReasonTooLong).
@@ -37,7 +37,8 @@ const (
 	// Wait for more bytes; after end of input, the same as Finish.
 	Wait Next = iota
 	// More to say: call again, with or without new bytes, as soon as the peer has
-	// taken what was said.
+	// taken what was said. When the connection is to end, it is the same as Finish,
+	// unless there are bytes that were not consumed.
 	More
 	// Finish: send what was said, then close.
 	Finish

@@ -26,16 +26,24 @@ func (h lineHandler) Handle(in []byte, eof bool, out []byte) (int, []byte, Next)
 	return eachLine(in, eof, h.maxLine, out, h.reader.line)
 }
 
-// eachLine is Handle for sessions that take lines.
+// fullAnswer is how many bytes of answers a turn may have and go on with another
+// line. Lines are short and answers are not: all that are in the buffer would be a
+// hundred times as much, and kept for as long as the peer does not read.
+const fullAnswer = 64 << 10
+
+// eachLine is Handle for sessions that take lines. It consumes at least one that is
+// complete, and all when it returns Wait.
 func eachLine(in []byte, eof bool, maxLine int, out []byte, answer func(line, out []byte) ([]byte, Next)) (int, []byte, Next) {
 	consumed, next := 0, Wait
 	for next == Wait {
 		line, n := nextLine(in[consumed:], eof)
-		if len(line) > maxLine || n == 0 && len(in)-consumed > maxLine+len("\r") {
+		switch {
+		case len(line) > maxLine || n == 0 && len(in)-consumed > maxLine+len("\r"):
 			return len(in), appendTooLong(out, maxLine), Finish
-		}
-		if n == 0 {
+		case n == 0:
 			return consumed, out, Wait
+		case consumed > 0 && len(out) >= fullAnswer:
+			return consumed, out, More
 		}
 		consumed += n
 		out, next = answer(line, out)

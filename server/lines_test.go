@@ -4,8 +4,10 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"wirelab/observe"
+	"wirelab/server"
 )
 
 // A line of the greatest length is taken, however it arrives; one byte more is not.
@@ -56,6 +58,34 @@ func TestLargeChatIsNotToldWhoComes(t *testing.T) {
 		}
 		if announced != 99 {
 			t.Errorf("%d joins were announced, want those of the first 100 members", announced)
+		}
+	})
+}
+
+// Lines whose answers are more than goes at once are all answered, also those that a
+// server which stops has read and not answered yet.
+func TestDrainAnswersEveryLine(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, engine string) {
+		s := serve(t, engine, "timediff", func(cfg *server.TCPConfig) { cfg.DrainTimeout = patience })
+		c := s.dial()
+		if err := sendUntilStuck(c, "\n"); err != nil {
+			t.Fatal(err)
+		}
+		witness := s.dial() // it is drained after c
+		s.eventually("both are in", func(st observe.Server) bool { return st.Active == 2 })
+		stopped := make(chan struct{})
+		go func() {
+			defer close(stopped)
+			s.stop()
+		}()
+		readAll(t, witness)
+		witness.Close()
+		c.SetDeadline(time.Now().Add(patience))
+		answers := strings.Count(readAll(t, c), "\n")
+		c.Close()
+		<-stopped
+		if st := s.Status(); uint64(answers) != st.Traffic.BytesIn || answers == 0 {
+			t.Errorf("%d answers to %d lines", answers, st.Traffic.BytesIn)
 		}
 	})
 }
