@@ -13,7 +13,8 @@ import (
 // business, reached through TCP.admit, Conn.turn and TCP.retire.
 type engine interface {
 	// run accepts connections and hosts them until stop was called and the last
-	// of them has ended; all that it started has ended when it returns.
+	// of them has ended; all that it started has ended when it returns. What keeps it
+	// from accepting, or from hosting some of them, it tells TCP.fail at once.
 	run() error
 	// stop ends accepting. It does not end connections: the server does, each
 	// through its link. It may be called at any time and more than once.

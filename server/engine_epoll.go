@@ -56,6 +56,11 @@ func (l *epollLoop) stop() { l.mail.stop() }
 
 func (l *epollLoop) close() {
 	l.mail.close()
+	for _, c := range l.conns {
+		if c != nil {
+			l.end(c, ReasonReset)
+		}
+	}
 	l.closeListener()
 	l.queue.Close()
 }

@@ -58,7 +58,7 @@ func (e *goroutineEngine) run() error {
 		}
 		wait, ok := e.server.acceptFailed(err)
 		if !ok {
-			return fmt.Errorf("accept on %s: %w", e.server.addr, err)
+			return e.server.fail(fmt.Errorf("accept on %s: %w", e.server.addr, err))
 		}
 		time.Sleep(wait)
 	}

@@ -74,7 +74,7 @@ func (e *threadEngine) accept() error {
 		}
 		wait, ok := e.server.acceptFailed(err)
 		if !ok {
-			return fmt.Errorf("accept on %s: %w", e.server.addr, err)
+			return e.server.fail(fmt.Errorf("accept on %s: %w", e.server.addr, err))
 		}
 		time.Sleep(wait)
 	}

@@ -66,14 +66,16 @@ type eventLoop interface {
 	run() error
 	// stop may be called from any goroutine.
 	stop()
-	// close frees what the loop has. If it has run, that is on the same thread.
+	// close frees what the loop has, and ends the connections that it has when it has
+	// failed. If it has run, that is on the same thread.
 	close()
 }
 
 // loopEngine hosts all connections on event loops, between which the kernel
 // spreads them.
 type loopEngine struct {
-	loops []eventLoop
+	server *TCP
+	loops  []eventLoop
 }
 
 // startLoops makes as many loops as the server is to have, each with a listener
@@ -83,7 +85,7 @@ func startLoops[L eventLoop](s *TCP, listener int, newLoop func(s *TCP, listener
 	if err != nil {
 		return nil, err
 	}
-	e := &loopEngine{}
+	e := &loopEngine{server: s}
 	for i, fd := range listeners {
 		l, err := newLoop(s, fd)
 		if err != nil {
@@ -98,8 +100,8 @@ func startLoops[L eventLoop](s *TCP, listener int, newLoop func(s *TCP, listener
 	return e, nil
 }
 
-// run runs each loop on a thread of its own, which ends with it. When one fails,
-// the others are stopped.
+// run runs each loop on a thread of its own, which ends with it. When one fails, the
+// server stops the others.
 func (e *loopEngine) run() error {
 	var g errgroup.Group
 	for _, l := range e.loops {
@@ -108,9 +110,9 @@ func (e *loopEngine) run() error {
 			defer l.close()
 			err := l.run()
 			if err != nil {
-				e.stop()
+				return e.server.fail(err)
 			}
-			return err
+			return nil
 		})
 	}
 	return g.Wait()

@@ -56,6 +56,7 @@ type TCP struct {
 	engine engine
 	note   string
 	conns  *connTable
+	failed chan error // what the engine failed of, while it still has connections
 	log    *slog.Logger
 	trace  bool         // log each message
 	tick   atomic.Int64 // the uptime, renewed each tickInterval
@@ -77,7 +78,7 @@ func ListenTCP(cfg TCPConfig) (*TCP, error) {
 		return nil, err
 	}
 	cfg.Engine = kind.Name
-	s := &TCP{cfg: cfg, note: note, since: time.Now(), conns: newConnTable(), log: cfg.Log, events: map[string]uint64{}}
+	s := &TCP{cfg: cfg, note: note, since: time.Now(), conns: newConnTable(), failed: make(chan error, 1), log: cfg.Log, events: map[string]uint64{}}
 	s.trace = s.log.Enabled(context.Background(), slog.LevelDebug)
 	s.capConns(kind)
 	return s, s.listen(kind)
@@ -156,7 +157,8 @@ func (s *TCP) Processors() int {
 
 // Run accepts and serves connections until ctx ends. Then it takes no more,
 // lets every connection finish what has arrived, breaks off those that have not
-// within the drain timeout, and returns nil. When it returns, no goroutine,
+// within the drain timeout, and returns nil. When the engine fails, it does the
+// same, and returns why. When it returns, no goroutine,
 // thread or descriptor of the server is left. It may be called once.
 func (s *TCP) Run(ctx context.Context) error {
 	s.log.Info("listening", "addr", s.addr, "engine", s.cfg.Engine, "handler", s.cfg.HandlerName)
@@ -174,11 +176,14 @@ func (s *TCP) Run(ctx context.Context) error {
 	return err
 }
 
-// serveUntil waits for the engine's end, and brings it about when ctx ends.
+// serveUntil waits for the engine's end, and brings it about when ctx ends or the
+// engine has failed.
 func (s *TCP) serveUntil(ctx context.Context, served <-chan error) error {
 	select {
 	case err := <-served:
 		return err
+	case err := <-s.failed:
+		s.log.Error("the engine has failed: connections are drained", "engine", s.cfg.Engine, "err", err)
 	case <-ctx.Done():
 	}
 	s.conns.close()
@@ -231,6 +236,16 @@ func (s *TCP) retire(c *Conn, seen Reason) {
 	t := c.traffic()
 	s.log.Info("disconnected", "conn", c.id, "peer", c.peer, "reason", why.String(),
 		"bytes_in", t.BytesIn, "bytes_out", t.BytesOut, "duration", (s.uptime() - c.since).Round(time.Microsecond).String())
+}
+
+// fail has the server end because of err, and returns it. An engine calls it before
+// it waits for its last connections, which nobody would end otherwise.
+func (s *TCP) fail(err error) error {
+	select {
+	case s.failed <- err:
+	default: // the first is enough
+	}
+	return err
 }
 
 // acceptFailed deals with an error of accepting: it returns how long to wait
