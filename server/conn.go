@@ -33,7 +33,7 @@ type Conn struct {
 
 	mu     sync.Mutex
 	outbox []byte // pushed by others, not yet taken by the engine
-	closed bool   // the engine is done: nothing more is taken from the outbox
+	closed bool   // the last was said: nothing more is put into the outbox
 }
 
 // newConn makes a connection that is not admitted yet.
@@ -122,11 +122,13 @@ func (c *Conn) takeOutbox() []byte {
 	return p
 }
 
-// closeOutbox drops what is in the outbox and what will be pushed.
-func (c *Conn) closeOutbox() {
+// closeOutbox hands over what was pushed, and drops what will be.
+func (c *Conn) closeOutbox() []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	p := c.outbox
 	c.outbox, c.closed = nil, true
+	return p
 }
 
 // end decides why the connection ends, unless that is decided, and breaks it off.

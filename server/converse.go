@@ -146,10 +146,22 @@ func (v *conversation) sendOutbox() error {
 	}
 }
 
+// sendLast sends what others have pushed up to now; what they push from now on would
+// find the connection closed for writing.
+func (v *conversation) sendLast() error {
+	v.sendMu.Lock()
+	defer v.sendMu.Unlock()
+	p := v.conn.closeOutbox()
+	if len(p) == 0 {
+		return nil
+	}
+	return v.sendCounted(p)
+}
+
 // finish closes a connection in such an order that the peer gets all that was
 // said, and returns who ended it.
 func (v *conversation) finish() Reason {
-	if err := v.sendOutbox(); err != nil {
+	if err := v.sendLast(); err != nil {
 		return ReasonReset
 	}
 	if err := v.stream.closeWrite(); err != nil && !errors.Is(err, syscall.ENOTCONN) {

@@ -155,7 +155,7 @@ func (l *epollLoop) send(c *epollConn, p []byte) (rest []byte, ok bool) {
 // finish closes this side when all is said, and the connection if the peer has
 // closed its own.
 func (l *epollLoop) finish(c *epollConn) bool {
-	if c.pending = c.takeOutbox(); len(c.pending) > 0 {
+	if c.pending = c.closeOutbox(); len(c.pending) > 0 {
 		return true // the next step sends it
 	}
 	if err := sys.ShutdownWrite(int(c.fd)); err != nil && !errors.Is(err, syscall.ENOTCONN) {

@@ -222,7 +222,7 @@ func (l *uringLoop) receiveLast(c *uringConn) bool {
 // finish closes this side when all is said, and the connection if the peer has
 // closed its own.
 func (l *uringLoop) finish(c *uringConn) bool {
-	if c.answer = c.takeOutbox(); len(c.answer) > 0 {
+	if c.answer = c.closeOutbox(); len(c.answer) > 0 {
 		l.answered = append(l.answered, c)
 		return false
 	}

@@ -230,3 +230,39 @@ func TestChatDropsWhoDoesNotRead(t *testing.T) {
 		s.eventually("the silent reader is dropped", func(st observe.Server) bool { return st.Closed["too_slow"] == 1 })
 	})
 }
+
+// Whoever has said goodbye hears no more of what others say, and what they say does
+// not break the connection off: it lingers for a second, or until its peer closes.
+func TestChatGoesOnAfterGoodbye(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, engine string) {
+		const lingers = time.Second
+		s := serve(t, engine, "chat")
+		goes := newLines(t, s.dial())
+		goes.expect("welcome")
+		stays := newLines(t, s.dial())
+		stays.expect("welcome")
+		goes.expect("guest2 has joined")
+		began := time.Now()
+		goes.send("/quit")
+		goes.expect("goodbye")
+		if rest := readAll(t, goes.r); rest != "" {
+			t.Errorf("after goodbye comes %q", rest)
+		}
+		goes.send("one more")
+		text := strings.Repeat("x", 16000)
+		for range 40 { // much more than waits for anybody
+			stays.send("%s", text)
+		}
+		stays.send("/nick eve")
+		for stays.next() != "* you are eve" { // then all before it has been said
+		}
+		for time.Since(began) < lingers/2 {
+			if st := s.Status(); st.Active != 2 && time.Since(began) < lingers {
+				t.Fatalf("broken off after %v: %v", time.Since(began), st.Closed)
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		goes.Close()
+		s.eventually("it has ended as it began to", func(st observe.Server) bool { return st.Closed["finished"] == 1 })
+	})
+}
