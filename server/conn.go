@@ -131,17 +131,15 @@ func (c *Conn) closeOutbox() []byte {
 	return p
 }
 
-// end decides why the connection ends, unless that is decided, and breaks it off.
+// end decides why the connection ends and breaks it off, unless that was done. One
+// that is only to finish is broken off too: its peer may never take the last of it.
 func (c *Conn) end(why Reason) {
-	if c.ended.CompareAndSwap(uint32(notEnded), uint32(why)) {
-		c.link.abort()
+	for _, before := range [...]Reason{notEnded, ReasonDrained, ReasonTooLong} {
+		if c.ended.CompareAndSwap(uint32(before), uint32(why)) {
+			c.link.abort()
+			return
+		}
 	}
-}
-
-// overdue breaks off a connection that was drained and has not finished.
-func (c *Conn) overdue() {
-	c.ended.Store(uint32(ReasonDeadline))
-	c.link.abort()
 }
 
 // drain lets the connection finish what has arrived, and no more.

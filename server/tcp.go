@@ -199,7 +199,7 @@ func (s *TCP) serveUntil(ctx context.Context, served <-chan error) error {
 	case <-deadline.C:
 	}
 	for _, c := range s.conns.all() {
-		c.overdue()
+		c.end(ReasonDeadline)
 	}
 	return <-served
 }

@@ -156,6 +156,33 @@ func TestKickWhilePeerDoesNotRead(t *testing.T) {
 	})
 }
 
+// A server that stops can still be told to wait for somebody no longer.
+func TestKickWhileDraining(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, engine string) {
+		s := serve(t, engine, "echo", func(cfg *server.TCPConfig) { cfg.DrainTimeout = time.Hour })
+		if err := sendUntilStuck(s.dial(), "x"); err != nil {
+			t.Fatal(err)
+		}
+		stuck := s.Status().Connections[0].ID
+		witness := s.dial()
+		s.eventually("both are in", func(st observe.Server) bool { return st.Active == 2 })
+		stopped := make(chan struct{})
+		go func() {
+			defer close(stopped)
+			s.stop()
+		}()
+		readAll(t, witness) // it is drained after the other
+		witness.Close()
+		if !s.Kick(stuck) {
+			t.Error("there is nobody to kick")
+		}
+		<-stopped
+		if st := s.Status(); st.Closed["kicked"] != 1 || st.Closed["drained"] != 1 {
+			t.Errorf("closed %v", st.Closed)
+		}
+	})
+}
+
 func TestIdleTimeout(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, "echo", func(cfg *server.TCPConfig) { cfg.IdleTimeout = 300 * time.Millisecond })
