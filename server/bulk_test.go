@@ -115,6 +115,45 @@ func TestEchoDoesNotAllocate(t *testing.T) {
 	})
 }
 
+// pieces answers each byte with many pieces, one in each turn.
+type pieces struct{ left int }
+
+const (
+	pieceCount = 200
+	pieceSize  = 64
+)
+
+func (h *pieces) Open(*server.Conn) server.Session { return h }
+func (h *pieces) Close()                           {}
+func (h *pieces) Handle(in []byte, _ bool, out []byte) (int, []byte, server.Next) {
+	if h.left += len(in) * pieceCount; h.left == 0 {
+		return len(in), out, server.Wait
+	}
+	h.left--
+	return len(in), append(out, make([]byte, pieceSize)...), server.More
+}
+
+// Nor does a connection that has always more to do than its loop's other
+// connections leave it time for.
+func TestBusyConnectionDoesNotAllocate(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, engine string) {
+		s := serve(t, engine, "echo", func(cfg *server.TCPConfig) { cfg.Handler = new(pieces) })
+		got := make([]byte, pieceCount*pieceSize)
+		c := s.dial()
+		exchange := func() {
+			c.Write(got[:1])
+			if _, err := io.ReadFull(c, got); err != nil {
+				t.Fatal(err)
+			}
+		}
+		exchange()
+		// A few for each answer as a whole, at the most, and none for its pieces.
+		if allocs := testing.AllocsPerRun(200, exchange); allocs > 4 {
+			t.Errorf("%v allocations for an answer of %d pieces", allocs, pieceCount)
+		}
+	})
+}
+
 func BenchmarkEcho(b *testing.B) {
 	for _, kind := range server.Engines() {
 		b.Run(kind.Name, func(b *testing.B) {

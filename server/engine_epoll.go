@@ -31,6 +31,7 @@ type epollLoop struct {
 	conns   []*epollConn // by descriptor
 	open    int
 	busy    []*epollConn // have more to do than one round allows
+	served  []*epollConn // empty: the other of two lists that take turns to be busy
 	events  []sys.Event
 	in, out []byte
 }
@@ -126,10 +127,12 @@ func (l *epollLoop) handle(events []sys.Event) error {
 // goOn serves those that had more to do than the last round allowed.
 func (l *epollLoop) goOn() {
 	busy := l.busy
-	l.busy = nil
-	for _, c := range busy {
+	l.busy = l.served
+	for i, c := range busy {
 		l.serve(c)
+		busy[i] = nil
 	}
+	l.served = busy[:0]
 }
 
 // expire ends lingering, and a pause in accepting.

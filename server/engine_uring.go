@@ -54,6 +54,7 @@ type uringLoop struct {
 	open     int
 	answered []*uringConn // have something to send, together with all others
 	busy     []*uringConn // can go on without waiting for anything
+	served   []*uringConn // empty: the other of two lists that take turns to be busy
 	starved  []*uringConn // found no buffer
 
 	completions []sys.Completion
@@ -191,10 +192,12 @@ func (l *uringLoop) feed() {
 // goOn serves those that can do more without waiting.
 func (l *uringLoop) goOn() {
 	busy := l.busy
-	l.busy = nil
-	for _, c := range busy {
+	l.busy = l.served
+	for i, c := range busy {
 		l.serve(c)
+		busy[i] = nil
 	}
+	l.served = busy[:0]
 }
 
 // expire ends lingering, and a pause in accepting.
