@@ -145,7 +145,9 @@ func (l *epollLoop) expire() {
 		l.end(c, ReasonFinished)
 	}
 	if l.acceptDue(now) && l.listener >= 0 {
-		_ = l.queue.Add(l.listener, sys.ReadyIn, listenToken) // it was there before
+		if err := l.queue.Add(l.listener, sys.ReadyIn, listenToken); err != nil {
+			l.acceptAt = now.Add(starvedPause) // that takes memory too
+		}
 	}
 }
 
