@@ -133,6 +133,7 @@ func (l *uringLoop) exchange() ([]sys.Completion, error) {
 		return nil, err
 	}
 	if l.ring.Ready() == 0 && len(l.busy) == 0 && !l.mail.full.Load() {
+		l.settleAll()
 		if err := l.ring.SubmitAndWait(1, l.timeout()); err != nil {
 			return nil, err
 		}

@@ -27,15 +27,22 @@ func (l *uringLoop) sendAnswers() {
 			continue
 		}
 		l.ring.SendNow(int(c.fd), c.answer, c.data(uringSendNow))
-		c.sent(len(c.answer))
 		if c.next != Wait || c.pushed || c.hungUp || c.inputCut || !c.receiving {
 			l.busy = append(l.busy, c)
 		}
 	}
 }
 
-// settle ends the sending of the answers: those that the kernel did not take
-// whole have completed with how much it took.
+// settleAll is settle when nothing has completed, so that what was sent is counted
+// before the loop waits. It leaves it to settle when that is not sure yet.
+func (l *uringLoop) settleAll() {
+	if l.ring.SubmissionsLeft() == 0 && !l.ring.Overflowed() {
+		l.settle(nil)
+	}
+}
+
+// settle ends the sending of the answers, and counts it: those that the kernel did
+// not take whole have completed with how much it took.
 func (l *uringLoop) settle(completed []sys.Completion) {
 	if len(l.answered) == 0 {
 		return
@@ -46,7 +53,12 @@ func (l *uringLoop) settle(completed []sys.Completion) {
 		}
 	}
 	for i, c := range l.answered {
-		if !c.sending {
+		switch {
+		case c.sending:
+		case c.over:
+			l.release(c)
+		default:
+			c.sent(len(c.answer))
 			l.release(c)
 		}
 		l.answered[i] = nil
@@ -56,8 +68,11 @@ func (l *uringLoop) settle(completed []sys.Completion) {
 
 // refused has the rest of an answer sent as the peer takes it.
 func (l *uringLoop) refused(c *uringConn, done *sys.Completion) {
-	rest := c.answer[max(done.Result, 0):]
-	c.out.Add(-uint64(len(rest))) // it was counted before it was sent
+	n := max(int(done.Result), 0)
+	rest := c.answer[n:]
+	if n > 0 {
+		c.sent(n)
+	}
 	if errno := done.Errno(); errno != 0 && errno != syscall.EAGAIN {
 		l.end(c, ReasonReset)
 		return

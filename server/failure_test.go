@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -75,4 +76,41 @@ func breakListener(t *testing.T, addr netip.AddrPort) {
 		return
 	}
 	t.Fatalf("nothing listens on %v", addr)
+}
+
+// deaf answers a byte when its peer has gone.
+type deaf struct{ heard, gone chan struct{} }
+
+func (h deaf) Open(*server.Conn) server.Session { return h }
+func (deaf) Close()                             {}
+func (h deaf) Handle(in []byte, _ bool, out []byte) (int, []byte, server.Next) {
+	if len(in) > 0 {
+		h.heard <- struct{}{}
+		<-h.gone
+		out = append(out, in...)
+	}
+	return len(in), out, server.Wait
+}
+
+// What could not be sent is neither counted nor logged as sent.
+func TestAnswerToNobodyIsNotCounted(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, engine string) {
+		var logged lockedBuffer
+		h := deaf{make(chan struct{}), make(chan struct{})}
+		s := serve(t, engine, "echo", func(cfg *server.TCPConfig) {
+			cfg.Handler, cfg.Log = h, slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		})
+		c := s.dial()
+		io.WriteString(c, "hello")
+		<-h.heard
+		abort(c) // the reset has arrived when close returns
+		close(h.gone)
+		st := s.eventually("it has gone", func(st observe.Server) bool { return st.Closed["reset"] == 1 })
+		if st.Traffic.MessagesOut != 0 || st.Traffic.BytesOut != 0 || logged.count("msg=sent") != 0 {
+			t.Errorf("counted %+v, logged %d times", st.Traffic, logged.count("msg=sent"))
+		}
+		if st.Traffic.MessagesIn != 1 || logged.count("msg=received") != 1 {
+			t.Errorf("counted %+v, logged %d times", st.Traffic, logged.count("msg=received"))
+		}
+	})
 }
