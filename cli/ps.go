@@ -76,7 +76,8 @@ func (f psFlags) check() error {
 
 // controlDir returns the directory of the control sockets of this user's
 // processes. XDG_RUNTIME_DIR counts only where it is ours: sudo and su may leave that
-// of another user.
+// of another user. Else it is one in /tmp, and not in TMPDIR, so that processes with
+// different environments find each other.
 func (a *app) controlDir() string {
 	if runtime := a.getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(runtime) {
 		if info, err := os.Stat(runtime); err == nil {
@@ -85,7 +86,7 @@ func (a *app) controlDir() string {
 			}
 		}
 	}
-	return filepath.Join("/tmp", "wirelab-"+strconv.Itoa(os.Getuid()), "wirelab")
+	return filepath.Join("/tmp", "wirelab-"+strconv.Itoa(os.Getuid()))
 }
 
 // A process is a running wirelab.

@@ -272,7 +272,7 @@ func TestControlDir(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	fallback := filepath.Join("/tmp", "wirelab-"+strconv.Itoa(os.Getuid()), "wirelab")
+	fallback := filepath.Join("/tmp", "wirelab-"+strconv.Itoa(os.Getuid()))
 	for runtime, want := range map[string]string{
 		own:           filepath.Join(own, "wirelab"),
 		"":            fallback,
