@@ -154,11 +154,9 @@ func trustedParent(dir string) error {
 		return err
 	}
 	switch sticky := info.Mode()&os.ModeSticky != 0; {
-	case sticky:
-		return nil
-	case uid != os.Getuid() && uid != 0:
+	case uid != os.Getuid() && uid != 0: // its owner could, sticky or not
 		return fmt.Errorf("%w: directory %s belongs to user %d", ErrControlUnsafe, dir, uid)
-	case info.Mode().Perm()&0o022 != 0:
+	case !sticky && info.Mode().Perm()&0o022 != 0:
 		return fmt.Errorf("%w: others may write to directory %s", ErrControlUnsafe, dir)
 	}
 	return nil

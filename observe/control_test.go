@@ -199,6 +199,20 @@ func TestControlRefusesUnsafePlaces(t *testing.T) {
 	}
 }
 
+// TestControlRefusesParentOfAnother refuses a directory whose owner could rename
+// ours, though it is sticky.
+func TestControlRefusesParentOfAnother(t *testing.T) {
+	require.Root(t)
+	const nobody = 65534
+	parent := filepath.Join(socketDir(t), "shared")
+	if err := errors.Join(os.Mkdir(parent, 0o700), os.Chown(parent, nobody, nobody), os.Chmod(parent, 0o777|os.ModeSticky)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ListenControl(filepath.Join(parent, "own", "1.sock")); !errors.Is(err, ErrControlUnsafe) {
+		t.Error(err)
+	}
+}
+
 func TestFindControls(t *testing.T) {
 	require.NoLeaks(t)
 	dir := filepath.Join(socketDir(t), "[a]*")
