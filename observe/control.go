@@ -177,8 +177,8 @@ func owner(dir string) (os.FileInfo, int, error) {
 // Path returns where the socket is.
 func (c *Control) Path() string { return c.path }
 
-// Run answers requests until ctx is done, for which it returns nil, then removes
-// the socket. Requests that are running by then have one second.
+// Run answers requests until ctx is done, for which it returns nil, or the socket
+// fails, then removes the socket. Requests that are running by then have one second.
 func (c *Control) Run(ctx context.Context, h ControlHandlers) error {
 	defer c.Close()
 	server := &http.Server{
@@ -190,19 +190,28 @@ func (c *Control) Run(ctx context.Context, h ControlHandlers) error {
 		ErrorLog:       slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 	}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(c.listener) }()
+	go func() {
+		defer close(served)
+		served <- server.Serve(c.listener)
+	}()
+	var failed error
 	select {
 	case err := <-served:
-		return fmt.Errorf("control socket %s: %w", c.path, err)
+		failed = fmt.Errorf("control socket %s: %w", c.path, err)
 	case <-ctx.Done():
 	}
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainControl)
+	endRequests(server)
+	<-served
+	return failed
+}
+
+// endRequests ends the server and its connections, those with a request after a while.
+func endRequests(server *http.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), drainControl)
 	defer cancel()
-	if err := server.Shutdown(drain); err != nil {
+	if err := server.Shutdown(ctx); err != nil {
 		server.Close()
 	}
-	<-served
-	return nil
 }
 
 // Close removes the socket, and ends a running Run with an error. Run closes by

@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -339,6 +340,42 @@ func TestControlClosedWithoutRun(t *testing.T) {
 	}
 	if err := c.Run(context.Background(), ControlHandlers{}); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Run after Close: %v", err)
+	}
+}
+
+// TestControlEndsConnections closes the socket under a Run that has a connection,
+// which would stay for controlTimeout if Run forgot it.
+func TestControlEndsConnections(t *testing.T) {
+	require.NoLeaks(t)
+	c, err := ListenControl(filepath.Join(socketDir(t), "1.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- c.Run(context.Background(), ControlHandlers{Status: laboratoryStatus}) }()
+	conn, err := net.Dial("unix", c.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "GET /v1/status HTTP/1.1\r\nHost: wirelab\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	answer := bufio.NewReader(conn)
+	if response, err := http.ReadResponse(answer, nil); err != nil {
+		t.Fatal(err)
+	} else if _, err := io.Copy(io.Discard, response.Body); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-done; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Run: %v", err)
+	}
+	conn.SetReadDeadline(time.Now().Add(controlTimeout / 2))
+	if _, err := answer.ReadByte(); !errors.Is(err, io.EOF) {
+		t.Errorf("the connection: %v", err)
 	}
 }
 
