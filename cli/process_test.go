@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"strings"
 	"syscall"
 	"testing"
 
@@ -30,6 +29,14 @@ func startServer(t *testing.T, args ...string) *runningServer {
 	t.Helper()
 	s := &runningServer{t: t, dir: t.TempDir(), env: processEnv(t)}
 	s.cmd = s.command(append(args, "--port", "0", "-o", "json")...)
+	s.start()
+	return s
+}
+
+// start runs s.cmd, a server with JSON output, and learns its address.
+func (s *runningServer) start() {
+	t := s.t
+	t.Helper()
 	s.cmd.Stderr = &s.stderr
 	stdout, err := s.cmd.StdoutPipe()
 	if err != nil {
@@ -46,10 +53,9 @@ func startServer(t *testing.T, args ...string) *runningServer {
 		err = json.Unmarshal(line, &first)
 	}
 	if err != nil || first.Event != "listening" {
-		t.Fatalf("wirelab %s begins with %q: %v\n%s", strings.Join(args, " "), line, err, &s.stderr)
+		t.Fatalf("%s begins with %q: %v\n%s", s.cmd, line, err, &s.stderr)
 	}
 	s.addr = first.Addr
-	return s
 }
 
 func (s *runningServer) stop(out io.Reader) {

@@ -3,33 +3,72 @@ package sys
 import (
 	"math"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
 
 // MaxThreads estimates how many OS threads this process may have before the
-// kernel refuses one: the least of the limits on the whole system and on the
-// control group that it can read. Go cannot survive such a refusal, so whoever
-// makes threads by the thousand must stay below.
+// kernel refuses one: the least that the limits on the whole system, on its control
+// groups and on its user allow it. What others already have of the last two is taken
+// off; it may be all. Go cannot survive such a refusal, so whoever makes threads by
+// the thousand must stay below.
 func MaxThreads() int {
 	limit := math.MaxInt
-	for _, path := range threadLimitFiles() {
+	for _, path := range []string{"/proc/sys/kernel/threads-max", "/proc/sys/kernel/pid_max"} {
 		if n, ok := readCount(path); ok {
 			limit = min(limit, n)
 		}
 	}
-	return limit
-}
-
-func threadLimitFiles() []string {
-	files := []string{"/proc/sys/kernel/threads-max", "/proc/sys/kernel/pid_max"}
+	own, _ := os.ReadDir("/proc/self/task")
 	groups, _ := os.ReadFile("/proc/self/cgroup")
-	for line := range strings.Lines(string(groups)) {
-		if path, ok := strings.CutPrefix(strings.TrimSpace(line), "0::"); ok {
-			files = append(files, "/sys/fs/cgroup"+path+"/pids.max")
+	for _, dir := range threadGroups(string(groups)) {
+		if n, ok := groupThreads(dir, len(own)); ok {
+			limit = min(limit, n)
 		}
 	}
-	return files
+	if n, ok := userThreads(); ok && !exemptFromUserLimit() {
+		limit = min(limit, n)
+	}
+	return max(limit, 0)
+}
+
+// threadGroups returns the directories of the control groups that may limit
+// threads, those of this process and all above them, of either version of
+// cgroups(7). The text is that of /proc/self/cgroup.
+func threadGroups(text string) []string {
+	var dirs []string
+	for line := range strings.Lines(text) {
+		fields := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(fields) < 3 {
+			continue
+		}
+		root := "/sys/fs/cgroup"
+		if controllers := fields[1]; controllers != "" { // version 1
+			if !slices.Contains(strings.Split(controllers, ","), "pids") {
+				continue
+			}
+			root += "/pids"
+		}
+		path := filepath.Clean("/" + fields[2])
+		for ; path != "/"; path = filepath.Dir(path) {
+			dirs = append(dirs, root+path)
+		}
+		dirs = append(dirs, root) // limited where it is a container's own
+	}
+	return dirs
+}
+
+// groupThreads returns how many threads the control group at dir allows a process
+// that has own of them.
+func groupThreads(dir string, own int) (int, bool) {
+	most, ok := readCount(dir + "/pids.max")
+	if !ok {
+		return 0, false
+	}
+	used, _ := readCount(dir + "/pids.current")
+	return most - max(used-own, 0), true
 }
 
 // readCount reads a file that holds one number; "max" and what cannot be read

@@ -1,0 +1,70 @@
+package cli
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"wirelab/internal/require"
+	"wirelab/observe"
+)
+
+// TestThreadsOfAUserWithFew makes more connections to a thread server than its user
+// may have threads: it refuses some, and stays. The program is in a directory that this
+// user may not enter, and so it comes as descriptor 3.
+func TestThreadsOfAUserWithFew(t *testing.T) {
+	require.Root(t)
+	const user, script = "61234", // nobody else is that user
+		`ulimit -u 600 && exec -a wirelab /proc/self/fd/3 serve tcp --engine thread --port 0 --control control/sock -o json`
+	program, err := os.Open(require.Program(t, "wirelab"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer program.Close()
+	s := &runningServer{t: t, dir: userDir(t, 61234), env: processEnv(t)}
+	s.cmd = exec.Command(require.Program(t, "setpriv"), "--reuid", user, "--regid", user, "--clear-groups", require.Program(t, "bash"), "-c", script)
+	s.cmd.Dir, s.cmd.Env, s.cmd.ExtraFiles = s.dir, s.env, []*os.File{program}
+	s.start() // and it must end well
+	const clients = 650
+	for range clients {
+		c, err := net.Dial("tcp", s.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		st, err := observe.QueryStatus(t.Context(), filepath.Join(s.dir, "control/sock"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all := st.Servers[0]; all.Accepted > 0 && all.Accepted+all.Refused["max_conns"] == clients && haveThreads(all.Connections) {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%+v", st)
+		}
+	}
+}
+
+func haveThreads(conns []observe.Connection) bool {
+	return !slices.ContainsFunc(conns, func(c observe.Connection) bool { return c.Thread == 0 })
+}
+
+// userDir returns a directory that belongs to that user.
+func userDir(t *testing.T, user int) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "wirelab-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chown(dir, user, user); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
