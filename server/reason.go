@@ -21,12 +21,11 @@ const (
 
 // Why a connection was refused.
 const (
-	RefusedDenied      Reason = iota + 100 // a deny rule names its address
-	RefusedNotAllowed                      // no allow rule names its address
-	RefusedMaxConns                        // as many connections as allowed
-	RefusedMaxPerIP                        // as many from this address as allowed
-	RefusedStopping                        // the server is stopping
-	RefusedDescriptors                     // accepted, but no descriptor or thread was left for it
+	RefusedDenied     Reason = iota + 100 // a deny rule names its address
+	RefusedNotAllowed                     // no allow rule names its address
+	RefusedMaxConns                       // as many connections as allowed
+	RefusedMaxPerIP                       // as many from this address as allowed
+	RefusedStopping                       // the server is stopping
 )
 
 var reasonNames = map[Reason]string{
@@ -34,7 +33,7 @@ var reasonNames = map[Reason]string{
 	ReasonTooSlow: "too_slow", ReasonIdle: "idle", ReasonKicked: "kicked", ReasonDrained: "drained",
 	ReasonDeadline: "drain_timeout", ReasonTLS: "tls_handshake",
 	RefusedDenied: "denied", RefusedNotAllowed: "not_allowed", RefusedMaxConns: "max_conns",
-	RefusedMaxPerIP: "max_per_ip", RefusedStopping: "stopping", RefusedDescriptors: "no_descriptors",
+	RefusedMaxPerIP: "max_per_ip", RefusedStopping: "stopping",
 }
 
 func (r Reason) String() string { return reasonNames[r] }
