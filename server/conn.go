@@ -28,7 +28,7 @@ type Conn struct {
 	in, out   atomic.Uint64 // bytes
 	inN, outN atomic.Uint64 // messages
 	active    atomic.Int64  // the server's tick when bytes last moved
-	thread    int32         // the OS thread that serves it; 0: any
+	thread    atomic.Int32  // the OS thread that serves it; 0: any, or none yet
 	ended     atomic.Uint32 // the Reason, once somebody decided to end it
 
 	mu     sync.Mutex
@@ -242,7 +242,7 @@ func (c *Conn) traffic() observe.Traffic {
 func (c *Conn) status(now time.Duration) observe.Connection {
 	idle := max(now-time.Duration(c.active.Load()), 0)
 	return observe.Connection{
-		ID: c.id, Peer: c.peer.String(), Engine: c.server.cfg.Engine, Thread: int(c.thread), Since: c.server.since.Add(c.since),
+		ID: c.id, Peer: c.peer.String(), Engine: c.server.cfg.Engine, Thread: int(c.thread.Load()), Since: c.server.since.Add(c.since),
 		Idle: idle.Microseconds(), Name: c.name(), Traffic: c.traffic(),
 	}
 }

@@ -204,7 +204,7 @@ func (l *epollLoop) acceptFailed(errno syscall.Errno) error {
 
 // host admits a connection and takes its first turn.
 func (l *epollLoop) host(c *epollConn) {
-	c.thread = int32(l.thread)
+	c.thread.Store(int32(l.thread))
 	if !l.server.admit(&c.Conn) {
 		sys.Close(int(c.fd))
 		return

@@ -24,7 +24,7 @@ const (
 const goThreadLimit = 10000
 
 func maxThreadConns() (int, string) {
-	const spare = 500 // for Go's runtime, and for others under the same limit
+	const spare = 500 // for Go's runtime, threads that are ending, and others under the same limit
 	if n := sys.MaxThreads(); n < goThreadLimit {
 		return max(n-spare, 1), "the system's limit on threads"
 	}
@@ -39,12 +39,17 @@ type threadEngine struct {
 	server   *TCP
 	listener int
 	threads  sync.WaitGroup
+	slots    chan struct{} // holds as many as there are threads
 	mu       sync.Mutex
 	stopped  bool
 }
 
+// threadsEnding is how many threads there may be beside those of the listed
+// connections: one that has been retired still has to close its socket and to be logged.
+const threadsEnding = 100
+
 func startThreads(s *TCP, listener int) (engine, error) {
-	return &threadEngine{server: s, listener: listener}, nil
+	return &threadEngine{server: s, listener: listener, slots: make(chan struct{}, s.cfg.MaxConns+threadsEnding)}, nil
 }
 
 func (e *threadEngine) run() error {
@@ -63,10 +68,7 @@ func (e *threadEngine) accept() error {
 	for {
 		fd, peer, err := sys.Accept(e.listener)
 		if err == nil {
-			e.threads.Go(func() {
-				runtime.LockOSThread()
-				e.host(fd, peer)
-			})
+			e.host(fd, peer)
 			continue
 		}
 		if e.isStopped() {
@@ -102,19 +104,24 @@ func (e *threadEngine) close() {
 	sys.Close(e.listener)
 }
 
-// host serves one connection on the calling thread.
+// host admits a connection and then gives it a thread, for which it waits if too
+// many are still ending: those who are refused never have one.
 func (e *threadEngine) host(fd int, peer netip.AddrPort) {
-	sys.SetupStream(fd, keepAliveIdle, keepAliveInterval, keepAliveCount)
-	buffer := e.server.cfg.Buffer
-	st := &threadStream{fd: fd, in: make([]byte, buffer), out: make([]byte, 0, buffer)}
+	st := &threadStream{fd: fd}
 	v := &conversation{stream: st}
 	v.conn = newConn(e.server, peer, v)
-	v.conn.thread = int32(sys.ThreadID())
 	if !e.server.admit(v.conn) {
 		st.close()
 		return
 	}
-	v.run()
+	e.slots <- struct{}{}
+	e.threads.Go(func() {
+		runtime.LockOSThread()
+		defer func() { <-e.slots }()
+		v.conn.thread.Store(int32(sys.ThreadID()))
+		st.setUp(e.server.cfg.Buffer)
+		v.run()
+	})
 }
 
 // threadStream reads and writes with system calls that block the thread.
@@ -127,6 +134,12 @@ type threadStream struct {
 
 	inputEnded, aborted atomic.Bool
 	last                lastBytes
+}
+
+// setUp is called by the thread, before it serves the connection.
+func (st *threadStream) setUp(buffer int) {
+	sys.SetupStream(st.fd, keepAliveIdle, keepAliveInterval, keepAliveCount)
+	st.in, st.out = make([]byte, buffer), make([]byte, 0, buffer)
 }
 
 func (st *threadStream) open() error { return nil }

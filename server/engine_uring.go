@@ -289,7 +289,7 @@ func (l *uringLoop) host(fd int) {
 	}
 	c := &uringConn{loop: l, fd: int32(fd), next: More}
 	c.init(l.server, peer, c)
-	c.thread = int32(l.thread)
+	c.thread.Store(int32(l.thread))
 	if !l.server.admit(&c.Conn) {
 		sys.Close(fd)
 		return

@@ -115,7 +115,7 @@ func (cfg *TCPConfig) complete() error {
 // capConns lowers MaxConns to what the engine's model can hold on this machine.
 func (s *TCP) capConns(kind EngineKind) {
 	n, why := kind.maxConns()
-	if n > 0 && (s.cfg.MaxConns == 0 || s.cfg.MaxConns > n) {
+	if n > 0 && (s.cfg.MaxConns <= 0 || s.cfg.MaxConns > n) {
 		s.log.Info("connections are limited by the engine", "engine", kind.Name, "max_conns", n, "why", why)
 		s.cfg.MaxConns = n
 	}
