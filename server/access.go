@@ -1,9 +1,7 @@
 package server
 
 import (
-	"fmt"
 	"net/netip"
-	"strings"
 	"sync/atomic"
 )
 
@@ -16,7 +14,8 @@ type Access struct {
 type accessRules struct{ allow, deny []netip.Prefix }
 
 // Set replaces the rules. An address in deny is refused; otherwise it is
-// allowed if allow is empty or contains it. The slices must not be changed afterwards.
+// allowed if allow is empty or contains it. IPv4 networks are given as IPv4, not mapped
+// into IPv6. The slices must not be changed afterwards.
 func (a *Access) Set(allow, deny []netip.Prefix) {
 	a.rules.Store(&accessRules{allow: allow, deny: deny})
 }
@@ -46,29 +45,4 @@ func containsAddr(prefixes []netip.Prefix, addr netip.Addr) bool {
 		}
 	}
 	return false
-}
-
-// ParsePrefixes reads networks in CIDR notation, and single addresses.
-func ParsePrefixes(texts []string) ([]netip.Prefix, error) {
-	prefixes := make([]netip.Prefix, 0, len(texts))
-	for _, text := range texts {
-		p, err := parsePrefix(strings.TrimSpace(text))
-		if err != nil {
-			return nil, err
-		}
-		prefixes = append(prefixes, p)
-	}
-	return prefixes, nil
-}
-
-func parsePrefix(text string) (netip.Prefix, error) {
-	if addr, err := netip.ParseAddr(text); err == nil {
-		addr = addr.Unmap().WithZone("")
-		return netip.PrefixFrom(addr, addr.BitLen()), nil
-	}
-	p, err := netip.ParsePrefix(text)
-	if err != nil {
-		return p, fmt.Errorf("%q is no network such as 10.0.0.0/8 and no address", text)
-	}
-	return p.Masked(), nil
 }

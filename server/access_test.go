@@ -16,29 +16,28 @@ func TestAccess(t *testing.T) {
 		{nil, nil, "192.0.2.1", ""},
 		{[]string{"192.0.2.0/24"}, nil, "192.0.2.255", ""},
 		{[]string{"192.0.2.0/24"}, nil, "192.0.3.0", "not_allowed"},
-		{nil, []string{"192.0.2.7"}, "192.0.2.7", "denied"},
-		{nil, []string{"192.0.2.7"}, "192.0.2.8", ""},
+		{nil, []string{"192.0.2.7/32"}, "192.0.2.7", "denied"},
+		{nil, []string{"192.0.2.7/32"}, "192.0.2.8", ""},
 		{[]string{"192.0.2.0/24"}, []string{"192.0.2.7/32"}, "192.0.2.7", "denied"},
 		{[]string{"0.0.0.0/0"}, nil, "2001:db8::1", "not_allowed"},
 		{[]string{"fe80::/10"}, nil, "fe80::1%eth0", ""},
-		{nil, []string{"::ffff:192.0.2.7"}, "192.0.2.7", "denied"},
 	}
 	for _, c := range cases {
-		allow, err := server.ParsePrefixes(c.allow)
-		if err != nil {
-			t.Fatal(err)
-		}
-		deny, err := server.ParsePrefixes(c.deny)
-		if err != nil {
-			t.Fatal(err)
-		}
 		var access server.Access
-		access.Set(allow, deny)
+		access.Set(prefixes(c.allow...), prefixes(c.deny...))
 		ok, why := access.Check(netip.MustParseAddr(c.addr))
 		if ok != (c.want == "") || why.String() != c.want {
 			t.Errorf("allow %v, deny %v, %s: %v %q, want %q", c.allow, c.deny, c.addr, ok, why, c.want)
 		}
 	}
+}
+
+func prefixes(texts ...string) []netip.Prefix {
+	var all []netip.Prefix
+	for _, text := range texts {
+		all = append(all, netip.MustParsePrefix(text))
+	}
+	return all
 }
 
 func TestNoAccessRulesAllowAll(t *testing.T) {
@@ -50,18 +49,9 @@ func TestNoAccessRulesAllowAll(t *testing.T) {
 	}
 }
 
-func TestParsePrefixesRefuses(t *testing.T) {
-	for _, text := range []string{"", "10.0.0.0/33", "10.0.0/8", "localhost", "10.0.0.1-10.0.0.9", "::/129"} {
-		if p, err := server.ParsePrefixes([]string{text}); err == nil {
-			t.Errorf("%q was read as %v", text, p)
-		}
-	}
-}
-
 func BenchmarkAccessCheck(b *testing.B) {
 	var access server.Access
-	allow, _ := server.ParsePrefixes([]string{"10.0.0.0/8", "192.0.2.0/24", "127.0.0.0/8"})
-	access.Set(allow, nil)
+	access.Set(prefixes("10.0.0.0/8", "192.0.2.0/24", "127.0.0.0/8"), nil)
 	addr := netip.MustParseAddr("127.0.0.1")
 	b.ReportAllocs()
 	for b.Loop() {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -58,6 +59,16 @@ func TestValuesForJSON(t *testing.T) {
 	}
 	compare(t, got, map[string]any{"tls": true, "max_conns": 3, "allow": []string{"10.0.0.1"}, "deny": []string{},
 		"idle_timeout": "1m30s", "buffer": "16KiB", "port": uint16(12345)})
+}
+
+func TestParsePrefixOfMappedAddresses(t *testing.T) {
+	p, err := parsePrefix("::ffff:192.0.2.7")
+	if err != nil || p != netip.MustParsePrefix("192.0.2.7/32") {
+		t.Errorf("%v, %v", p, err)
+	}
+	if p, err := parsePrefix("::ffff:192.0.2.0/120"); err == nil {
+		t.Errorf("a network: %v", p)
+	}
 }
 
 func TestParseSize(t *testing.T) {
