@@ -8,7 +8,8 @@ import (
 )
 
 // A Responder decides what a UDP server answers. One Responder serves all
-// datagrams of a server, one after another.
+// datagrams of a server: the workers call it from several goroutines at once, each
+// with datagrams of peers of its own.
 type Responder interface {
 	// Respond appends the answer to d to out, which is empty and has room for as
 	// many bytes as d's payload, and returns it; nothing appended means no answer. It

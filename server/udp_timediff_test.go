@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -158,6 +159,26 @@ func TestTimeDiffEchoesRandomBytes(t *testing.T) {
 		if got, d := respondAt(TimeDiff{}, payload, 1); !bytes.Equal(got, payload) || d.findings.event != EventUnrecognised {
 			t.Fatalf("%x answered with %x, %+v", payload, got, d.findings)
 		}
+	}
+}
+
+// TestRespondersServeSeveralAtOnce is for the race detector: one Responder is called
+// by all workers of a server.
+func TestRespondersServeSeveralAtOnce(t *testing.T) {
+	stamp := clock.SenderPacket{Timestamp: clock.NTP.Encode(testReceived.Time), Estimate: 1}.Append(nil, 50)
+	for _, h := range UDPHandlers() {
+		r := h.New()
+		var workers sync.WaitGroup
+		for number := range uint64(4) {
+			workers.Go(func() {
+				for _, payload := range [][]byte{stamp, []byte("1795341784.122335\n"), []byte("hello")} {
+					if got, _ := respondAt(r, bytes.Clone(payload), number); len(got) > len(payload) {
+						t.Errorf("%s: %q answered with %q", h.Name, payload, got)
+					}
+				}
+			})
+		}
+		workers.Wait()
 	}
 }
 
