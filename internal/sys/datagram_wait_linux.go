@@ -1,6 +1,7 @@
 package sys
 
 import (
+	"encoding/binary"
 	"os"
 	"sync/atomic"
 	"time"
@@ -85,7 +86,10 @@ func firstError(a, b error) error {
 
 func (c *DatagramConn) wakeReader() error {
 	return c.wakeRaw.Control(func(fd uintptr) {
-		one := [8]byte{7: 1} // any number but 0, in any byte order
+		// One at a time, the eventfd never fills up, which would block: if the
+		// reader never waits, nobody empties it.
+		var one [8]byte
+		binary.NativeEndian.PutUint64(one[:], 1)
 		_, _ = unix.Write(int(fd), one[:])
 	})
 }
