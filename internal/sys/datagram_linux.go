@@ -133,7 +133,7 @@ func connectDatagrams(fd, family int, sa unix.Sockaddr, cfg DatagramConfig, peer
 	if err := unix.Bind(fd, sa); err != nil {
 		return netip.AddrPort{}, opError("bind", err)
 	}
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_RECVERR, 1) // what it lacks is not counted
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_RECVERR, 1) // what it lacks is not counted; see discardErrors
 	if family == unix.AF_INET6 {
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVERR, 1)
 	}

@@ -131,6 +131,7 @@ func (w *socketWait) readable() error {
 }
 
 func (w *socketWait) forSocket(fd uintptr) {
+	w.discardErrors(fd)
 	w.fds[0].Fd = int32(fd)
 	_ = w.conn.wakeRaw.Control(w.waitBoth) // it fails when c is closed, which is looked at next
 }
@@ -157,8 +158,29 @@ const sendSlice = 20 * time.Millisecond
 
 // writable waits until something may be sent, or sendSlice.
 func (w *socketWait) writable(fd uintptr) {
+	w.discardErrors(fd)
 	w.fds[0].Fd = int32(fd)
 	w.poll(1, w.conn.sendDeadline.left(sendSlice))
+}
+
+// maxErrors is how many errors of a socket are discarded at a time: more than a
+// receive buffer of a megabyte holds.
+const maxErrors = 4096
+
+// discardErrors empties the socket's error queue (IP_RECVERR in ip(7)), if the last
+// wait ended for it: no later one would last. A call since then has returned the latest
+// error, unless another did. One that comes at this very moment is lost; who sends on is
+// told again.
+func (w *socketWait) discardErrors(fd uintptr) {
+	if w.fds[0].Revents&unix.POLLERR == 0 {
+		return
+	}
+	for range maxErrors {
+		_, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, fd, 0, 0, unix.MSG_ERRQUEUE|unix.MSG_DONTWAIT, 0, 0)
+		if errno != 0 { // EAGAIN: there are no more
+			return
+		}
+	}
 }
 
 // poll waits for the first n of fds; a negative limit is none.
