@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"wirelab/internal/require"
 	"wirelab/load"
 	"wirelab/observe"
 	"wirelab/server"
@@ -21,6 +22,7 @@ func TestLoadOnEngines(t *testing.T) {
 	const clients, messages, size = 500, 200, 512
 	for _, engine := range server.Engines() {
 		t.Run(engine.Name, func(t *testing.T) {
+			require.Supported(t, engine.Check())
 			s := startServer(t, "serve", "tcp", "--engine", engine.Name)
 			ids, threads := 0, 0
 			report := loadWatched(t, s, func(now []observe.Connection) (enough bool) {

@@ -55,6 +55,9 @@ func (s *runningServer) start() {
 	if err != nil || first.Event != "listening" {
 		t.Fatalf("%s begins with %q: %v\n%s", s.cmd, line, err, &s.stderr)
 	}
+	if first.EngineNote != "" {
+		t.Errorf("%s: engine %s serves: %s", s.cmd, first.Engine, first.EngineNote)
+	}
 	s.addr = first.Addr
 }
 

@@ -42,6 +42,7 @@ func TestHandlersOnEngines(t *testing.T) {
 	for _, engine := range server.Engines() {
 		for _, handler := range server.TCPHandlers() {
 			t.Run(engine.Name+"/"+handler.Name, func(t *testing.T) {
+				require.Supported(t, engine.Check())
 				h, ok := handlers[handler.Name]
 				if !ok {
 					t.Fatal("nobody has tried this handler")

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"wirelab/internal/require"
 	"wirelab/server"
 )
 
@@ -157,6 +158,7 @@ func TestBusyConnectionDoesNotAllocate(t *testing.T) {
 func BenchmarkEcho(b *testing.B) {
 	for _, kind := range server.Engines() {
 		b.Run(kind.Name, func(b *testing.B) {
+			require.Supported(b, kind.Check())
 			s, err := server.ListenTCP(server.TCPConfig{
 				Addr: netip.MustParseAddrPort("127.0.0.1:0"), Engine: kind.Name, Handler: measuring{new(atomic.Int64)},
 			})
