@@ -206,7 +206,7 @@ func (l *uringLoop) receiveLast(c *uringConn) bool {
 		c.hungUp = true
 		return true
 	}
-	n, errno := sys.ReceiveNow(int(c.fd), in)
+	n, errno := sys.TryReceive(int(c.fd), in)
 	switch {
 	case errno == syscall.EAGAIN || errno == 0 && n == 0:
 		c.hungUp = true

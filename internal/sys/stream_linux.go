@@ -176,12 +176,12 @@ func addrPort(sa unix.Sockaddr) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// TryReceive reads what has arrived on a non-blocking descriptor without
-// waiting, and without telling the Go scheduler, which a call that cannot block
-// need not do. It returns EAGAIN when nothing has, and 0, 0 at end of input.
+// TryReceive reads what has arrived on a socket without waiting, also where its
+// descriptor blocks, and without telling the Go scheduler, which a call that cannot
+// block need not do. It returns EAGAIN when nothing has, and 0, 0 at end of input.
 func TryReceive(fd int, p []byte) (int, syscall.Errno) {
 	for {
-		n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_DONTWAIT, 0, 0)
 		switch errno {
 		case 0:
 			return int(n), 0

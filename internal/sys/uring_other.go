@@ -19,7 +19,6 @@ func NewRing(RingConfig) (*Ring, error)                          { return nil, E
 func NewBufferRing(*Ring, uint16, int, int) (*BufferRing, error) { return nil, ErrUnsupported }
 
 func PeerAddr(int) (netip.AddrPort, syscall.Errno) { return netip.AddrPort{}, syscall.ENOSYS }
-func ReceiveNow(int, []byte) (int, syscall.Errno)  { return 0, syscall.ENOSYS }
 
 func (r *Ring) Enable() error                          { return ErrUnsupported }
 func (r *Ring) Close() error                           { return ErrUnsupported }

@@ -20,17 +20,3 @@ func PeerAddr(fd int) (netip.AddrPort, syscall.Errno) {
 	}
 	return rawAddrPort(&sa), 0
 }
-
-// ReceiveNow is TryReceive for a socket whose descriptor blocks.
-func ReceiveNow(fd int, p []byte) (int, syscall.Errno) {
-	for {
-		n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_DONTWAIT, 0, 0)
-		switch errno {
-		case 0:
-			return int(n), 0
-		case unix.EINTR:
-			continue
-		}
-		return 0, errno
-	}
-}

@@ -23,20 +23,20 @@ func TestPeerAddr(t *testing.T) {
 	}
 }
 
-func TestReceiveNow(t *testing.T) {
+func TestTryReceiveOnABlockingSocket(t *testing.T) {
 	fd, peer := tcpPair(t)
 	buf := make([]byte, 8)
-	if _, errno := sys.ReceiveNow(fd, buf); errno != syscall.EAGAIN {
+	if _, errno := sys.TryReceive(fd, buf); errno != syscall.EAGAIN {
 		t.Errorf("nothing has come: %v", errno)
 	}
 	io.WriteString(peer, "hello")
 	for n := 0; n < 5; {
 		n, _ = sys.Unread(fd)
 	}
-	if n, errno := sys.ReceiveNow(fd, buf); string(buf[:n]) != "hello" || errno != 0 {
+	if n, errno := sys.TryReceive(fd, buf); string(buf[:n]) != "hello" || errno != 0 {
 		t.Errorf("%q, %v", buf[:n], errno)
 	}
-	if n, errno := sys.ReceiveNow(-1, buf); n != 0 || errno != syscall.EBADF {
+	if n, errno := sys.TryReceive(-1, buf); n != 0 || errno != syscall.EBADF {
 		t.Errorf("%d, %v", n, errno)
 	}
 }
