@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,16 +20,26 @@ const (
 	keepAliveCount    = 9
 )
 
-// Go ends the process when it has more threads than its limit of 10,000, or
-// when the kernel refuses one; so the engine stays well below both.
-const goThreadLimit = 10000
+// Go ends the process when it has more threads than it allows itself, 10,000 unless
+// told, or when the kernel refuses one; so the engine stays well below both. A
+// connection may need two: one that reads, and one that sends what others push.
+const (
+	threadLimit  = 20000
+	threadsSpare = 500 // for Go's runtime, threads that are ending, and others under the same limit
+)
 
 func maxThreadConns() (int, string) {
-	const spare = 500 // for Go's runtime, threads that are ending, and others under the same limit
-	if n := sys.MaxThreads(); n < goThreadLimit {
-		return max(n-spare, 1), "the system's limit on threads"
+	if n := sys.MaxThreads(); n < threadLimit {
+		return max((n-threadsSpare)/2, 1), "the system's limit on threads"
 	}
-	return goThreadLimit - spare, "Go's limit on threads"
+	return (threadLimit - threadsSpare) / 2, "this engine's limit on threads"
+}
+
+// allowThreads raises Go's own limit to that of the engine.
+func allowThreads() {
+	if before := debug.SetMaxThreads(threadLimit); before > threadLimit {
+		debug.SetMaxThreads(before)
+	}
 }
 
 // threadEngine gives each connection an OS thread that blocks in read and write,
@@ -49,6 +60,7 @@ type threadEngine struct {
 const threadsEnding = 100
 
 func startThreads(s *TCP, listener int) (engine, error) {
+	allowThreads()
 	return &threadEngine{server: s, listener: listener, slots: make(chan struct{}, s.cfg.MaxConns+threadsEnding)}, nil
 }
 

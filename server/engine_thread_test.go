@@ -1,8 +1,11 @@
 package server_test
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"log/slog"
+	"os"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -74,4 +77,38 @@ func TestThreadsThatEndAreBounded(t *testing.T) {
 	}
 	release()
 	s.eventually("all have ended", func(st observe.Server) bool { return st.Active == 0 && st.Closed["peer_closed"] == st.Accepted })
+}
+
+// A peer that others push to and that does not read costs a second thread, which is
+// why the engine takes half as many connections as there may be threads; and no third.
+func TestTwoThreadsForOneConnection(t *testing.T) {
+	s := serve(t, "thread", "chat")
+	const deaf = 8
+	for range deaf {
+		s.dial().SetReadBuffer(4096)
+	}
+	s.eventually("all are there", func(st observe.Server) bool { return st.Active == deaf })
+	before := threadCount(t)
+	talker := s.dial()
+	go io.Copy(io.Discard, talker)
+	line := append(bytes.Repeat([]byte("a"), maxLine-100), '\n')
+	most := 0
+	s.eventually("all are too slow", func(st observe.Server) bool {
+		talker.Write(line)
+		most = max(most, threadCount(t)-before)
+		return st.Closed["too_slow"] == deaf
+	})
+	const others = 1 + 10 // the talker's, and Go's own
+	if most <= deaf/2 || most > deaf+others {
+		t.Errorf("%d more threads for %d peers that do not read", most, deaf)
+	}
+}
+
+func threadCount(t *testing.T) int {
+	t.Helper()
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(tasks)
 }
