@@ -56,6 +56,7 @@ type part struct {
 	source    observe.Source
 	// processors is how many goroutines Go should run at a time for it to run well; 0: any.
 	processors int
+	accepted   func() uint64 // connections so far; nil where there are none
 }
 
 // serviceGCPercent is Go's GOGC for servers. They make garbage when connections come
@@ -177,9 +178,11 @@ func (s *service) runParts(ctx context.Context, control *observe.Control) error 
 	around, endAround := context.WithCancel(context.WithoutCancel(ctx))
 	aroundEnded := make(chan error, 1)
 	go func() {
-		aroundEnded <- task.Run(around, s.reloadOnHangup, s.screen.run, func(ctx context.Context) error {
+		control := func(ctx context.Context) error {
 			return control.Run(ctx, observe.ControlHandlers{Status: s.status, Kick: s.kick})
-		})
+		}
+		memory := func(ctx context.Context) error { return giveBackMemory(ctx, s.accepted) }
+		aroundEnded <- task.Run(around, s.reloadOnHangup, s.screen.run, control, memory)
 	}()
 	tasks := make([]task.Task, len(s.parts))
 	for i, p := range s.parts {

@@ -84,6 +84,13 @@ func (t *connTable) get(id uint64) *Conn {
 	return t.byID[id]
 }
 
+// count returns how many connections were ever listed.
+func (t *connTable) count() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.accepted
+}
+
 // close refuses every later connection.
 func (t *connTable) close() {
 	t.mu.Lock()

@@ -155,6 +155,9 @@ func (s *TCP) Processors() int {
 	return 1
 }
 
+// Accepted returns how many connections have been admitted so far.
+func (s *TCP) Accepted() uint64 { return s.conns.count() }
+
 // Run accepts and serves connections until ctx ends. Then it takes no more,
 // lets every connection finish what has arrived, breaks off those that have not
 // within the drain timeout, and returns nil. When the engine fails, it does the
