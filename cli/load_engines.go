@@ -49,6 +49,7 @@ func (a *app) newLoadEnginesCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringSliceVarP(&flags.engines, "engines", "e", nil, "`names` of the engines (default all)")
 	f.IntSliceVarP(&flags.connections, "connections", "c", []int{1, 64, 1000}, "`numbers` of connections")
+	f.Lookup("connections").DefValue = "1,64,1000" // as it is typed
 	f.IntVar(&flags.idle, "idle", 5000, "`number` of idle connections to measure memory with; 0: none")
 	f.IntVarP(&flags.size, "size", "s", 64, "`bytes` of a message")
 	f.DurationVarP(&flags.duration, "duration", "d", time.Second, "`time` that each run takes")
