@@ -16,9 +16,10 @@ import (
 
 // neverRead makes peers that send a text over and over, as long as the server takes
 // it, and read nothing of the answers. It must stop reading them, not hoard, and serve
-// others meanwhile. What it holds for each are the answers of a turn, and with
-// io_uring also what came before the kernel ceased to receive.
-func neverRead(text string) func(*abused) {
+// others meanwhile, whose line "others" gets the wanted answer if there is one. What it
+// may hold for each, in bytes, are the answers of a turn, and with io_uring also what came before
+// the kernel ceased to receive.
+func neverRead(text string, most int, want string) func(*abused) {
 	return func(r *abused) {
 		const peers = 50
 		before := heapInUse()
@@ -29,12 +30,14 @@ func neverRead(text string) func(*abused) {
 			}
 			return sendUntilStuck(conns[i], text)
 		})
-		if grown := heapInUse() - before; grown > peers*512<<10 {
+		if grown := heapInUse() - before; grown > int64(peers*most) {
 			r.t.Errorf("the process has grown by %d bytes for %d peers", grown, peers)
 		}
 		other := newLines(r.t, r.dial())
 		other.send("others")
-		other.next()
+		if got := other.next(); want != "" && got != want {
+			r.t.Errorf("meanwhile another peer is answered %q", got)
+		}
 		other.Close()
 		for _, c := range r.Status().Connections {
 			r.Kick(c.ID)

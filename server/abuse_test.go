@@ -39,9 +39,9 @@ func TestAbuse(t *testing.T) {
 		{"1,000 connects and aborts to chat", "chat", func(r *abused) { connectAndAbort(r, 1000) }},
 		{"talk among peers who come and go", "chat", talkAmongAborts},
 		{"2,500 connections at once", "echo", crowd},
-		{"peers that never read", "echo", neverRead("echo")},
-		{"many short lines to timediff, and no reading", "timediff", neverRead("\n")},
-		{"many short lines to chat, and no reading", "chat", neverRead("/who\n")},
+		{"peers that never read", "echo", neverRead("echo", 256<<10, "others")},
+		{"many short lines to timediff, and no reading", "timediff", neverRead("\n", 512<<10, "")},
+		{"many short lines to chat, and no reading", "chat", neverRead("/who\n", 512<<10, "")},
 		{"chargen that nobody reads", "chargen", neverReadTorrent},
 		{"kicked while busy", "echo", kickWhileBusy},
 	}
