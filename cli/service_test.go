@@ -35,6 +35,8 @@ func TestServeUDPAutoPort(t *testing.T) {
 	}
 	t.Chdir(t.TempDir())
 	a, _, stderr := newTestApp("")
+	runtime := t.TempDir() // for the control socket, which is opened before
+	a.getenv = func(name string) string { return map[string]string{"XDG_RUNTIME_DIR": runtime}[name] }
 	if status := a.run(t.Context(), []string{"serve", "udp", "--port", "65535", "--auto-port"}); status != exitFailed {
 		t.Errorf("status %d", status)
 	}
