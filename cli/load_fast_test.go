@@ -2,11 +2,7 @@ package cli
 
 import (
 	"bytes"
-	"os"
-	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 
 	"wirelab/load"
 )
@@ -48,23 +44,6 @@ func TestPrintFastLoad(t *testing.T) {
 		if err := a.printFastLoad(report); err != nil {
 			t.Fatal(err)
 		}
-		golden := "testdata/" + name + ".txt"
-		if os.Getenv("WIRELAB_UPDATE") == "1" {
-			if err := os.WriteFile(golden, out.Bytes(), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(golden)
-		if err != nil {
-			t.Error(err)
-		}
-		if diff := cmp.Diff(string(want), out.String()); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", golden, diff)
-		}
-		for line := range strings.Lines(out.String()) {
-			if len(line) > 81 { // with its newline
-				t.Errorf("wider than 80 columns: %q", line)
-			}
-		}
+		wantGolden(t, name, out.String())
 	}
 }

@@ -89,19 +89,7 @@ func TestPrintLoad(t *testing.T) {
 		if err := a.printLoad(report); err != nil {
 			t.Fatal(err)
 		}
-		golden := "testdata/" + name + ".txt"
-		want, err := os.ReadFile(golden)
-		if err != nil {
-			t.Error(err)
-		}
-		if diff := cmp.Diff(string(want), out.String()); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", golden, diff)
-		}
-		for line := range strings.Lines(out.String()) {
-			if len(line) > 81 { // with its newline
-				t.Errorf("wider than 80 columns: %q", line)
-			}
-		}
+		wantGolden(t, name, out.String())
 	}
 }
 
@@ -165,4 +153,28 @@ func TestLoadInterrupted(t *testing.T) {
 	}
 	l.Close()
 	server.Wait()
+}
+
+// wantGolden compares what people see with testdata/NAME.txt, which WIRELAB_UPDATE=1
+// writes anew, and with the width of a terminal.
+func wantGolden(t *testing.T, name, got string) {
+	t.Helper()
+	golden := "testdata/" + name + ".txt"
+	if os.Getenv("WIRELAB_UPDATE") == "1" {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", golden, diff)
+	}
+	for line := range strings.Lines(got) {
+		if len(line) > 81 { // with its newline
+			t.Errorf("wider than 80 columns: %q", line)
+		}
+	}
 }
