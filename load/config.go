@@ -237,5 +237,5 @@ func (c *Config) checkDescriptors() error {
 	if need > limit {
 		return &DescriptorError{Clients: c.Clients, Need: need, Limit: limit}
 	}
-	return nil
+	return sys.ReserveDescriptors(need)
 }

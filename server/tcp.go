@@ -28,6 +28,13 @@ const (
 	DefaultDrainTimeout = 5 * time.Second
 )
 
+// Descriptors for which there is room before any connection comes: of connections
+// at most mostReserved, half a megabyte of kernel memory, and those of the process.
+const (
+	mostReserved      = 1 << 16
+	descriptorsBeside = 64
+)
+
 // TCPConfig says what a TCP server does. Zero values are the defaults.
 type TCPConfig struct {
 	Addr        netip.AddrPort // where to listen; port 0 takes a free one
@@ -81,6 +88,7 @@ func ListenTCP(cfg TCPConfig) (*TCP, error) {
 	s := &TCP{cfg: cfg, note: note, since: time.Now(), conns: newConnTable(), failed: make(chan error, 1), log: cfg.Log, events: map[string]uint64{}}
 	s.trace = s.log.Enabled(context.Background(), slog.LevelDebug)
 	s.capConns(kind)
+	s.reserveDescriptors()
 	return s, s.listen(kind)
 }
 
@@ -118,6 +126,18 @@ func (s *TCP) capConns(kind EngineKind) {
 	if n > 0 && (s.cfg.MaxConns <= 0 || s.cfg.MaxConns > n) {
 		s.log.Info("connections are limited by the engine", "engine", kind.Name, "max_conns", n, "why", why)
 		s.cfg.MaxConns = n
+	}
+}
+
+// reserveDescriptors makes room for the connections to come, so that no accept has to
+// wait for it.
+func (s *TCP) reserveDescriptors() {
+	n := mostReserved
+	if s.cfg.MaxConns > 0 {
+		n = min(n, s.cfg.MaxConns+descriptorsBeside)
+	}
+	if err := sys.ReserveDescriptors(n); err != nil {
+		s.log.Warn("connections that come at once may wait for room", "err", err)
 	}
 }
 

@@ -3,7 +3,6 @@ package sys
 import (
 	"errors"
 	"net/netip"
-	"os"
 	"syscall"
 	"time"
 
@@ -90,20 +89,6 @@ func SocketError(fd int) syscall.Errno {
 		return errno
 	}
 	return syscall.Errno(v)
-}
-
-// DescriptorLimit returns how many descriptors this process may have open at once
-// (RLIMIT_NOFILE, which Go has raised as far as it may), and how many it has.
-func DescriptorLimit() (limit, used int, err error) {
-	var r unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &r); err != nil {
-		return 0, 0, opError("getrlimit", err)
-	}
-	open, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		return 0, 0, opError("count descriptors", err)
-	}
-	return int(min(r.Cur, 1<<30)), len(open), nil
 }
 
 // ThreadCPUTime returns the processor time that the calling OS thread has used.

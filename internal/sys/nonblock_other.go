@@ -17,6 +17,5 @@ func ConnectStreamFrom(netip.Addr, netip.AddrPort) (int, bool, error) {
 
 func ConnectDatagramFrom(netip.Addr, netip.AddrPort) (int, error) { return -1, ErrUnsupported }
 
-func SocketError(int) syscall.Errno                 { return syscall.ENOSYS }
-func DescriptorLimit() (limit, used int, err error) { return 0, 0, ErrUnsupported }
-func ThreadCPUTime() (time.Duration, error)         { return 0, ErrUnsupported }
+func SocketError(int) syscall.Errno         { return syscall.ENOSYS }
+func ThreadCPUTime() (time.Duration, error) { return 0, ErrUnsupported }
