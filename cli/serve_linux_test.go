@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,4 +69,20 @@ func userDir(t *testing.T, user int) string {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+// TestRoomForConnections sees that a server's table of descriptors (FDSize of
+// proc_pid_status(5)) has room for all connections before the first one comes.
+func TestRoomForConnections(t *testing.T) {
+	const most = 3000
+	s := startServer(t, "serve", "tcp", "--max-conns", strconv.Itoa(most))
+	status, err := os.ReadFile("/proc/" + strconv.Itoa(s.cmd.Process.Pid) + "/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(status), "FDSize:")
+	line, _, _ := strings.Cut(rest, "\n")
+	if room, err := strconv.Atoi(strings.TrimSpace(line)); err != nil || room < most {
+		t.Errorf("room for %d descriptors, %d connections may come (%v)", room, most, err)
+	}
 }

@@ -181,7 +181,7 @@ func (s *service) runParts(ctx context.Context, control *observe.Control) error 
 		control := func(ctx context.Context) error {
 			return control.Run(ctx, observe.ControlHandlers{Status: s.status, Kick: s.kick})
 		}
-		memory := func(ctx context.Context) error { return giveBackMemory(ctx, s.accepted) }
+		memory := func(ctx context.Context) error { return giveBackMemory(ctx, s.accepted, processorTime) }
 		aroundEnded <- task.Run(around, s.reloadOnHangup, s.screen.run, control, memory)
 	}()
 	tasks := make([]task.Task, len(s.parts))

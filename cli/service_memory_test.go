@@ -17,9 +17,9 @@ func TestMemoryIsGivenBackAfterABurst(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		var accepted atomic.Uint64
+		var accepted, used atomic.Uint64
 		done := make(chan error)
-		go func() { done <- giveBackMemory(ctx, accepted.Load) }()
+		go func() { done <- giveBackMemory(ctx, accepted.Load, func() time.Duration { return time.Duration(used.Load()) }) }()
 		for _, step := range []struct {
 			more  uint64
 			given bool
@@ -36,6 +36,22 @@ func TestMemoryIsGivenBackAfterABurst(t *testing.T) {
 			if given := forced() != before; given != step.given {
 				t.Errorf("after %d connections, given back: %v", accepted.Load(), given)
 			}
+		}
+		accepted.Add(burst)
+		before := forced()
+		for range 10 {
+			used.Add(uint64(calmTime))
+			time.Sleep(calmAfter)
+			synctest.Wait()
+		}
+		if forced() != before {
+			t.Error("given back while there was much to do")
+		}
+		used.Add(uint64(calmTime - 1))
+		time.Sleep(calmAfter)
+		synctest.Wait()
+		if forced() == before {
+			t.Error("not given back after that")
 		}
 		cancel()
 		if err := <-done; err != nil {

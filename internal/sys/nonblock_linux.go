@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/netip"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -89,14 +88,4 @@ func SocketError(fd int) syscall.Errno {
 		return errno
 	}
 	return syscall.Errno(v)
-}
-
-// ThreadCPUTime returns the processor time that the calling OS thread has used.
-// It means something only to a goroutine that is locked to its thread.
-func ThreadCPUTime() (time.Duration, error) {
-	var t unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t); err != nil {
-		return 0, opError("clock_gettime", err)
-	}
-	return time.Duration(t.Nano()), nil
 }

@@ -5,7 +5,6 @@ package sys
 import (
 	"net/netip"
 	"syscall"
-	"time"
 )
 
 func ConnectStream(netip.AddrPort) (int, bool, error) { return -1, false, ErrUnsupported }
@@ -17,5 +16,4 @@ func ConnectStreamFrom(netip.Addr, netip.AddrPort) (int, bool, error) {
 
 func ConnectDatagramFrom(netip.Addr, netip.AddrPort) (int, error) { return -1, ErrUnsupported }
 
-func SocketError(int) syscall.Errno         { return syscall.ENOSYS }
-func ThreadCPUTime() (time.Duration, error) { return 0, ErrUnsupported }
+func SocketError(int) syscall.Errno { return syscall.ENOSYS }

@@ -41,3 +41,18 @@ func readRunDelay() time.Duration {
 	ns, _ := strconv.ParseInt(fields[1], 10, 64)
 	return time.Duration(ns)
 }
+
+// ThreadCPUTime returns the processor time that the calling OS thread has used.
+// It means something only to a goroutine that is locked to its thread.
+func ThreadCPUTime() (time.Duration, error) { return cpuTime(unix.CLOCK_THREAD_CPUTIME_ID) }
+
+// CPUTime returns the processor time that all threads of this process have used.
+func CPUTime() (time.Duration, error) { return cpuTime(unix.CLOCK_PROCESS_CPUTIME_ID) }
+
+func cpuTime(clock int32) (time.Duration, error) {
+	var t unix.Timespec
+	if err := unix.ClockGettime(clock, &t); err != nil {
+		return 0, opError("clock_gettime", err)
+	}
+	return time.Duration(t.Nano()), nil
+}
