@@ -53,9 +53,9 @@ func testResults() *results {
 	resting := usage{Resident: 10e6}
 	silent := sample{Resting: resting, Server: usage{Resident: 50e6, Threads: 9}}
 	spoken := sample{Resting: resting, Server: usage{Resident: 55e6, Threads: 9}}
-	tail := func(us ...int64) (all []rateResult) {
+	latencies := func(us ...int64) (all []tail) {
 		for _, v := range us {
-			all = append(all, rateResult{Requests: 1000, Late: 2, P50NS: v * 100, P99NS: v * 1000})
+			all = append(all, tail{first: rateResult{P99NS: v * 4000}, then: rateResult{Requests: 1000, Late: 2, P50NS: v * 100, P99NS: v * 1000}})
 		}
 		return all
 	}
@@ -73,7 +73,7 @@ func testResults() *results {
 		},
 		tails: &tails{
 			rate: 30000, rated: gnetAll, missing: map[string]error{"wirelab epoll": errors.New("no epoll\n here")},
-			samples: map[string][]rateResult{"wirelab uring": tail(90, 100), "wirelab goroutine": tail(300, 200), gnetAll: tail(200, 200), "C epoll": tail(100, 110)},
+			samples: map[string][]tail{"wirelab uring": latencies(90, 100), "wirelab goroutine": latencies(300, 200), gnetAll: latencies(200, 200), "C epoll": latencies(100, 110)},
 		},
 		held: []held{
 			{holding{"ours", 10000, 5000, 0}, []sample{silent}, []sample{spoken}},

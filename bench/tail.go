@@ -10,11 +10,12 @@ import (
 )
 
 // The tail of latencies is measured with an open loop, at one rate for all peers:
-// half of what the fastest of the others reaches in a closed loop. It begins when what
-// 1000 connections at once leave to do (lines to log, memory to collect) is done.
+// half of what the fastest of the others reaches in a closed loop. The first second has
+// a figure of its own: it begins as soon as 1000 connections have come at once, which
+// leave a server much to do.
 const (
 	tailConnections = 1000
-	tailWarmUp      = time.Second
+	tailFirst       = time.Second
 	tailTime        = 3 * time.Second
 )
 
@@ -35,6 +36,18 @@ type rateResult struct {
 	P999NS     int64 `json:"p999_ns"`
 }
 
+// A tail is a sample of the latencies of one server.
+type tail struct {
+	first, then rateResult // of tailFirst, and of tailTime after that
+}
+
+func (t tail) p50() float64      { return t.then.p50() }
+func (t tail) p99() float64      { return t.then.p99() }
+func (t tail) firstP99() float64 { return t.first.p99() }
+
+// late returns the share of messages that the generator sent late, in percent.
+func (t tail) late() float64 { return 100 * float64(t.then.Late) / float64(t.then.Requests) }
+
 func (r rateResult) p50() float64 { return float64(r.P50NS) / 1e3 }
 func (r rateResult) p99() float64 { return float64(r.P99NS) / 1e3 }
 
@@ -42,14 +55,14 @@ func (r rateResult) p99() float64 { return float64(r.P99NS) / 1e3 }
 type tails struct {
 	rate    int // messages a second
 	rated   string
-	samples map[string][]rateResult
+	samples map[string][]tail
 	missing map[string]error
 }
 
 // measureTails measures the tails of all peers that run here, in turn.
 func (b *bench) measureTails(ctx context.Context) (*tails, error) {
 	ours, others := tailPeers()
-	t := &tails{samples: make(map[string][]rateResult), missing: make(map[string]error)}
+	t := &tails{samples: make(map[string][]tail), missing: make(map[string]error)}
 	for _, name := range others {
 		reached, err := b.saturate(ctx, name)
 		if err != nil {
@@ -87,50 +100,66 @@ func (b *bench) sampleTail(ctx context.Context, t *tails, name string, round int
 	if t.missing[name] != nil {
 		return nil
 	}
-	r, err := b.tail(ctx, name, t.rate)
+	sample, err := b.tail(ctx, name, t.rate)
 	if err != nil {
 		t.missing[name] = err
 		delete(t.samples, name)
 		return ctx.Err()
 	}
-	t.samples[name] = append(t.samples[name], r)
-	fmt.Fprintf(b.progress, "round %d of %d, %d requests/s, %s: p99 %.0f us\n", round, b.rounds, t.rate, name, r.p99())
+	t.samples[name] = append(t.samples[name], sample)
+	fmt.Fprintf(b.progress, "round %d of %d, %d requests/s, %s: p99 %.0f us, %.0f in the first second\n",
+		round, b.rounds, t.rate, name, sample.p99(), sample.firstP99())
 	return nil
 }
 
-func (b *bench) tail(ctx context.Context, name string, rate int) (r rateResult, err error) {
+func (b *bench) tail(ctx context.Context, name string, rate int) (t tail, err error) {
 	p, err := findPeer(name)
 	if err != nil {
-		return r, err
+		return t, err
 	}
 	srv, err := startServer(ctx, p, b.built)
 	if err != nil {
-		return r, err
+		return t, err
 	}
 	defer srv.stop()
-	duration := int(tailTime.Milliseconds())
-	g, err := startGenerator(ctx, b.built[openLoop], srv.addr, tailConnections, rate, duration, messageSize)
+	g, err := startGenerator(ctx, b.built[openLoop], srv.addr, tailConnections, rate, int(tailTime.Milliseconds()), messageSize)
 	if err != nil {
-		return r, err
+		return t, err
 	}
-	err = g.run(strconv.FormatInt(tailWarmUp.Milliseconds(), 10), &r)
-	if err == nil {
-		err = g.run("", &r)
+	if t.first, err = g.runFor(tailFirst, rate); err == nil {
+		t.then, err = g.runFor(tailTime, rate)
 	}
-	if err == nil {
-		err = loadResult{Requests: r.Requests, Mismatched: r.Mismatched}.check(rate * duration / 1000)
-	}
-	return r, errors.Join(err, g.close())
+	return t, errors.Join(err, g.close())
 }
 
-// best returns which of the other peers has the lowest p99.
-func (t *tails) best() string {
+// runFor has the generator of an open loop run for that long, at the rate that it was
+// started with.
+func (g *generator) runFor(d time.Duration, rate int) (r rateResult, err error) {
+	milliseconds := d.Milliseconds()
+	if err := g.run(strconv.FormatInt(milliseconds, 10), &r); err != nil {
+		return r, err
+	}
+	return r, loadResult{Requests: r.Requests, Mismatched: r.Mismatched}.check(rate * int(milliseconds) / 1000)
+}
+
+// best returns which of the other peers has the lowest latency of that kind.
+func (t *tails) best(latency func(tail) float64) string {
 	_, others := tailPeers()
 	best, least := "", math.Inf(1)
 	for _, name := range others {
-		if s := spreads(t.samples[name], rateResult.p99); s.median < least {
+		if s := spreads(t.samples[name], latency); s.median < least {
 			best, least = name, s.median
 		}
 	}
 	return best
+}
+
+// ratio returns the ratio of a server's latency to that of the best of the other
+// peers in the same round; zero where there is none.
+func (t *tails) ratio(name string, latency func(tail) float64) spread {
+	best := t.best(latency)
+	if best == "" {
+		return spread{}
+	}
+	return ratios(t.samples[name], latency, t.samples[best], latency)
 }

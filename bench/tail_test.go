@@ -101,14 +101,27 @@ func TestOpenLoopNotices(t *testing.T) {
 }
 
 func TestBestTail(t *testing.T) {
-	tl := &tails{samples: map[string][]rateResult{
-		"wirelab uring": {{P99NS: 1}}, gnetAll: {{P99NS: 300}}, "C epoll": {{P99NS: 200}, {P99NS: 900}, {P99NS: 201}},
-	}}
-	if best := tl.best(); best != "C epoll" {
-		t.Errorf("best is %q", best)
+	of := func(then, first int64) tail {
+		return tail{first: rateResult{P99NS: first * 1000}, then: rateResult{P99NS: then * 1000}}
 	}
-	if best := (&tails{}).best(); best != "" {
-		t.Errorf("best of none is %q", best)
+	tl := &tails{samples: map[string][]tail{
+		"wirelab uring": {of(100, 600)}, gnetAll: {of(300, 200)}, "C epoll": {of(200, 800), of(900, 800), of(201, 800)},
+	}}
+	for _, c := range []struct {
+		latency func(tail) float64
+		best    string
+		ratio   float64
+	}{{tail.p99, "C epoll", 0.5}, {tail.firstP99, gnetAll, 3}} {
+		if best := tl.best(c.latency); best != c.best {
+			t.Errorf("best is %q, not %q", best, c.best)
+		}
+		if ratio := tl.ratio("wirelab uring", c.latency).median; ratio != c.ratio {
+			t.Errorf("%v of the best, not %v", ratio, c.ratio)
+		}
+	}
+	none := new(tails)
+	if best, ratio := none.best(tail.p99), none.ratio(gnetAll, tail.p99); best != "" || ratio != (spread{}) {
+		t.Errorf("best of none is %q, ratio %v", best, ratio)
 	}
 }
 
