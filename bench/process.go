@@ -35,7 +35,8 @@ func startServer(ctx context.Context, p peer, built programs) (*server, error) {
 	return startProgram(ctx, p, built[p.program], filepath.Dir(built[closedLoop]))
 }
 
-// startProgram starts the program at path as the peer, in a directory for its logs.
+// startProgram starts the program at path as the peer, in a directory for its logs
+// and for the sockets by which it can be asked, which a killed one leaves behind.
 func startProgram(ctx context.Context, p peer, path, dir string) (*server, error) {
 	port, err := freePort()
 	if err != nil {
@@ -48,6 +49,7 @@ func startProgram(ctx context.Context, p peer, path, dir string) (*server, error
 		ended: make(chan struct{}),
 	}
 	s.cmd.Stderr, s.cmd.Dir = &s.stderr, dir
+	s.cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+dir)
 	if err := s.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.name, err)
 	}
