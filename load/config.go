@@ -144,7 +144,7 @@ func (c Config) withDefaults() (Config, error) {
 			return c, fmt.Errorf("%w: %s", ErrConfig, rule.text)
 		}
 	}
-	return c, c.checkDescriptors()
+	return c, c.reserveDescriptors()
 }
 
 type configRule struct {
@@ -228,7 +228,7 @@ func (c *Config) mostRate() float64 {
 // descriptorReserve is kept for log files, the terminal and the Go runtime.
 const descriptorReserve = 16
 
-func (c *Config) checkDescriptors() error {
+func (c *Config) reserveDescriptors() error {
 	limit, used, err := sys.DescriptorLimit()
 	if err != nil {
 		return fmt.Errorf("load: %w", err)
@@ -237,5 +237,8 @@ func (c *Config) checkDescriptors() error {
 	if need > limit {
 		return &DescriptorError{Clients: c.Clients, Need: need, Limit: limit}
 	}
-	return sys.ReserveDescriptors(need)
+	if err := sys.ReserveDescriptors(need); err != nil { // or dialling would wait for it
+		return fmt.Errorf("load: %w", err)
+	}
+	return nil
 }

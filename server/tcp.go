@@ -2,58 +2,18 @@ package server
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"net/netip"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"wirelab/internal/sys"
 	"wirelab/observe"
 )
-
-// Defaults and bounds of TCPConfig.
-const (
-	DefaultBuffer       = 16 << 10
-	MinBuffer           = 64
-	MaxBuffer           = 16 << 20
-	MaxLoops            = 1024
-	DefaultDrainTimeout = 5 * time.Second
-)
-
-// Descriptors for which there is room before any connection comes: of connections
-// at most mostReserved, half a megabyte of kernel memory, and those of the process.
-const (
-	mostReserved      = 1 << 16
-	descriptorsBeside = 64
-)
-
-// TCPConfig says what a TCP server does. Zero values are the defaults.
-type TCPConfig struct {
-	Addr        netip.AddrPort // where to listen; port 0 takes a free one
-	AutoPort    bool           // take the next free port when Addr's is busy
-	Engine      string         // a name of Engines, or AutoEngine; default the first
-	Handler     Handler        // required
-	HandlerName string         // for the status and the logs
-	Buffer      int            // bytes read at once, and the most that may wait unconsumed
-	Loops       int            // event loops of the engines that have them; 0: one for each core
-	MaxConns    int            // connections at one time; 0: as many as the machine can hold
-	MaxPerIP    int            // connections at one time from one address; 0: no limit
-	IdleTimeout time.Duration  // silence after which a connection is ended; 0: never
-	// DrainTimeout bounds how long connections may take to finish after Run's
-	// context has ended; 0 is DefaultDrainTimeout.
-	DrainTimeout time.Duration
-	Access       *Access     // from where connections are taken; nil: from everywhere
-	TLS          *tls.Config // nil: plain TCP
-	Log          *slog.Logger
-}
 
 // TCP is a TCP server. It listens from ListenTCP on, and accepts while Run runs.
 type TCP struct {
@@ -92,52 +52,12 @@ func ListenTCP(cfg TCPConfig) (*TCP, error) {
 	return s, s.listen(kind)
 }
 
-func (cfg *TCPConfig) complete() error {
-	if cfg.Handler == nil {
-		return errors.New("a TCP server needs a handler")
-	}
-	if cfg.Engine == "" {
-		cfg.Engine = Engines()[0].Name
-	}
-	if cfg.Buffer == 0 {
-		cfg.Buffer = DefaultBuffer
-	}
-	if cfg.Buffer < MinBuffer || cfg.Buffer > MaxBuffer {
-		return fmt.Errorf("a buffer of %d bytes is outside %d to %d", cfg.Buffer, MinBuffer, MaxBuffer)
-	}
-	if cfg.Loops == 0 {
-		cfg.Loops = runtime.GOMAXPROCS(0)
-	}
-	if cfg.Loops < 0 || cfg.Loops > MaxLoops {
-		return fmt.Errorf("%d event loops are outside 1 to %d", cfg.Loops, MaxLoops)
-	}
-	if cfg.DrainTimeout == 0 {
-		cfg.DrainTimeout = DefaultDrainTimeout
-	}
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
-	}
-	return nil
-}
-
 // capConns lowers MaxConns to what the engine's model can hold on this machine.
 func (s *TCP) capConns(kind EngineKind) {
 	n, why := kind.maxConns()
 	if n > 0 && (s.cfg.MaxConns <= 0 || s.cfg.MaxConns > n) {
 		s.log.Info("connections are limited by the engine", "engine", kind.Name, "max_conns", n, "why", why)
 		s.cfg.MaxConns = n
-	}
-}
-
-// reserveDescriptors makes room for the connections to come, so that no accept has to
-// wait for it.
-func (s *TCP) reserveDescriptors() {
-	n := mostReserved
-	if s.cfg.MaxConns > 0 {
-		n = min(n, s.cfg.MaxConns+descriptorsBeside)
-	}
-	if err := sys.ReserveDescriptors(n); err != nil {
-		s.log.Warn("connections that come at once may wait for room", "err", err)
 	}
 }
 
@@ -227,40 +147,6 @@ func (s *TCP) serveUntil(ctx context.Context, served <-chan error) error {
 	return <-served
 }
 
-// admit decides whether an accepted connection is served. If so it is listed,
-// its session is open, and the engine must retire it. If not, the refusal is
-// counted and logged, and the engine closes it.
-func (s *TCP) admit(c *Conn) bool {
-	if why := s.refusal(c); why != notEnded {
-		s.log.Warn("connection refused", "peer", c.peer, "reason", why.String())
-		return false
-	}
-	c.begin(s.cfg.Handler.Open(c))
-	s.log.Info("connected", "conn", c.id, "peer", c.peer)
-	return true
-}
-
-// refusal lists c, or counts and returns why it cannot be.
-func (s *TCP) refusal(c *Conn) Reason {
-	if ok, why := s.cfg.Access.Check(c.peer.Addr()); !ok {
-		s.conns.refuse(why)
-		return why
-	}
-	return s.conns.add(c, s.cfg.MaxConns, s.cfg.MaxPerIP)
-}
-
-// retire ends the bookkeeping of an admitted connection; seen is what its
-// engine saw at the end. The engine has closed it, or does so right after.
-func (s *TCP) retire(c *Conn, seen Reason) {
-	c.closeOutbox()
-	why := c.reason(seen)
-	c.session.Close()
-	s.conns.remove(c, why)
-	t := c.traffic()
-	s.log.Info("disconnected", "conn", c.id, "peer", c.peer, "reason", why.String(),
-		"bytes_in", t.BytesIn, "bytes_out", t.BytesOut, "duration", (s.uptime() - c.since).Round(time.Microsecond).String())
-}
-
 // fail has the server end because of err, and returns it. An engine calls it before
 // it waits for its last connections, which nobody would end otherwise.
 func (s *TCP) fail(err error) error {
@@ -269,44 +155,6 @@ func (s *TCP) fail(err error) error {
 	default: // the first is enough
 	}
 	return err
-}
-
-// acceptFailed deals with an error of accepting: it returns how long to wait
-// before the next try, or ok false when the listener is of no more use. Being
-// out of descriptors is logged once, not for each try.
-func (s *TCP) acceptFailed(err error) (wait time.Duration, ok bool) {
-	switch {
-	case passing(err):
-		s.count("aborted_before_accept")
-		return 0, true
-	case outOfResources(err):
-		s.count("accept_starved")
-		if s.starvedAt.Swap(int64(s.uptime())) == 0 {
-			s.log.Error("out of descriptors: new connections wait until others end", "err", err, "open", len(s.conns.all()))
-		}
-		return starvedPause, true
-	}
-	return 0, false
-}
-
-// starvedPause is how long accepting rests when no descriptor is free: short
-// against a person's patience, long against the work of trying.
-const starvedPause = 20 * time.Millisecond
-
-// passing reports an error of a connection that died before it was accepted:
-// Linux hands it over through accept, which is to be tried again (accept(2)).
-func passing(err error) bool {
-	return isErrno(err, syscall.ECONNABORTED, syscall.ENETDOWN, syscall.EPROTO, syscall.ENOPROTOOPT, syscall.EHOSTDOWN,
-		syscall.EHOSTUNREACH, syscall.EOPNOTSUPP, syscall.ENETUNREACH, syscall.EPERM, syscall.ETIMEDOUT)
-}
-
-func outOfResources(err error) bool {
-	return isErrno(err, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM)
-}
-
-func isErrno(err error, any ...syscall.Errno) bool {
-	var errno syscall.Errno
-	return errors.As(err, &errno) && slices.Contains(any, errno)
 }
 
 func (s *TCP) count(event string) {
