@@ -19,7 +19,9 @@ func TestMemoryIsGivenBackAfterABurst(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var accepted, used atomic.Uint64
 		done := make(chan error)
-		go func() { done <- giveBackMemory(ctx, accepted.Load, func() time.Duration { return time.Duration(used.Load()) }) }()
+		go func() {
+			done <- giveBackMemory(ctx, accepted.Load, func() time.Duration { return time.Duration(used.Load()) })
+		}()
 		for _, step := range []struct {
 			more  uint64
 			given bool
