@@ -29,7 +29,7 @@ func (f *paceFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.Float64VarP(&f.rate, "rate", "r", 0, "`messages` per second of all clients, sent whatever the answers do (open loop)")
 	flags.DurationVar(&f.ramp, "ramp", 0, "`time` for which the rate, without --rate the number of clients, rises from 0")
-	flags.IntVar(&f.outstanding, "outstanding", 0, "`messages` of a client that may await answers at once, with --rate (default enough)")
+	flags.IntVar(&f.outstanding, "outstanding", 0, "`messages` of a client that may await answers at once, with --rate (default 128, or twice as many as are due within --timeout if that is more)")
 	flags.StringVar(&f.source, "source", "", "local `addresses` to connect from in turn, such as 127.0.0.2-127.0.0.20 or 127.0.0.0/28")
 	flags.StringVar(&f.search, "search", "", "find the highest rate that holds a `limit`, such as 'p99<2ms' ("+load.LimitSyntax+")")
 	flags.DurationVar(&f.step, "step", 3*time.Second, "`time` for which --search tries each rate")

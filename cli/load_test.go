@@ -111,6 +111,24 @@ func TestPrintLoadWithoutAnswers(t *testing.T) {
 	}
 }
 
+func TestLoadSaysWhyMessagesWereNotSent(t *testing.T) {
+	tests := []struct {
+		report load.Report
+		want   string
+	}{
+		{load.Report{LateSends: &load.LateSends{NotBegun: 1200, HeldBack: 5, HeldByWindow: 5}}, "1,200 this client came to too late"},
+		{load.Report{LateSends: &load.LateSends{HeldBack: 5}, Loss: &load.Loss{SenderRefused: 3}}, "3 refused by this host"},
+		{load.Report{LateSends: &load.LateSends{HeldBack: 5}, Errors: map[string]uint64{"connection reset": 1}}, "their clients had failed"},
+		{load.Report{LateSends: &load.LateSends{HeldBack: 9, HeldByWindow: 5}, Outstanding: 128}, "--outstanding 128 was reached"},
+		{load.Report{LateSends: &load.LateSends{HeldBack: 9, HeldByWindow: 4}, Outstanding: 128}, "the server was too slow"},
+	}
+	for _, tt := range tests {
+		if got := loadNotSent(&tt.report); got != tt.want {
+			t.Errorf("%+v: %q, want %q", tt.report.LateSends, got, tt.want)
+		}
+	}
+}
+
 func TestResolve(t *testing.T) {
 	for _, address := range []string{"127.0.0.1:80", "[::1]:80"} {
 		if got, err := resolve(t.Context(), address); err != nil || got.String() != address {

@@ -163,6 +163,9 @@ func loadNotSent(r *load.Report) string {
 	if len(r.Errors) > 0 {
 		return "their clients had failed"
 	}
+	if s := r.LateSends; s.HeldByWindow > s.HeldBack/2 {
+		return fmt.Sprintf("--outstanding %d was reached", r.Outstanding)
+	}
 	return "the server was too slow"
 }
 

@@ -131,7 +131,17 @@ func (l *loop) worn(c *client) bool {
 
 // room reports whether c can send a message now.
 func (l *loop) room(c *client) bool {
-	return c.state == open && c.written == l.payload.Len() && c.window.span() < l.outstanding && !l.worn(c) && l.clock <= l.cutoff
+	return l.writes(c) && c.window.span() < l.outstanding
+}
+
+// crowded reports whether c could send a message now if more might be outstanding.
+func (l *loop) crowded(c *client) bool {
+	return l.writes(c) && c.window.span() >= l.outstanding
+}
+
+// writes reports whether the connection of c takes another message now.
+func (l *loop) writes(c *client) bool {
+	return c.state == open && c.written == l.payload.Len() && !l.worn(c) && l.clock <= l.cutoff
 }
 
 // send begins the next message of c.

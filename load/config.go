@@ -24,8 +24,8 @@ const (
 
 	MaxOutstanding = 1 << 17 // messages of a client
 
-	tcpOutstanding = 128 // unless told otherwise
-	defaultTimeout = 5 * time.Second
+	leastOutstanding = 128 // unless told otherwise
+	defaultTimeout   = 5 * time.Second
 )
 
 // Config says what a run does.
@@ -47,7 +47,7 @@ type Config struct {
 
 	Rate        float64       // messages/s of all clients together; 0: a closed loop or a flood
 	Ramp        time.Duration // for which the rate, or in a closed loop the number of clients, rises from 0
-	Outstanding int           // messages that a client awaits answers to at once, in an open loop; 0: enough
+	Outstanding int           // messages that a client awaits answers to at once, in an open loop, from 1 to MaxOutstanding; 0: enough
 	Flood       bool          // TCP only
 	Reconnect   uint64        // messages after which a client connects anew, TCP only; 0: never
 
@@ -197,18 +197,21 @@ func (c *Config) paceRules() []configRule {
 	}
 }
 
-// enoughOutstanding returns how many answers a client of an open loop may await: of
-// datagrams, so many that those that are lost hold back none until they are given up,
-// and twice as many where that is allowed.
+// enoughOutstanding returns how many answers a client of an open loop may await: so
+// many that those that are missing hold back no message until they are given up, and
+// twice as many where that is allowed. Of datagrams it may be more than
+// MaxOutstanding, which is refused: one that is lost would hold back others. Over TCP
+// answers are lost with their connection only, and a window that fills up is told.
 func (c *Config) enoughOutstanding() int {
-	switch {
-	case c.Rate == 0:
+	if c.Rate == 0 {
 		return 1
-	case c.Network == "tcp":
-		return tcpOutstanding
 	}
 	awaited := c.Rate * c.awaitedPerRate()
-	return int(max(awaited, min(2*awaited, MaxOutstanding), tcpOutstanding))
+	enough := max(min(2*awaited, MaxOutstanding), leastOutstanding)
+	if c.Network == "udp" {
+		enough = max(enough, awaited)
+	}
+	return int(enough)
 }
 
 // awaitedPerRate returns how many messages a client has begun, at one message/s of all

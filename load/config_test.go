@@ -108,8 +108,10 @@ func TestOutstandingIsEnough(t *testing.T) {
 		want    int
 	}{
 		{"tcp", 0, 1, time.Second, 1},
-		{"tcp", 1e6, 1, time.Second, tcpOutstanding},
-		{"udp", 10, 1, time.Second, tcpOutstanding},
+		{"tcp", 10, 1, time.Second, leastOutstanding},
+		{"tcp", 10_000, 1, time.Second, 22_500},
+		{"tcp", 1e6, 1, time.Second, MaxOutstanding}, // 1,125,000 would do, which is not refused
+		{"udp", 10, 1, time.Second, leastOutstanding},
 		{"udp", 8000, 2, time.Second, 9000},
 		{"udp", 20_000, 1, 5 * time.Second, MaxOutstanding}, // 112,500 would do
 		{"udp", 50_000, 3, 5 * time.Second, MaxOutstanding},
@@ -122,6 +124,26 @@ func TestOutstandingIsEnough(t *testing.T) {
 		}
 		if c.Rate = c.mostRate(); tt.network == "udp" && c.enoughOutstanding() != MaxOutstanding {
 			t.Errorf("at the highest rate, %v: %d", c.Rate, c.enoughOutstanding())
+		}
+	}
+}
+
+// What a client may await takes memory only once it does.
+func TestOutstandingTakesNoMemoryBeforehand(t *testing.T) {
+	cfg, err := (Config{
+		Network: "tcp", Target: netip.MustParseAddrPort("127.0.0.1:1"), Clients: 3, Loops: 1, Messages: 1, Rate: MaxRate, Payload: mustParse(t, "seq", 0),
+	}).withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRun(cfg)
+	defer r.close()
+	if err := r.open(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range r.loops[0].clients {
+		if n := len(r.loops[0].clients[i].window.slots); cfg.Outstanding != MaxOutstanding || n != 1 {
+			t.Errorf("%d slots for %d outstanding messages", n, cfg.Outstanding)
 		}
 	}
 }

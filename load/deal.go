@@ -45,6 +45,9 @@ func (l *loop) hand(c *client, late time.Duration) {
 	l.proceed(c)
 	if c.begun() < c.due && c.state != closed {
 		l.rec.heldBack++
+		if l.crowded(c) {
+			l.rec.heldByWindow++
+		}
 	}
 }
 

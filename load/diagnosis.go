@@ -28,7 +28,7 @@ type Generator struct {
 
 // LateSends says how late the generator itself came to send the messages of an open
 // loop. Messages that were held back because the server's answers or acknowledgements
-// were missing are not its fault.
+// were missing are not counted as late.
 type LateSends struct {
 	Late     uint64  `json:"late"` // begun more than OverUS after their time
 	OverUS   float64 `json:"over_us"`
@@ -38,11 +38,15 @@ type LateSends struct {
 	Max      float64 `json:"max_us"`
 	HeldBack uint64  `json:"held_back"` // the connection could not take them at their time
 	NotBegun uint64  `json:"not_begun"` // were due, and sending was over before this generator came to them; in Share
+
+	HeldByWindow uint64  `json:"held_by_window"` // of HeldBack: as many as may be outstanding were, and the socket had room
+	WindowShare  float64 `json:"window_share"`   // of them, of all messages that became due; from 0 to 1
 }
 
 // Limits above which a result says more of the generator than of the server.
 const (
 	maxLateShare  = 0.01
+	maxWindow     = 0.01 // of the messages, held back by it
 	maxCPUShare   = 0.95
 	maxGCShare    = 0.01
 	maxGCPause    = 5 * time.Millisecond
@@ -141,9 +145,12 @@ func (g *Generator) addLoop(number int, use sys.ThreadUse, ran time.Duration) {
 }
 
 func newLateSends(rec *recorder) *LateSends {
-	s := &LateSends{Late: rec.lateSends, OverUS: microseconds(lateAfter), HeldBack: rec.heldBack, NotBegun: rec.notBegun}
+	s := &LateSends{
+		Late: rec.lateSends, OverUS: microseconds(lateAfter), HeldBack: rec.heldBack, NotBegun: rec.notBegun, HeldByWindow: rec.heldByWindow,
+	}
 	if n := rec.lateness.count(); n > 0 {
-		s.Share = float64(rec.lateSends+rec.notBegun) / float64(uint64(n)+rec.notBegun)
+		due := float64(uint64(n) + rec.notBegun)
+		s.Share, s.WindowShare = float64(rec.lateSends+rec.notBegun)/due, float64(rec.heldByWindow)/due
 		s.P50, s.P99 = microseconds(rec.lateness.quantile(0.5)), microseconds(rec.lateness.quantile(0.99))
 		s.Max = microseconds(rec.lateness.greatest)
 	}
@@ -155,6 +162,9 @@ func (r *Report) limits() []string {
 	var limits []string
 	if s := r.LateSends; s != nil && s.Share > maxLateShare {
 		limits = append(limits, fmt.Sprintf("late sends: %.0f%% more than %v late", 100*s.Share, lateAfter))
+	}
+	if s := r.LateSends; s != nil && s.WindowShare > maxWindow {
+		limits = append(limits, fmt.Sprintf("--outstanding %d held back %.0f%% of the messages", r.Outstanding, 100*s.WindowShare))
 	}
 	limits = append(limits, r.Generator.limits...)
 	g := &r.Generator

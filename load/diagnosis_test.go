@@ -80,6 +80,8 @@ func TestLimits(t *testing.T) {
 		{"nothing", Report{ElapsedS: 1, Generator: busy(500 * time.Millisecond)}, ""},
 		{"busy", Report{ElapsedS: 1, Generator: busy(970 * time.Millisecond)}, "processor: event loop 1 was busy 97% of the time"},
 		{"late", Report{ElapsedS: 1, LateSends: &LateSends{Share: 0.12}}, "late sends: 12% more than 1ms late"},
+		{"a full window", Report{ElapsedS: 1, Outstanding: 128, LateSends: &LateSends{WindowShare: 0.391}}, "--outstanding 128 held back 39% of the messages"},
+		{"a window that was hardly full", Report{ElapsedS: 1, Outstanding: 128, LateSends: &LateSends{HeldBack: 1e6, HeldByWindow: 1e6, WindowShare: 0.01}}, ""},
 		{"hardly late", Report{ElapsedS: 1, LateSends: &LateSends{Share: 0.005, HeldBack: 1e6}}, ""},
 		{"a long pause", Report{ElapsedS: 100, Generator: Generator{GCPauses: 2, GCPauseMaxUS: 8000, GCPauseSumUS: 9000}}, "garbage collection: 2 pauses, the longest 8.0 ms"},
 		{"many pauses", Report{ElapsedS: 1, Generator: Generator{GCPauses: 200, GCPauseMaxUS: 100, GCPauseSumUS: 20_000}}, "garbage collection: 200 pauses"},

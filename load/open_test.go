@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -71,6 +72,66 @@ func TestOpenLoopDoesNotWaitForAnswers(t *testing.T) {
 	}
 }
 
+// A window that follows from the rate holds back nothing until answers are overdue:
+// all messages are under way before the first answer.
+func TestOpenLoopHasRoomForWhatIsDueWithinTheTimeout(t *testing.T) {
+	const size, messages = 64, 2000
+	addr := serveStream(t, func(c *net.TCPConn) {
+		all := make([]byte, size*messages)
+		if _, err := io.ReadFull(c, all); err == nil {
+			c.Write(all)
+		}
+		io.Copy(io.Discard, c)
+	})
+	r := mustRun(t, Config{Target: addr, Clients: 1, Messages: messages, Rate: 10_000, Timeout: 5 * time.Second})
+	if err := r.Verify(); err != nil || r.LateSends.HeldBack != 0 || r.Outstanding != 112_500 {
+		t.Errorf("%v: %d outstanding, %+v", err, r.Outstanding, r.LateSends)
+	}
+}
+
+// What a small window holds back, a server that takes 20 ms for an answer is not to
+// blame for: it answers any number of messages in that time.
+func TestOpenLoopSaysThatItsWindowWasFull(t *testing.T) {
+	const delay = 20 * time.Millisecond
+	addr := serveStream(t, delayed(delay))
+	r := mustRun(t, Config{Target: addr, Clients: 1, Duration: 200 * time.Millisecond, Rate: 2000, Outstanding: 4})
+	s := r.LateSends
+	if s.HeldByWindow == 0 || s.HeldByWindow != s.HeldBack || s.WindowShare <= maxWindow {
+		t.Errorf("%+v", s)
+	}
+	if !r.ClientLimited || !strings.Contains(strings.Join(r.ClientLimits, "; "), "--outstanding 4 held back") {
+		t.Errorf("limits %q", r.ClientLimits)
+	}
+	r = mustRun(t, Config{Target: addr, Clients: 1, Duration: 200 * time.Millisecond, Rate: 2000})
+	if err := r.Verify(); err != nil || r.LateSends.HeldByWindow != 0 {
+		t.Errorf("%v: %+v", err, r.LateSends)
+	}
+}
+
+// delayed answers each piece so long after it came, however many came meanwhile.
+func delayed(delay time.Duration) func(*net.TCPConn) {
+	return func(c *net.TCPConn) {
+		type piece struct {
+			at    time.Time
+			bytes []byte
+		}
+		pieces := make(chan piece, 1<<16)
+		var writer sync.WaitGroup
+		writer.Go(func() {
+			for p := range pieces {
+				time.Sleep(time.Until(p.at))
+				c.Write(p.bytes)
+			}
+		})
+		b := make([]byte, 64<<10)
+		for n, err := c.Read(b); err == nil; n, err = c.Read(b) {
+			pieces <- piece{time.Now().Add(delay), bytes.Clone(b[:n])}
+		}
+		close(pieces)
+		writer.Wait()
+	}
+}
+
 // A rate that no generator reaches: what it had no time to begin is missing too.
 func TestOpenLoopFasterThanTheGenerator(t *testing.T) {
 	const due = 6_000_000 // give or take one a client: times are whole nanoseconds
@@ -102,8 +163,8 @@ func TestOpenLoopCountsFromTheIntendedTime(t *testing.T) {
 	if least := microseconds(stall - 50*time.Millisecond); r.ResponseUS.Min < least || r.ServiceUS.Max < microseconds(stall) || r.ServiceUS.P50 > r.ResponseUS.P50 {
 		t.Errorf("response %+v, service %+v", r.ResponseUS, r.ServiceUS)
 	}
-	if r.LateSends.HeldBack == 0 {
-		t.Errorf("nothing was held back: %+v", r.LateSends)
+	if s := r.LateSends; s.HeldBack == 0 || s.HeldByWindow != s.HeldBack {
+		t.Errorf("nothing was held back, or not by the window: %+v", s)
 	}
 }
 
@@ -115,7 +176,7 @@ func TestOpenLoopPeerNeverReads(t *testing.T) {
 		Target: addr, Clients: 2, Rate: 2000, Messages: 1000, Timeout: 200 * time.Millisecond,
 		Payload: mustParse(t, "pattern", 256<<10),
 	})
-	if r.Messages != 2000 || r.Sent >= 2000 || r.Received != 0 || r.LateSends.HeldBack == 0 || !strings.Contains(r.Verify().Error(), "messages not sent") {
+	if r.Messages != 2000 || r.Sent >= 2000 || r.Received != 0 || r.LateSends.HeldBack == 0 || r.LateSends.HeldByWindow != 0 || !strings.Contains(r.Verify().Error(), "messages not sent") {
 		t.Errorf("%v: %+v", r.Verify(), r)
 	}
 	wantErrors(t, r, map[string]uint64{"no answer in time": 2})

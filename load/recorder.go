@@ -22,6 +22,7 @@ type recorder struct {
 	unexpected               uint64 // bytes that answer nothing
 	unread                   uint64 // bytes of a flood that did not arrive
 	lateSends, heldBack      uint64 // messages of an open loop
+	heldByWindow             uint64 // of heldBack
 	notBegun                 uint64 // likewise: due, but not handed to their clients in time
 	bytesSent, bytesReceived uint64
 	failures                 uint64 // the sum of errors
@@ -82,6 +83,7 @@ func (r *recorder) merge(other *recorder) {
 	r.unread += other.unread
 	r.lateSends += other.lateSends
 	r.heldBack += other.heldBack
+	r.heldByWindow += other.heldByWindow
 	r.notBegun += other.notBegun
 	r.sent += other.sent
 	r.received += other.received

@@ -27,7 +27,8 @@ type Report struct {
 	Sources       string   `json:"sources,omitempty"`
 	RequestedPerS float64  `json:"requested_per_s,omitempty"` // of an open loop
 	RampS         float64  `json:"ramp_s,omitempty"`
-	Connections   uint64   `json:"connections"` // made in all
+	Outstanding   int      `json:"outstanding,omitempty"` // messages of a client of an open loop that could await answers at once
+	Connections   uint64   `json:"connections"`           // made in all
 	Reconnect     uint64   `json:"reconnect_messages,omitempty"`
 
 	ClientLimited bool     `json:"client_limited"` // the generator spoiled the result

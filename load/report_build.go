@@ -57,6 +57,9 @@ func newReport(cfg *Config) *Report {
 		Payload: cfg.Payload.String(), SizeBytes: cfg.Payload.Len(), Clients: cfg.Clients,
 		Sources: cfg.Sources.String(), RequestedPerS: cfg.Rate, RampS: cfg.Ramp.Seconds(), Reconnect: cfg.Reconnect,
 	}
+	if cfg.Rate > 0 {
+		r.Outstanding = cfg.Outstanding
+	}
 	if len(cfg.Targets) > 1 {
 		for _, target := range cfg.Targets {
 			r.Targets = append(r.Targets, target.String())
