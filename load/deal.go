@@ -64,6 +64,21 @@ func (l *loop) undealt() (n uint64) {
 	return n
 }
 
+// abandoned returns how many messages of an open loop became due until a time, not 0,
+// after the loop had ended because none of its clients lived any more.
+func (l *loop) abandoned(until time.Duration) (n uint64) {
+	if until == 0 || !l.schedule.open() || l.dealt || l.cut || l.clock > l.cutoff {
+		return 0
+	}
+	schedule := l.schedule
+	schedule.end = until
+	for i := range l.clients {
+		c := &l.clients[i]
+		n += max(schedule.scheduled(c.number), c.due) - c.due
+	}
+	return n
+}
+
 // prepareDeal finds out when the next message is due. When there is none any more,
 // clients that have nothing left to do are finished.
 func (l *loop) prepareDeal() {

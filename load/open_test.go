@@ -2,8 +2,10 @@ package load
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"syscall"
@@ -325,6 +327,52 @@ func TestOpenLoopOfClientsThatAreNotConnected(t *testing.T) {
 	r := mustRun(t, Config{Target: closedPort(t, "tcp"), Clients: 5, Rate: 1000, Duration: time.Hour})
 	if r.Connected != 0 || r.Verify() == nil || r.Interrupted {
 		t.Errorf("%v: %+v", r.Verify(), r)
+	}
+}
+
+// halfDead is a run of two clients, of which one has no target that it can connect to.
+func halfDead(t *testing.T, network string, loops int) Config {
+	t.Helper()
+	targets := []netip.AddrPort{serveStream(t, echo), closedPort(t, "tcp")}
+	if network == "udp" {
+		targets[0] = serveDatagrams(t, func(_ int, d []byte) [][]byte { return once(d) })
+		targets[1] = netip.MustParseAddrPort("127.255.255.255:9") // broadcast, which takes a permission that no client asks for
+	}
+	return Config{
+		Network: network, Targets: targets, Clients: 2, Loops: loops, Rate: 1000, Duration: 100 * time.Millisecond,
+		Payload: mustParse(t, "seq", 64), Timeout: time.Minute,
+	}
+}
+
+// What the clients of a loop were to send that ended early, since none of them
+// lived, was due all the same: it does not matter how clients share loops.
+func TestOpenLoopCountsWhatDeadClientsWereToSend(t *testing.T) {
+	for _, network := range []string{"tcp", "udp"} {
+		for _, loops := range []int{1, 2} {
+			r := mustRun(t, halfDead(t, network, loops))
+			if r.Connected != 1 || r.Messages != 100 || r.Sent != 50 || r.LateSends.NotBegun != 0 || r.ElapsedS < 0.1 {
+				t.Errorf("%s, %d loops: %d of %d messages sent in %v s, %d connected, %+v", network, loops, r.Sent, r.Messages, r.ElapsedS, r.Connected, r.LateSends)
+			}
+		}
+	}
+}
+
+// Until an interruption, that is.
+func TestOpenLoopInterruptedWithDeadClients(t *testing.T) {
+	for _, loops := range []int{1, 2} {
+		ctx, interrupt := context.WithCancel(t.Context())
+		defer interrupt()
+		cfg := halfDead(t, "udp", loops)
+		cfg.Duration = time.Hour
+		cfg.Progress = func(p Progress) {
+			if p.Sent >= 50 {
+				interrupt()
+			}
+		}
+		r, err := Run(ctx, cfg)
+		if err != nil || !r.Interrupted || r.Messages < 2*r.Sent-1 || float64(r.Messages) > 1000*(r.ElapsedS+1) {
+			t.Errorf("%v: %d loops: %+v", err, loops, r)
+		}
 	}
 }
 

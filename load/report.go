@@ -34,7 +34,7 @@ type Report struct {
 	ClientLimited bool     `json:"client_limited"` // the generator spoiled the result
 	ClientLimits  []string `json:"client_limits,omitempty"`
 
-	Messages   uint64 `json:"messages"` // that were to be sent; when the time or an interruption ended the run, those sent
+	Messages   uint64 `json:"messages"` // that were to be sent; when the time or an interruption ended the run, those sent or, of an open loop, due
 	Sent       uint64 `json:"sent"`
 	Received   uint64 `json:"received"`
 	Lost       uint64 `json:"lost"`

@@ -13,10 +13,10 @@ func (r *run) merge() *recorder {
 
 // report says what the loops did, of which sum is the sum.
 func (r *run) report(sum *recorder) *Report {
-	cpu, due, interrupted := time.Duration(0), uint64(0), false
+	cpu, due, interrupted, until := time.Duration(0), uint64(0), false, r.until()
 	for _, l := range r.loops {
 		cpu += l.use.CPU
-		due += l.due()
+		due += l.due() + l.abandoned(until)
 		interrupted = interrupted || l.cut
 	}
 	report := newReport(&r.cfg)
@@ -48,6 +48,22 @@ func (l *loop) due() (n uint64) {
 		n += l.clients[i].due
 	}
 	return n + l.rec.notBegun
+}
+
+// until returns when messages ceased to become due: at the end that was set, or when
+// the run was interrupted; 0: when all were.
+func (r *run) until() time.Duration {
+	var stopped time.Duration
+	for _, l := range r.loops {
+		if l.cut {
+			stopped = max(stopped, l.clock)
+		}
+	}
+	end := r.loops[0].schedule.end
+	if stopped == 0 || end > 0 && end < stopped {
+		return end
+	}
+	return stopped
 }
 
 // newReport returns a report that says what was asked for.

@@ -176,15 +176,16 @@ func (r *run) progress() Progress {
 }
 
 // elapsed returns how long messages were exchanged: until the last was sent or
-// answered and, in an open loop, as long as there was time for the next.
+// answered and, in an open loop, as long as there was time for the next. It does not
+// matter that a loop of which no client lives has ended before.
 func (r *run) elapsed() time.Duration {
 	var end time.Duration
-	dealt := true
+	dealt, cut := false, false
 	for _, l := range r.loops {
 		end = max(end, l.last)
-		dealt = dealt && l.dealt
+		dealt, cut = dealt || l.dealt, cut || l.cut
 	}
-	if schedule := newSchedule(&r.cfg, r.began); dealt && schedule.open() {
+	if schedule := newSchedule(&r.cfg, r.began); dealt && !cut && schedule.open() {
 		end = max(end, schedule.over())
 	}
 	return max(end-r.began, 0)

@@ -91,6 +91,21 @@ func TestFindRateWithoutOneThatHolds(t *testing.T) {
 	}
 }
 
+// Half of the messages have no client that lives, whatever loops the clients are in.
+func TestFindRateWithDeadClients(t *testing.T) {
+	require.NoLeaks(t)
+	for _, loops := range []int{1, 2} {
+		cfg := halfDead(t, "udp", loops)
+		r, err := FindRate(t.Context(), cfg, SearchConfig{Limit: mustLimit(t, "p99<1m"), Step: minStep})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Curve[0].Missing != 25 {
+			t.Errorf("%d loops: %+v\n%+v", loops, r.Search, r.Curve)
+		}
+	}
+}
+
 // A search ends where a client could not await all answers any more, and says so.
 func TestFindRateEndsAtTheMost(t *testing.T) {
 	require.NoLeaks(t)
