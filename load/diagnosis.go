@@ -54,7 +54,8 @@ const (
 	clockStepOver = 20 * time.Millisecond  // in a progressInterval; slewing makes microseconds
 )
 
-// A witness notes what happens to the process and to the clock during a run.
+// A witness notes what happens to the process and to the clock during a run, from
+// when its clients are connected on.
 type witness struct {
 	origin  time.Time
 	clock   clockWitness

@@ -65,6 +65,24 @@ func TestWitnessCountsPauses(t *testing.T) {
 	}
 }
 
+// What the process did while clients connected spoils nothing: it is not measured then,
+// although the run is watched already.
+func TestPausesBeforeTheMeasurementDoNotCount(t *testing.T) {
+	const collections = 100
+	r := mustRun(t, Config{
+		Target: serveStream(t, echo), Clients: 2, Duration: 2 * progressInterval,
+		Begin: func() {
+			time.Sleep(2 * progressInterval)
+			for range collections {
+				runtime.GC()
+			}
+		},
+	})
+	if g := r.Generator; g.GCPauses >= collections || g.ClockSteps > 0 {
+		t.Errorf("%d pauses, up to %v us, %d clock steps", g.GCPauses, g.GCPauseMaxUS, g.ClockSteps)
+	}
+}
+
 func TestLimits(t *testing.T) {
 	busy := func(cpu time.Duration) Generator {
 		var g Generator

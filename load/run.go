@@ -75,7 +75,7 @@ type run struct {
 	flood     []byte    // of a flood whose messages are all the same: many of them
 	origin    time.Time // the loops' times are those since then
 	loops     []*loop
-	witness   witness
+	witness   witness // of the loop that begins the measurement, then of the watcher
 	receiver  receiverCount
 
 	connecting atomic.Int32  // loops whose clients are not all connected yet
@@ -109,7 +109,6 @@ func (r *run) close() {
 
 // wait runs the loops to their end, or until ctx is cancelled.
 func (r *run) wait(ctx context.Context) error {
-	r.witness.begin(time.Now())
 	var loops errgroup.Group
 	for _, l := range r.loops {
 		loops.Go(func() error { return l.drive(ctx) })
@@ -131,7 +130,9 @@ func (r *run) watch(ctx context.Context) {
 	for {
 		select {
 		case <-ticker.C:
-			r.witness.look(time.Now())
+			if r.beginning.Load() > 0 { // until then the loop that begins has the witness
+				r.witness.look(time.Now())
+			}
 			if r.cfg.Progress != nil {
 				r.cfg.Progress(r.progress())
 			}
@@ -154,6 +155,7 @@ func (r *run) connected(ctx context.Context) {
 		if r.cfg.Begin != nil {
 			r.cfg.Begin()
 		}
+		r.witness.begin(time.Now())
 		r.began = r.now()
 		r.beginning.Store(int64(r.began))
 		close(r.begin)
