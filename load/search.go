@@ -22,7 +22,7 @@ const (
 	minStep          = 50 * time.Millisecond
 	defaultPrecision = 0.05
 	firstRate        = 1000 // messages/s
-	leastRate        = 1
+	slowestRate      = 1    // messages/s
 	maxSteps         = 64
 )
 
@@ -52,8 +52,9 @@ type RateStep struct {
 // latency limit: from cfg.Rate (0: 1000/s) it doubles the rate, or quarters it, until it
 // has one that holds and one that does not, and then halves what is between them. A step
 // that does not hold is repeated once, since a disturbance may have spoiled it. It ends
-// at the rate beyond which lost datagrams would hold back others. The Duration and
-// Messages of cfg are not used.
+// at the rate beyond which lost datagrams would hold back others, and tries none at which
+// a step would not reach every client: nothing would be known of the others. The Duration
+// and Messages of cfg are not used.
 //
 // It returns the report of the best step, or of the last if none held, with the
 // curve of all. When ctx is cancelled, that of the steps so far is returned as
@@ -72,29 +73,38 @@ func FindRate(ctx context.Context, cfg Config, search SearchConfig) (*Report, er
 		return nil, fmt.Errorf("%w: the precision must be between 0.001 and 1", ErrConfig)
 	case cfg.Flood:
 		return nil, fmt.Errorf("%w: a flood has no rate to search for", ErrConfig)
+	case !(cfg.Rate >= 0):
+		return nil, fmt.Errorf("%w: the rate to begin with is not a positive one", ErrConfig)
 	case search.Limit.name == "":
 		return nil, fmt.Errorf("%w: no limit to search for", ErrConfig)
 	}
 	if cfg.Timeout == 0 {
 		cfg.Timeout = defaultTimeout
 	}
-	most := cfg.mostRate()
+	least, most := cfg.leastRate(search.Step), cfg.mostRate()
 	if cfg.Rate == 0 {
 		cfg.Rate = min(firstRate, most)
 	}
+	cfg.Rate = max(cfg.Rate, least)
 	cfg.Duration, cfg.Messages, cfg.Ramp = search.Step, 0, 0
-	s := &rateSearch{cfg: cfg, search: search, most: most, broken: math.Inf(1)}
+	s := &rateSearch{cfg: cfg, search: search, least: least, most: most, broken: math.Inf(1)}
 	if err := s.run(ctx); err != nil {
 		return nil, err
 	}
 	return s.report(), nil
 }
 
+// leastRate returns the lowest rate at which every client has a message in a step, in
+// messages/s.
+func (c *Config) leastRate(step time.Duration) float64 {
+	return max(float64(c.Clients)/step.Seconds(), slowestRate)
+}
+
 // A rateSearch is a search under way.
 type rateSearch struct {
 	cfg         Config
 	search      SearchConfig
-	most        float64 // the highest rate that may be tried
+	least, most float64 // the rates that may be tried, in messages/s
 	held        float64 // the highest rate that held
 	broken      float64 // the lowest that did not
 	best, last  *Report
@@ -129,10 +139,10 @@ func (s *rateSearch) next() float64 {
 		}
 		return min(2*s.held, s.most)
 	case s.held == 0:
-		if s.broken <= leastRate {
+		if s.broken <= s.least {
 			return 0
 		}
-		return max(s.broken/4, leastRate)
+		return max(s.broken/4, s.least)
 	case s.broken <= s.held*(1+s.search.Precision):
 		return 0
 	}

@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"errors"
+	"math"
 	"net"
 	"strings"
 	"testing"
@@ -76,6 +77,7 @@ func TestFindRateOfASlowServer(t *testing.T) {
 	}
 }
 
+// Both clients have a message in a step of 50 ms from 40/s on.
 func TestFindRateWithoutOneThatHolds(t *testing.T) {
 	require.NoLeaks(t)
 	var stepped []RateStep
@@ -86,12 +88,30 @@ func TestFindRateWithoutOneThatHolds(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkCurve(t, r, stepped)
-	if r.Search.RatePerS != 0 || !errors.Is(r.Verify(), ErrNotVerified) || stepped[len(stepped)-1].RatePerS != leastRate {
+	if r.Search.RatePerS != 0 || !errors.Is(r.Verify(), ErrNotVerified) || stepped[len(stepped)-1].RatePerS != 40 {
 		t.Errorf("%v: %+v", r.Verify(), r.Search)
 	}
 }
 
-// Half of the messages have no client that lives, whatever loops the clients are in.
+// A rate at which some clients send nothing in a step says nothing of them: it is
+// not tried, even if it is the one to begin with.
+func TestFindRateReachesEveryClient(t *testing.T) {
+	require.NoLeaks(t)
+	for _, rate := range []float64{0, 10, 4000} {
+		cfg := searchConfig(t, echo)
+		cfg.Clients, cfg.Rate = 200, rate
+		r, err := FindRate(t.Context(), cfg, SearchConfig{Limit: mustLimit(t, "p50<1ns"), Step: minStep})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(r.Curve) != 2 || r.Curve[1].RatePerS != 4000 || r.Messages != 200 || r.Search.BrokenAt != 4000 {
+			t.Errorf("from %v/s: %d messages, %+v", rate, r.Messages, r.Curve)
+		}
+	}
+}
+
+// Half of the messages have no client that lives: no rate holds, whatever loops the
+// clients are in.
 func TestFindRateWithDeadClients(t *testing.T) {
 	require.NoLeaks(t)
 	for _, loops := range []int{1, 2} {
@@ -100,7 +120,7 @@ func TestFindRateWithDeadClients(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r.Curve[0].Missing != 25 {
+		if r.Search.RatePerS != 0 || r.Curve[0].Missing != 25 {
 			t.Errorf("%d loops: %+v\n%+v", loops, r.Search, r.Curve)
 		}
 	}
@@ -146,6 +166,8 @@ func TestFindRateRejectsWhatMakesNoSense(t *testing.T) {
 	limit := mustLimit(t, "p99<1ms")
 	flood := good
 	flood.Flood = true
+	backwards, nowhere := good, good
+	backwards.Rate, nowhere.Rate = -1, math.NaN()
 	tests := []struct {
 		cfg    Config
 		search SearchConfig
@@ -154,6 +176,8 @@ func TestFindRateRejectsWhatMakesNoSense(t *testing.T) {
 		{good, SearchConfig{Limit: limit, Step: time.Millisecond}},
 		{good, SearchConfig{Limit: limit, Precision: 2}},
 		{good, SearchConfig{Limit: limit, Precision: -1}},
+		{backwards, SearchConfig{Limit: limit}},
+		{nowhere, SearchConfig{Limit: limit}},
 		{flood, SearchConfig{Limit: limit}},
 		{Config{}, SearchConfig{Limit: limit}},
 	}
