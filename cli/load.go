@@ -151,9 +151,9 @@ func (a *app) measureLoad(ctx context.Context, flags *paceFlags, cfg load.Config
 	defer line.clear()
 	cfg.Progress = func(p load.Progress) {
 		if cfg.Flood {
-			line.update(p.Sent)
+			line.updateIn(p.Sent, p.Elapsed)
 		} else {
-			line.update(p.Received)
+			line.updateIn(p.Received, p.Elapsed)
 		}
 	}
 	return load.Run(ctx, cfg)

@@ -89,7 +89,7 @@ func (a *app) runSearch(ctx context.Context, flags *paceFlags, cfg load.Config) 
 	limit := *flags.limit
 	line := a.progress(progressPlan{label: "search " + limit.String(), unit: "answers in this step"})
 	defer line.clear()
-	cfg.Progress = func(p load.Progress) { line.update(p.Received) }
+	cfg.Progress = func(p load.Progress) { line.updateIn(p.Received, p.Elapsed) }
 	return load.FindRate(ctx, cfg, load.SearchConfig{
 		Limit: limit, Step: flags.step,
 		Stepped: func(s load.RateStep) {

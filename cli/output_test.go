@@ -87,6 +87,23 @@ func TestProgress(t *testing.T) {
 	})
 }
 
+// The time before the first message, in which clients connect, is in no rate, and
+// takes nothing from the time left.
+func TestProgressSinceTheFirstMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b strings.Builder
+		p := &progress{plan: progressPlan{label: "load tcp", unit: "answers", until: 10 * time.Second}, w: &b, begun: time.Now()}
+		time.Sleep(2 * time.Second)
+		p.updateIn(0, 0)
+		time.Sleep(time.Second)
+		p.updateIn(1000, time.Second)
+		want := "\r\x1b[Kload tcp: 0 answers, 0/s, 10.0s left\r\x1b[Kload tcp: 1,000 answers, 1,000/s, 9.0s left"
+		if b.String() != want {
+			t.Errorf("got  %q\nwant %q", b.String(), want)
+		}
+	})
+}
+
 func TestProgressLine(t *testing.T) {
 	tests := []struct {
 		plan progressPlan

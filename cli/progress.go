@@ -41,13 +41,18 @@ func (a *app) progress(plan progressPlan) *progress {
 }
 
 // update says how many are done now. It may be called as often as one likes.
-func (p *progress) update(done uint64) {
+func (p *progress) update(done uint64) { p.updateIn(done, time.Since(p.begun)) }
+
+// updateIn is update where it took elapsed to do so many: what came before that,
+// such as connecting, or the earlier steps of a search, is not in it. 0: none can be
+// done yet.
+func (p *progress) updateIn(done uint64, elapsed time.Duration) {
 	now := time.Now()
 	if p.w == nil || now.Sub(p.begun) < progressAfter || now.Sub(p.drawn) < progressEvery {
 		return
 	}
 	p.drawn = now
-	line := cut(p.line(done, now.Sub(p.begun)), width(p.w)-1)
+	line := cut(p.line(done, elapsed), width(p.w)-1)
 	fmt.Fprintf(p.w, "\r\x1b[K%s", line)
 }
 
@@ -60,7 +65,10 @@ func (p *progress) clear() {
 }
 
 func (p *progress) line(done uint64, elapsed time.Duration) string {
-	rate := float64(done) / elapsed.Seconds()
+	rate := 0.0
+	if elapsed > 0 {
+		rate = float64(done) / elapsed.Seconds()
+	}
 	parts := []string{fmt.Sprintf("%s: %s %s", p.plan.label, formatCount(done), p.plan.unit)}
 	if p.plan.total > 0 {
 		parts[0] = fmt.Sprintf("%s: %s of %s %s (%d%%)", p.plan.label, formatCount(done), formatCount(p.plan.total),
