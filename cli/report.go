@@ -43,8 +43,9 @@ func (a *app) newReportCommand() *cobra.Command {
 
 const compareHelp = `Prints the figures of two reports side by side, with the ratio of B to A, and whether
 they differ by more than the spread of their samples. Samples are the intervals of a
-run (a second each; shorter in short runs) if those of both are equally long, or the
-rounds of 'wirelab load engines'.
+run (a second each in runs of 10.5 s to 10.5 minutes, shorter in shorter ones, longer
+in longer ones) if those of both are equally long, or the rounds of 'wirelab load
+engines'.
 
 Figures DIFFER when two things hold of their samples:
   - The Mann-Whitney rank-sum test finds them apart: p < 0.01, two-sided. It

@@ -46,6 +46,13 @@ func intervals(factor float64) *load.Report {
 	return r
 }
 
+func TestCompareHelpSaysThatIntervalsGrow(t *testing.T) {
+	const want = "a second each in runs of 10.5 s to 10.5 minutes, shorter in shorter ones, longer in longer ones"
+	if help := strings.Join(strings.Fields(compareHelp), " "); !strings.Contains(help, want) {
+		t.Errorf("no %q in:\n%s", want, compareHelp)
+	}
+}
+
 // golden compares what was printed with a file, and with the width of a terminal.
 func golden(t *testing.T, name, got string) {
 	t.Helper()

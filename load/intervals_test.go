@@ -56,6 +56,19 @@ func TestIntervalsFitTheRun(t *testing.T) {
 	})
 }
 
+// What people are told of the length: see the help of `wirelab report compare`.
+func TestIntervalsAreASecondLongInMostRuns(t *testing.T) {
+	for elapsed, want := range map[time.Duration]time.Duration{
+		10_499 * time.Millisecond: time.Second / 2, 10_500 * time.Millisecond: time.Second,
+		630*time.Second - 1: time.Second, 630 * time.Second: 2 * time.Second,
+		1260*time.Second - 1: 2 * time.Second, 1260 * time.Second: 4 * time.Second,
+	} {
+		if got := lengthAfter(elapsed); got != want {
+			t.Errorf("after %v: %v, want %v", elapsed, got, want)
+		}
+	}
+}
+
 // Two runs that were told to take the same time have intervals of the same length,
 // although the last answer of one comes a little later than that of the other.
 func TestUsualRunsHaveLikeIntervals(t *testing.T) {
