@@ -2,6 +2,7 @@ package load
 
 import (
 	"errors"
+	"time"
 
 	"wirelab/internal/tally"
 )
@@ -31,7 +32,7 @@ type FastReceiver struct {
 	Shared     bool    `json:"shared"`     // others sent to the same sockets, whose drops may be among these
 	Surplus    uint64  `json:"surplus"`    // counted beyond what was sent: of another sender, or for want of numbers again
 	Evicted    bool    `json:"evicted"`    // the server forgot peers meanwhile, and perhaps counts of these
-	RatePerS   float64 `json:"rate_per_s"` // of Received, from the first datagram to the last
+	RatePerS   float64 `json:"rate_per_s"` // of Received, from the first datagram of all to the last; of several servers the sum
 }
 
 // A tallied socket is a sender's count of what it sent, and the receiver's of what
@@ -67,6 +68,7 @@ type socketSum struct {
 func account(senders []tallied) (*FastReceiver, error) {
 	r := &FastReceiver{Numbered: true}
 	sockets := map[socketKey]*socketSum{}
+	servers := map[int64]*arrivals{} // by when they began
 	for i := range senders {
 		s := &senders[i]
 		if !s.before.Since.Equal(s.after.Since) {
@@ -79,9 +81,17 @@ func account(senders []tallied) (*FastReceiver, error) {
 			sockets[s.socket()] = sum
 		}
 		sum.add(s)
+		began := s.socket().since
+		if servers[began] == nil {
+			servers[began] = &arrivals{}
+		}
+		servers[began].add(s)
 	}
 	for _, sum := range sockets {
 		r.split(sum)
+	}
+	for _, a := range servers {
+		r.RatePerS += a.perSecond()
 	}
 	return r, nil
 }
@@ -111,9 +121,35 @@ func (r *FastReceiver) add(s *tallied) {
 	r.Duplicate += c.Duplicate
 	r.Gap += c.Lost
 	r.LongestRun = max(r.LongestRun, c.Longest)
-	if took := c.Last.Sub(c.First); c.Packets > 1 && took > 0 {
-		r.RatePerS += float64(c.Packets) / took.Seconds()
+}
+
+// arrivals are the datagrams of all senders at one server, by its clock.
+type arrivals struct {
+	received    uint64
+	first, last time.Time
+}
+
+func (a *arrivals) add(s *tallied) {
+	c := s.gained()
+	if c.Packets == 0 {
+		return
 	}
+	if a.received == 0 || c.First.Before(a.first) {
+		a.first = c.First
+	}
+	if c.Last.After(a.last) {
+		a.last = c.Last
+	}
+	a.received += c.Packets
+}
+
+// perSecond returns 0 where there is too little to tell.
+func (a *arrivals) perSecond() float64 {
+	took := a.last.Sub(a.first)
+	if a.received < 2 || took <= 0 {
+		return 0
+	}
+	return float64(a.received) / took.Seconds()
 }
 
 func (sum *socketSum) add(s *tallied) {

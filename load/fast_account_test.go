@@ -95,7 +95,22 @@ func TestAccountOfTwoServers(t *testing.T) {
 	there.before.Since = tallyBegin.Add(time.Minute)
 	there.after.Since = there.before.Since
 	got, err := account([]tallied{here, there})
-	if err != nil || got.Received != 80 || got.Lost != 20 || got.DroppedByKernel != 10 || got.LostElsewhere != 10 || got.Shared {
+	if err != nil || got.Received != 80 || got.Lost != 20 || got.DroppedByKernel != 10 || got.LostElsewhere != 10 || got.Shared || got.RatePerS != 40 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// The rate is that of all datagrams in the whole time, however short each sender's was.
+func TestAccountOfSendersInTurn(t *testing.T) {
+	var senders []tallied
+	for n := range 4 {
+		s := counted(100, tally.Counts{}, tally.Counts{Known: true, Sequenced: true, Packets: 100, Arrived: 400, Longest: 1})
+		s.after.First = tallyBegin.Add(time.Duration(n) * time.Second)
+		s.after.Last = s.after.First.Add(time.Second)
+		senders = append(senders, s)
+	}
+	senders = append(senders, counted(100, tally.Counts{}, tally.Counts{})) // none of its came
+	if got, err := account(senders); err != nil || got.RatePerS != 100 {
 		t.Errorf("%+v, %v", got, err)
 	}
 }

@@ -263,7 +263,7 @@ func (s *fastSender) ask(ctx context.Context, after bool) (err error) {
 	if after {
 		s.after, err = s.settled(ctx)
 	} else {
-		s.before, err = tally.Ask(ctx, s, askBefore)
+		s.before, err = tally.Ask(ctx, s, true, askBefore)
 	}
 	return err
 }
@@ -271,7 +271,7 @@ func (s *fastSender) ask(ctx context.Context, after bool) (err error) {
 // settled asks for the receiver's counts until they do not change any more: what
 // was sent last may have been overtaken by the question.
 func (s *fastSender) settled(ctx context.Context) (tally.Counts, error) {
-	counts, err := tally.Ask(ctx, s, askAfter)
+	counts, err := tally.Ask(ctx, s, false, askAfter)
 	for range settleTimes {
 		sofar := tallied{before: s.before, after: counts}
 		if err != nil || sofar.gained().Packets >= s.sent {
@@ -283,7 +283,7 @@ func (s *fastSender) settled(ctx context.Context) (tally.Counts, error) {
 		case <-time.After(settleTime):
 		}
 		var later tally.Counts
-		if later, err = tally.Ask(ctx, s, askAfter); err == nil && later.Packets == counts.Packets {
+		if later, err = tally.Ask(ctx, s, false, askAfter); err == nil && later.Packets == counts.Packets {
 			return later, nil
 		}
 		counts = later

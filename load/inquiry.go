@@ -16,6 +16,7 @@ type inquiry struct {
 	epoll  *sys.Epoll
 	events []sys.Event
 	in     []byte
+	anew   bool          // the clients have sent nothing yet
 	wait   time.Duration // for the answers to the first requests; for further ones twice as long
 	asked  []asked
 	left   int // of asked, how many are not answered yet
@@ -29,14 +30,14 @@ type asked struct {
 	counts   tally.Counts
 }
 
-// newInquiry opens an inquiry, which Close closes.
-func newInquiry() (*inquiry, error) {
+// newInquiry opens an inquiry, which Close closes; see tally.Request for anew.
+func newInquiry(anew bool) (*inquiry, error) {
 	epoll, err := sys.NewEpoll()
 	if err != nil {
 		return nil, err
 	}
 	return &inquiry{
-		epoll: epoll, wait: tally.FirstWait, events: make([]sys.Event, eventBatch),
+		epoll: epoll, anew: anew, wait: tally.FirstWait, events: make([]sys.Event, eventBatch),
 		in: make([]byte, tally.Len+1), // what is longer is not taken for an answer
 	}, nil
 }
@@ -76,7 +77,7 @@ func (q *inquiry) begin(clients []*client) error {
 		if err := q.epoll.Add(c.fd, sys.ReadyIn, uint64(i)); err != nil {
 			return err
 		}
-		q.asked = append(q.asked, asked{client: c, question: tally.NewQuestion()})
+		q.asked = append(q.asked, asked{client: c, question: tally.NewQuestion(q.anew)})
 	}
 	return nil
 }

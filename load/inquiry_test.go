@@ -26,23 +26,23 @@ func gatheringServer(t *testing.T, alone, many int) netip.AddrPort {
 	running.Go(func() {
 		counts := tally.Counts{Since: time.Unix(1, 0)}
 		b, answer := make([]byte, 2048), make([]byte, tally.Len)
-		asked := map[netip.AddrPort]uint64{} // their nonces
+		asked := map[netip.AddrPort]tally.Request{}
 		for {
 			n, from, err := conn.ReadFromUDPAddrPort(b)
 			if err != nil {
 				return
 			}
-			nonce, ok := tally.ParseRequest(b[:n])
+			request, ok := tally.ParseRequest(b[:n])
 			if !ok {
 				conn.WriteToUDPAddrPort(b[:n], from)
 				continue
 			}
-			asked[from] = nonce
+			asked[from] = request
 			if len(asked) > alone && len(asked) < alone+many {
 				continue
 			}
-			for to, nonce := range asked {
-				tally.PutAnswer(answer, nonce, &counts)
+			for to, request := range asked {
+				tally.PutAnswer(answer, request.Nonce, &counts)
 				conn.WriteToUDPAddrPort(answer, to)
 			}
 		}
@@ -89,7 +89,7 @@ func TestInquiryEndsWhenInterrupted(t *testing.T) {
 	fd, err := sys.ConnectDatagram(serveDatagrams(t, cancellingServer(false, cancel)))
 	require.Supported(t, err)
 	defer sys.Close(fd)
-	q, err := newInquiry()
+	q, err := newInquiry(false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -84,7 +84,7 @@ func (r *run) askAll(ctx context.Context, after bool) error {
 	if slices.ContainsFunc(clients, func(c *client) bool { return c.fd < 0 }) {
 		return errLostClients
 	}
-	q, err := newInquiry()
+	q, err := newInquiry(!after)
 	if err != nil {
 		return err
 	}

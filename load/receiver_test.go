@@ -17,9 +17,9 @@ import (
 func tallyingServer(drops uint64) func(int, []byte) [][]byte {
 	counts := tally.Counts{Since: time.Now()}
 	return func(_ int, d []byte) [][]byte {
-		if nonce, ok := tally.ParseRequest(d); ok {
+		if request, ok := tally.ParseRequest(d); ok {
 			answer := make([]byte, tally.Len)
-			tally.PutAnswer(answer, nonce, &counts)
+			tally.PutAnswer(answer, request.Nonce, &counts)
 			return once(answer)
 		}
 		counts.Arrived++

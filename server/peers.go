@@ -89,6 +89,14 @@ func (t *peerTable) add(addr netip.AddrPort) *peer {
 	return p
 }
 
+// forget removes what is known of addr, if anything is.
+func (t *peerTable) forget(addr netip.AddrPort) {
+	if p, known := t.byAddr[addr]; known {
+		t.unlink(p)
+		delete(t.byAddr, addr)
+	}
+}
+
 func (t *peerTable) pushNewest(p *peer) {
 	p.newer, p.older = nil, t.newest
 	if t.newest != nil {

@@ -170,7 +170,7 @@ func TestUDPTellsWhatItCounted(t *testing.T) {
 		onAllOffloads(t, func(t *testing.T, configure func(*server.UDPConfig)) {
 			s := serveUDP(t, handler, configure)
 			conn := s.dial()
-			before, err := tally.Ask(t.Context(), conn, patience)
+			before, err := tally.Ask(t.Context(), conn, false, patience)
 			if err != nil || before.Known || before.Packets != 0 {
 				t.Fatalf("before: %+v, %v", before, err)
 			}
@@ -185,7 +185,7 @@ func TestUDPTellsWhatItCounted(t *testing.T) {
 				}
 				bytesSent += k
 			}
-			got, err := tally.Ask(t.Context(), conn, patience)
+			got, err := tally.Ask(t.Context(), conn, false, patience)
 			if err != nil || !got.Known || !got.Sequenced || got.Packets != 6 || got.Bytes != uint64(bytesSent) ||
 				got.Lost != 3 || got.Reordered != 1 || got.Duplicate != 1 || got.Arrived != 6 || got.Drops != 0 || got.Evicted != 0 {
 				t.Errorf("%+v, %v", got, err)
@@ -202,6 +202,47 @@ func TestUDPTellsWhatItCounted(t *testing.T) {
 	}
 }
 
+// TestUDPForgetsAnEarlierSocket has another socket at the address of the one before
+// send the same numbers again.
+func TestUDPForgetsAnEarlierSocket(t *testing.T) {
+	onAllOffloads(t, func(t *testing.T, configure func(*server.UDPConfig)) {
+		s := serveUDP(t, "discard", configure)
+		conn := s.dial()
+		var before tally.Counts
+		for range 2 {
+			first, err := tally.Ask(t.Context(), conn, true, patience)
+			if err != nil || first.Known || first.Packets != 0 {
+				t.Fatalf("%+v, %v", first, err)
+			}
+			for n := range 3 {
+				conn.Write(head(n))
+			}
+			got, err := tally.Ask(t.Context(), conn, false, patience)
+			if err != nil || got.Packets != 3 || got.Duplicate != 0 || got.Lost != 0 || !got.First.After(before.Last) {
+				t.Errorf("%+v, %v", got, err)
+			}
+			before = got
+		}
+		s.stop()
+		if st := s.Status(); st.Active != 1 || st.Traffic.MessagesIn != 6 || st.Peers[0].Packets != 3 {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
+// TestUDPForgetsInTheMiddleOfARun has a request to begin anew arrive in a run with others.
+func TestUDPForgetsInTheMiddleOfARun(t *testing.T) {
+	s := serveUDP(t, "discard", func(cfg *server.UDPConfig) { cfg.Workers = 1 })
+	c := s.runClient()
+	filler := make([]byte, tally.Len)
+	c.send(filler, filler, tally.AppendRequest(nil, tally.Request{Nonce: 1, Anew: true}), filler)
+	c.answers(1)
+	s.stop()
+	if st := s.Status(); st.Active != 1 || st.Traffic.MessagesIn != 3 || st.Peers[0].Packets != 1 {
+		t.Errorf("%+v", st)
+	}
+}
+
 // TestUDPTellsThePeersLongestRun has another peer send a run first.
 func TestUDPTellsThePeersLongestRun(t *testing.T) {
 	s := serveUDP(t, "echo", func(cfg *server.UDPConfig) { cfg.Workers = 1 })
@@ -209,7 +250,7 @@ func TestUDPTellsThePeersLongestRun(t *testing.T) {
 	running.send(slices.Repeat([][]byte{head(1)}, 64)...)
 	running.answers(64)
 	ask(t, single, head(1))
-	counts, err := tally.Ask(t.Context(), single, patience)
+	counts, err := tally.Ask(t.Context(), single, false, patience)
 	if err != nil || counts.Longest != 1 {
 		t.Errorf("%+v, %v", counts, err)
 	}
@@ -221,7 +262,7 @@ func TestUDPTellsInTheMiddleOfARun(t *testing.T) {
 		s := serveUDP(t, "echo", configure)
 		c := s.runClient()
 		filler := bytes.Repeat([]byte("x"), tally.Len)
-		c.send(filler, tally.AppendRequest(nil, 7), filler, tally.AppendRequest(nil, 8))
+		c.send(filler, tally.AppendRequest(nil, tally.Request{Nonce: 7}), filler, tally.AppendRequest(nil, tally.Request{Nonce: 8}))
 		got := c.answers(4)
 		for i, want := range map[int]uint64{1: 1, 3: 2} {
 			if counts, err := tally.ParseAnswer(got[i], uint64(7+i/2)); err != nil || counts.Packets != want || counts.Bytes != want*tally.Len {
@@ -261,7 +302,7 @@ func TestUDPWorkersShareThePort(t *testing.T) {
 		if got := ask(t, c, []byte(text)); string(got) != text {
 			t.Errorf("%q came back as %q", text, got)
 		}
-		counts, err := tally.Ask(t.Context(), c, patience)
+		counts, err := tally.Ask(t.Context(), c, false, patience)
 		if err != nil || counts.Packets != 1 {
 			t.Errorf("%+v, %v", counts, err)
 		}

@@ -182,17 +182,28 @@ func (w *udpWorker) takeTally(r *run, read *sys.Datagram, payload []byte) bool {
 	if r.event != "" {
 		return false
 	}
-	nonce, ok := tally.ParseRequest(payload)
+	request, ok := tally.ParseRequest(payload)
 	if !ok {
 		w.events.add(EventTallyIgnored, 1)
 		return true
 	}
 	w.events.add(EventTally, 1)
+	if request.Anew {
+		w.forget(r, read)
+	}
 	counts := w.tallyOf(read)
 	w.joining = false
 	w.datagram.findings = findings{}
-	tally.PutAnswer(w.slot, nonce, &counts)
+	tally.PutAnswer(w.slot, request.Nonce, &counts)
 	w.list(read, w.slot[:tally.Len])
 	w.joining = false
 	return true
+}
+
+// forget begins the counts of a peer anew.
+func (w *udpWorker) forget(r *run, read *sys.Datagram) {
+	w.peers.forget(read.Peer)
+	if r.peer != nil {
+		w.meet(r, read)
+	}
 }

@@ -18,14 +18,15 @@ type Socket interface {
 	SetReadDeadline(time.Time) error
 }
 
-// Ask asks the server at the other end of s what it counted of this socket. What
+// Ask asks the server at the other end of s what it counted of this socket, which has
+// sent nothing yet if the question is asked anew (see Request). What
 // else arrives meanwhile is read and thrown away. It returns ErrNoAnswer when patience is
 // at its end, ErrEchoed if instead the request itself came back, ECONNREFUSED as soon as the
 // host says that nobody listens there, and the error of ctx as soon as it is cancelled. It
 // leaves s without a read deadline.
-func Ask(ctx context.Context, s Socket, patience time.Duration) (Counts, error) {
+func Ask(ctx context.Context, s Socket, anew bool, patience time.Duration) (Counts, error) {
 	defer endReads(ctx, s)()
-	q := NewQuestion()
+	q := NewQuestion(anew)
 	end := time.Now().Add(patience)
 	for wait := FirstWait; time.Now().Before(end) && !q.Echoed(); wait *= 2 {
 		deadline := time.Now().Add(wait)

@@ -47,12 +47,12 @@ func serve(t *testing.T, answer func(request []byte) [][]byte) *net.UDPConn {
 }
 
 func answerTo(request []byte) []byte {
-	nonce, ok := ParseRequest(request)
+	asked, ok := ParseRequest(request)
 	if !ok {
 		return nil
 	}
 	b := make([]byte, Len)
-	PutAnswer(b, nonce, &example)
+	PutAnswer(b, asked.Nonce, &example)
 	return b
 }
 
@@ -67,7 +67,7 @@ func TestAsk(t *testing.T) {
 		// Before the answer come: another's, a cut one, a longer one, what else was sent.
 		return [][]byte{wrong, answerTo(request)[:100], append(answerTo(request), 0), []byte("hello"), answerTo(request)}
 	})
-	got, err := Ask(t.Context(), client, patience)
+	got, err := Ask(t.Context(), client, false, patience)
 	if err != nil || got != example || asked.Load() != 3 {
 		t.Errorf("%+v, %v, asked %d times", got, err, asked.Load())
 	}
@@ -75,7 +75,7 @@ func TestAsk(t *testing.T) {
 
 func TestAskEcho(t *testing.T) {
 	client := serve(t, func(request []byte) [][]byte { return [][]byte{request} })
-	if _, err := Ask(t.Context(), client, time.Hour); !errors.Is(err, ErrEchoed) {
+	if _, err := Ask(t.Context(), client, false, time.Hour); !errors.Is(err, ErrEchoed) {
 		t.Errorf("%v", err)
 	}
 }
@@ -83,16 +83,16 @@ func TestAskEcho(t *testing.T) {
 func TestAskNobody(t *testing.T) {
 	silent := serve(t, func([]byte) [][]byte { return nil })
 	begun := time.Now()
-	if _, err := Ask(t.Context(), silent, 200*time.Millisecond); !errors.Is(err, ErrNoAnswer) || time.Since(begun) > patience {
+	if _, err := Ask(t.Context(), silent, false, 200*time.Millisecond); !errors.Is(err, ErrNoAnswer) || time.Since(begun) > patience {
 		t.Errorf("%v after %v", err, time.Since(begun))
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Ask(ctx, silent, patience); !errors.Is(err, context.Canceled) {
+	if _, err := Ask(ctx, silent, false, patience); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 	silent.Close()
-	if _, err := Ask(t.Context(), silent, 200*time.Millisecond); !errors.Is(err, net.ErrClosed) {
+	if _, err := Ask(t.Context(), silent, false, 200*time.Millisecond); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("closed: %v", err)
 	}
 }
@@ -101,7 +101,7 @@ func TestAskNobody(t *testing.T) {
 func TestAskCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	silent := serve(t, func([]byte) [][]byte { cancel(); return nil })
-	if _, err := Ask(ctx, silent, time.Hour); !errors.Is(err, context.Canceled) {
+	if _, err := Ask(ctx, silent, false, time.Hour); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
 	// Its reads wait again.
@@ -129,7 +129,7 @@ func TestAskRefused(t *testing.T) {
 	}
 	defer client.Close()
 	server.Close()
-	if _, err := Ask(t.Context(), client, 200*time.Millisecond); !errors.Is(err, syscall.ECONNREFUSED) {
+	if _, err := Ask(t.Context(), client, false, 200*time.Millisecond); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("%v", err)
 	}
 }

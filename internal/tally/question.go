@@ -21,27 +21,27 @@ var (
 // A Question is a request for counts, which may be sent repeatedly from one socket, and
 // what came back. Who asks sends and receives.
 type Question struct {
-	nonce  uint64
-	echoed bool
+	request Request
+	echoed  bool
 }
 
-// NewQuestion returns a question with a nonce of its own.
-func NewQuestion() Question {
+// NewQuestion returns a question with a nonce of its own; see Request for anew.
+func NewQuestion(anew bool) Question {
 	var b [8]byte
 	rand.Read(b[:]) // never fails, see crypto/rand
-	return Question{nonce: binary.BigEndian.Uint64(b[:])}
+	return Question{request: Request{Nonce: binary.BigEndian.Uint64(b[:]), Anew: anew}}
 }
 
 // Request returns the datagram to send.
-func (q *Question) Request() []byte { return AppendRequest(nil, q.nonce) }
+func (q *Question) Request() []byte { return AppendRequest(nil, q.request) }
 
 // Answer looks at a datagram that came, of which Len+1 bytes are enough, and returns
 // the counts if it is the answer.
 func (q *Question) Answer(b []byte) (Counts, bool) {
-	if c, err := ParseAnswer(b, q.nonce); err == nil {
+	if c, err := ParseAnswer(b, q.request.Nonce); err == nil {
 		return c, true
 	}
-	if nonce, ok := ParseRequest(b); ok && nonce == q.nonce {
+	if r, ok := ParseRequest(b); ok && r == q.request {
 		q.echoed = true
 	}
 	return Counts{}, false

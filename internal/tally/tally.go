@@ -8,7 +8,7 @@
 //	 0  8  magic: d7 "wltally"
 //	 8  1  version: 1
 //	 9  1  kind: 1 request, 2 answer
-//	10  2  flags: 1 the peer is known, 2 its datagrams bear sequence numbers
+//	10  2  flags: 1 the peer is known, 2 its datagrams bear sequence numbers; of a request 4: forget the peer first
 //	12  4  number of the server's socket
 //	16  8  nonce, of the client's choice
 //	24  8  datagrams from the peer, requests not included
@@ -26,7 +26,7 @@
 //	112 8  when the server began: nanoseconds since 1970
 //	120 8  zero
 //
-// Of a request all but magic, version, kind and nonce is zero. A server that is
+// Of a request all but magic, version, kind, flags and nonce is zero. A server that is
 // not of this kind ignores it or sends it back, which is no answer.
 package tally
 
@@ -48,6 +48,7 @@ const (
 
 	flagKnown     = 1
 	flagSequenced = 2
+	flagAnew      = 4
 )
 
 // Offsets of the fields.
@@ -95,11 +96,21 @@ type Counts struct {
 // ErrNotAnswer reports that a datagram answers no request of this format.
 var ErrNotAnswer = errors.New("not an answer to a tally request")
 
-// AppendRequest appends a request to dst. A nonce that cannot be guessed keeps
-// others from answering in the server's name.
-func AppendRequest(dst []byte, nonce uint64) []byte {
+// A Request asks a server for its counts of the socket from which it comes.
+type Request struct {
+	Nonce uint64 // that cannot be guessed: it keeps others from answering in the server's name
+	// Anew says that the socket has sent nothing yet: what the server knows of its address
+	// is of an earlier one, and to be forgotten.
+	Anew bool
+}
+
+// AppendRequest appends a request to dst.
+func AppendRequest(dst []byte, r Request) []byte {
 	b := make([]byte, Len)
-	putHead(b, kindRequest, nonce)
+	putHead(b, kindRequest, r.Nonce)
+	if r.Anew {
+		binary.BigEndian.PutUint16(b[flagsAt:], flagAnew)
+	}
 	return append(dst, b...)
 }
 
@@ -113,12 +124,13 @@ func putHead(b []byte, kind byte, nonce uint64) {
 // eight bytes are right. It costs next to nothing.
 func Begins(b []byte) bool { return len(b) == Len && binary.BigEndian.Uint64(b) == magic }
 
-// ParseRequest returns the nonce of a request, and whether b is one.
-func ParseRequest(b []byte) (nonce uint64, ok bool) {
+// ParseRequest returns the request in b, and whether b is one.
+func ParseRequest(b []byte) (r Request, ok bool) {
 	if !Begins(b) || b[versionAt] != version || b[kindAt] != kindRequest {
-		return 0, false
+		return Request{}, false
 	}
-	return binary.BigEndian.Uint64(b[nonceAt:]), true
+	flags := binary.BigEndian.Uint16(b[flagsAt:])
+	return Request{Nonce: binary.BigEndian.Uint64(b[nonceAt:]), Anew: flags&flagAnew != 0}, true
 }
 
 // PutAnswer writes the answer with that nonce into b, which has Len bytes. It

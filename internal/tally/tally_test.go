@@ -39,23 +39,28 @@ func TestAnswerBytes(t *testing.T) {
 }
 
 func TestRequestBytes(t *testing.T) {
-	b := AppendRequest([]byte("x"), 0x0123456789abcdef)[1:]
-	want := "d7776c74616c6c79" + "0101" + strings.Repeat("00", 6) + "0123456789abcdef" + strings.Repeat("00", Len-24)
-	if got := hex.EncodeToString(b); got != want {
-		t.Errorf("request\n%s, want\n%s", got, want)
-	}
-	if nonce, ok := ParseRequest(b); !ok || nonce != 0x0123456789abcdef {
-		t.Errorf("%x, %v", nonce, ok)
-	}
-	if _, err := ParseAnswer(b, 0x0123456789abcdef); !errors.Is(err, ErrNotAnswer) {
-		t.Errorf("a request that came back is taken for an answer: %v", err)
+	for _, c := range []struct {
+		request Request
+		flags   string
+	}{{Request{Nonce: 0x0123456789abcdef}, "0000"}, {Request{Nonce: 0x0123456789abcdef, Anew: true}, "0004"}} {
+		b := AppendRequest([]byte("x"), c.request)[1:]
+		want := "d7776c74616c6c79" + "0101" + c.flags + "00000000" + "0123456789abcdef" + strings.Repeat("00", Len-24)
+		if got := hex.EncodeToString(b); got != want {
+			t.Errorf("request\n%s, want\n%s", got, want)
+		}
+		if r, ok := ParseRequest(b); !ok || r != c.request {
+			t.Errorf("%+v, %v, want %+v", r, ok, c.request)
+		}
+		if _, err := ParseAnswer(b, c.request.Nonce); !errors.Is(err, ErrNotAnswer) {
+			t.Errorf("a request that came back is taken for an answer: %v", err)
+		}
 	}
 }
 
 func TestParseRejects(t *testing.T) {
 	answer := make([]byte, Len)
 	PutAnswer(answer, 7, &example)
-	request := AppendRequest(nil, 7)
+	request := AppendRequest(nil, Request{Nonce: 7})
 	for _, at := range []int{0, 7, versionAt, kindAt} {
 		a, r := bytes.Clone(answer), bytes.Clone(request)
 		a[at] ^= 0x40
@@ -107,7 +112,7 @@ func FuzzParseAnswer(f *testing.F) {
 	b := make([]byte, Len)
 	PutAnswer(b, 1, &example)
 	f.Add(b, uint64(1))
-	f.Add(AppendRequest(nil, 1), uint64(1))
+	f.Add(AppendRequest(nil, Request{Nonce: 1}), uint64(1))
 	f.Fuzz(func(t *testing.T, b []byte, nonce uint64) {
 		c, err := ParseAnswer(b, nonce)
 		if err != nil {
