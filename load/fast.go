@@ -54,8 +54,9 @@ type FastConfig struct {
 // the run (package tally), if it is a wirelab server.
 //
 // When ctx is cancelled, RunFast stops sending, or asking, and reports what was sent until
-// then as interrupted; the receiver's counts of it are waited for a second at most. The error is of kind ErrConfig or sys.ErrUnsupported, or says why no
-// socket could be had; ECONNREFUSED says that nobody listens at the target.
+// then as interrupted; the receiver's counts of it are waited for a second at most. The
+// error is of kind ErrConfig or sys.ErrUnsupported, or says why no socket could be had;
+// ECONNREFUSED says that nobody listens at the target.
 func RunFast(ctx context.Context, cfg FastConfig) (*FastReport, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -66,13 +67,15 @@ func RunFast(ctx context.Context, cfg FastConfig) (*FastReport, error) {
 	if err := r.open(); err != nil {
 		return nil, fmt.Errorf("load: %w", err)
 	}
-	if err := r.ask(ctx, false); err != nil {
+	if err := r.ask(ctx, false); err != nil && ctx.Err() == nil {
 		return nil, fmt.Errorf("load: %w", err)
 	}
 	cfg.Log.Info("fast load begins", "target", cfg.Target, "senders", cfg.Senders, "messages", cfg.Messages,
 		"duration", cfg.Duration, "rate", cfg.Rate, "payload", cfg.Payload.String(), "size", cfg.Payload.Len(),
 		"batch", cfg.Batch, "gso", r.senders[0].gso())
-	r.send(ctx)
+	if ctx.Err() == nil {
+		r.send(ctx)
+	}
 	if err := r.ask(ctx, true); err != nil {
 		cfg.Log.Warn("the receiver's counts are not known", "err", err)
 	}
@@ -227,12 +230,25 @@ func (r *fastRun) send(ctx context.Context) {
 		})
 	}
 	senders.Wait()
-	r.elapsed = time.Since(r.began)
+	r.elapsed = max(time.Since(r.began), r.scheduled())
 	end()
 	watcher.Wait()
 	for _, s := range r.senders {
 		_ = s.conn.SetWriteDeadline(time.Time{})
 	}
+}
+
+// scheduled returns how long a run at a rate takes that has sent all its messages: the
+// last one, too, has its share of the time. It returns 0 for any other.
+func (r *fastRun) scheduled() time.Duration {
+	all, tried := r.cfg.Messages*uint64(len(r.senders)), uint64(0)
+	for _, s := range r.senders {
+		tried += s.sent + s.refused
+	}
+	if r.cfg.Rate == 0 || tried < all || r.cfg.Messages == 0 {
+		return 0
+	}
+	return time.Duration(float64(all) / r.cfg.Rate * float64(time.Second))
 }
 
 // watch shows progress until ctx is cancelled, and then stops the senders.

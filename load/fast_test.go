@@ -237,6 +237,16 @@ func TestFastInterrupted(t *testing.T) {
 	}
 }
 
+// TestFastTakesTheTimeOfItsLastMessage sends messages that are due 0, 50 and 100 ms after the first.
+func TestFastTakesTheTimeOfItsLastMessage(t *testing.T) {
+	addr, _ := fastServer(t, silent{})
+	r := runFast(t, FastConfig{Target: addr, Messages: 3, Rate: 20})
+	accounted(t, r)
+	if r.RatePerS > 20 || r.ElapsedS < 0.15 {
+		t.Errorf("%d sent in %vs, %v a second", r.Sent, r.ElapsedS, r.RatePerS)
+	}
+}
+
 func TestFastKeepsItsRate(t *testing.T) {
 	addr, _ := fastServer(t, silent{})
 	r := runFast(t, FastConfig{Target: addr, Duration: 200 * time.Millisecond, Rate: 4000, Senders: 2})
