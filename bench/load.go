@@ -31,7 +31,6 @@ type loadResult struct {
 	Requests   int   `json:"requests"`
 	Mismatched int   `json:"mismatched"`
 	ElapsedNS  int64 `json:"elapsed_ns"`
-	CPUNS      int64 `json:"cpu_ns"`
 }
 
 // check returns an error unless all answers came and were right.

@@ -51,7 +51,7 @@ func TestMeasureAndHold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Load.Requests != 600 || s.Server.CPU <= 0 || s.Server.CPU > time.Minute || s.Server.Switches <= 0 {
+	if s.Load.Requests != 600 || s.Server.CPU <= 0 || s.Server.CPU > time.Minute {
 		t.Errorf("measured %+v", s)
 	}
 	s, err = hold(t.Context(), p, built, l, true)

@@ -86,7 +86,7 @@ is the share of requests that the generator itself sent over 1 ms after they wer
 
 func writeTail(text *strings.Builder, t *tails, name string, ours bool) {
 	limit := 0.0
-	if ours {
+	if ours && t.best(tail.p99) != "" {
 		limit = 1
 	}
 	samples, ratio, firstRatio := t.samples[name], t.ratio(name, tail.p99), t.ratio(name, tail.firstP99)
@@ -111,14 +111,15 @@ connections that never said anything, and with connections that had one message 
 `, holdingRounds)
 	for _, h := range all {
 		silent, spoken := h.each(h.silent), h.each(h.spoken)
+		threads := spreads(h.spoken, func(s sample) float64 { return float64(s.Server.Threads) })
 		promised, kept := verdict(float64(h.limit), max(silent.median, spoken.median) <= float64(h.limit), "≤ %.0f each")
 		if h.total > 0 {
 			most := max(h.resident(h.silent).median, h.resident(h.spoken).median)
 			promised, kept = verdict(float64(h.total)/1e6, most <= float64(h.total), "≤ %.0f MB")
 		}
-		fmt.Fprintf(text, "| %d | %s | %.1f | %s | %.1f | %s | %d | %s | %s |\n", h.connections, h.peer,
+		fmt.Fprintf(text, "| %d | %s | %.1f | %s | %.1f | %s | %.0f | %s | %s |\n", h.connections, h.peer,
 			h.resident(h.silent).median/1e6, spreadCell(silent, "%.0f"), h.resident(h.spoken).median/1e6, spreadCell(spoken, "%.0f"),
-			h.spoken[0].Server.Threads, promised, kept)
+			threads.median, promised, kept)
 	}
 }
 

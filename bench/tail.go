@@ -33,7 +33,6 @@ type rateResult struct {
 	ElapsedNS  int64 `json:"elapsed_ns"`
 	P50NS      int64 `json:"p50_ns"`
 	P99NS      int64 `json:"p99_ns"`
-	P999NS     int64 `json:"p999_ns"`
 }
 
 // A tail is a sample of the latencies of one server.
@@ -155,11 +154,11 @@ func (t *tails) best(latency func(tail) float64) string {
 }
 
 // ratio returns the ratio of a server's latency to that of the best of the other
-// peers in the same round; zero where there is none.
+// peers in the same round; NaN where there is none.
 func (t *tails) ratio(name string, latency func(tail) float64) spread {
 	best := t.best(latency)
 	if best == "" {
-		return spread{}
+		return spreadOf(nil)
 	}
 	return ratios(t.samples[name], latency, t.samples[best], latency)
 }

@@ -33,7 +33,7 @@ func TestOpenLoop(t *testing.T) {
 			t.Errorf("%d connections: %+v, %v", connections, r, err)
 		}
 		// The last one is due one interval before the end.
-		if r.ElapsedNS < int64(199*time.Millisecond) || r.P50NS <= 0 || r.P99NS < r.P50NS || r.P999NS < r.P99NS {
+		if r.ElapsedNS < int64(199*time.Millisecond) || r.P50NS <= 0 || r.P99NS < r.P50NS {
 			t.Errorf("%d connections: %+v", connections, r)
 		}
 	}
@@ -120,8 +120,16 @@ func TestBestTail(t *testing.T) {
 		}
 	}
 	none := new(tails)
-	if best, ratio := none.best(tail.p99), none.ratio(gnetAll, tail.p99); best != "" || ratio != (spread{}) {
+	if best, ratio := none.best(tail.p99), none.ratio(gnetAll, tail.p99); best != "" || !math.IsNaN(ratio.median) {
 		t.Errorf("best of none is %q, ratio %v", best, ratio)
+	}
+}
+
+func TestNothingHoldsAgainstNobody(t *testing.T) {
+	var text strings.Builder
+	writeTails(&text, &tails{samples: map[string][]tail{"wirelab uring": {{}}}})
+	if row := text.String(); !strings.Contains(row, "| wirelab uring |") || strings.Contains(row, "hold") || strings.Contains(row, "≤") {
+		t.Error(row)
 	}
 }
 

@@ -60,8 +60,9 @@ type Config struct {
 	Progress func(Progress)
 	// Begin and End, if not nil, are called once each: Begin when all clients are
 	// connected and none has sent a message yet, End when the last answer has come and
-	// the connections are still open. Nothing is measured while they run. They are
-	// for who accounts for what the server needs for the messages alone.
+	// the connections are still open; those of a Flood have ended by then. Nothing is
+	// measured while they run. They are for who accounts for what the server needs for
+	// the messages alone.
 	Begin, End func()
 	Log        *slog.Logger // nil: nothing is logged
 }

@@ -57,10 +57,10 @@ type EngineResult struct {
 	BytesPerS    *Measured `json:"bytes_per_s,omitempty"`    // of a flood
 	P50US        *Measured `json:"p50_us,omitempty"`
 	P99US        *Measured `json:"p99_us,omitempty"`
-	CPUUS        *Measured `json:"cpu_us_per_request,omitempty"` // of the server
-	Switches     *Measured `json:"context_switches_per_request,omitempty"`
+	CPUUS        *Measured `json:"cpu_us_per_request,omitempty"`           // of the server
+	Switches     *Measured `json:"context_switches_per_request,omitempty"` // not known where threads end with their connections
 	Resident     *Measured `json:"resident_bytes_per_connection,omitempty"`
-	Threads      *Measured `json:"threads,omitempty"` // of the server, while all connections are open
+	Threads      *Measured `json:"threads,omitempty"` // of the server, while all connections are open; of a flood not known
 
 	Error string `json:"error,omitempty"` // of the latest run that failed; it counts in no figure
 }
@@ -117,10 +117,13 @@ func (e *EngineResult) AddRun(run *Report, server sys.ProcessUsage) {
 	}
 	e.RequestsPerS = e.RequestsPerS.add(float64(messages) / elapsed.Seconds())
 	e.CPUUS = e.CPUUS.add(microseconds(server.CPU) / float64(messages))
-	e.Switches = e.Switches.add(float64(server.Switches) / float64(messages))
-	e.Threads = e.Threads.add(float64(server.Threads))
-	if e.Mode == Flood {
+	if e.Mode == Flood { // whose connections have ended, and some engine's threads with them
 		e.BytesPerS = e.BytesPerS.add(float64(run.BytesSent) / elapsed.Seconds())
+	} else {
+		e.Threads = e.Threads.add(float64(server.Threads))
+	}
+	if e.Mode != Flood || e.Engine != "thread" {
+		e.Switches = e.Switches.add(float64(server.Switches) / float64(messages))
 	}
 	if run.LatencyUS != nil {
 		e.P50US, e.P99US = e.P50US.add(run.LatencyUS.P50), e.P99US.add(run.LatencyUS.P99)

@@ -48,12 +48,13 @@ func TestEngineResults(t *testing.T) {
 	server := sys.ProcessUsage{CPU: time.Millisecond, Switches: 400, Threads: 8, Resident: 5_600_000}
 	r.Result(Trial{PingPong, 64}, "epoll").AddRun(run, server)
 	r.Result(Trial{Flood, 64}, "epoll").AddRun(run, server)
+	r.Result(Trial{Flood, 64}, "thread").AddRun(run, server)
 	r.Result(Trial{Idle, 1000}, "epoll").AddIdle(sys.ProcessUsage{Resident: 5_000_000}, server)
 	r.Result(Trial{PingPong, 64}, "epoll").AddRun(run, server)
-	if len(r.Results) != 3 {
+	if len(r.Results) != 4 {
 		t.Fatalf("%+v", r.Results)
 	}
-	ping, flood, idle := r.Results[0], r.Results[1], r.Results[2]
+	ping, flood, threads, idle := r.Results[0], r.Results[1], r.Results[2], r.Results[3]
 	for _, tt := range []struct {
 		what string
 		got  *Measured
@@ -67,6 +68,9 @@ func TestEngineResults(t *testing.T) {
 		if tt.got == nil || tt.got.Median != tt.want {
 			t.Errorf("%s: %+v, want %v", tt.what, tt.got, tt.want)
 		}
+	}
+	if flood.Threads != nil || flood.Switches == nil || threads.Switches != nil {
+		t.Errorf("what ended with the connections of a flood is counted: %+v, %+v", flood, threads)
 	}
 	if len(ping.CPUUS.Samples) != 2 || ping.Name != "pingpong/64/epoll" || ping.BytesPerS != nil || idle.CPUUS != nil {
 		t.Errorf("%+v", ping)

@@ -6,7 +6,7 @@ import "time"
 type ProcessUsage struct {
 	CPU         time.Duration // user and system time of all its threads, those that ended too
 	Resident    int64         // bytes of memory
-	Switches    uint64        // context switches of the threads that it has now
+	Switches    uint64        // context switches of the threads that it has now; those that ended took theirs along
 	Threads     int
 	Descriptors int // that it has open
 }
@@ -14,6 +14,6 @@ type ProcessUsage struct {
 // Since returns what was used between before and u. What is held stays.
 func (u ProcessUsage) Since(before ProcessUsage) ProcessUsage {
 	u.CPU -= before.CPU
-	u.Switches -= min(before.Switches, u.Switches) // threads may have ended
+	u.Switches -= min(before.Switches, u.Switches)
 	return u
 }
