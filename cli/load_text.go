@@ -174,7 +174,11 @@ func loadRate(r *load.Report) string {
 	case r.Flooded():
 		return fmt.Sprintf("%s messages/s, %s/s", formatRate(r.RatePerS), formatBytes(uint64(r.BytesPerS)))
 	case r.RequestedPerS > 0:
-		return fmt.Sprintf("%s answers/s of %s/s wanted", formatRate(r.RatePerS), formatRate(r.RequestedPerS))
+		text := fmt.Sprintf("%s answers/s of %s/s wanted", formatRate(r.RatePerS), formatRate(r.RequestedPerS))
+		if r.RampS > 0 {
+			text += " after " + formatDuration(time.Duration(r.RampS*float64(time.Second)))
+		}
+		return text
 	}
 	return formatCount(uint64(r.RatePerS+0.5)) + " answers/s"
 }

@@ -73,7 +73,7 @@ func (r *fastRun) report() *FastReport {
 	report.BytesSent = report.Sent * uint64(cfg.Payload.Len())
 	report.RatePerS = per(report.Sent, report.ElapsedS)
 	report.BitsPerS = 8 * per(report.BytesSent, report.ElapsedS)
-	report.CPUUS = per(1, float64(report.Sent)) * microseconds(sums.cpu)
+	report.CPUUS = per(1.0, float64(report.Sent)) * microseconds(sums.cpu)
 	report.MessagesPerCall = per(sums.messages, float64(report.Calls))
 	report.DatagramsPerCall = per(report.Sent, float64(report.Calls))
 	report.SegmentsPerRun = per(report.Sent, float64(sums.messages))
@@ -142,7 +142,7 @@ func (r *fastRun) reportReceiver(report *FastReport) {
 }
 
 // per returns n/of, or 0 for nothing.
-func per(n uint64, of float64) float64 {
+func per[N uint64 | float64](n N, of float64) float64 {
 	if of == 0 {
 		return 0
 	}

@@ -124,10 +124,17 @@ func (l *loop) expireFlood(c *client) {
 	case c.state == open && l.schedule.end > 0 && l.clock >= l.schedule.end:
 		l.endFlood(c)
 	case c.state == open && l.running && c.moved > 0 && l.clock-c.moved >= timeout:
-		l.fail(c, "nothing taken in time")
+		l.failFlood(c, "nothing taken in time")
 	case c.state == closing && l.clock-c.since >= timeout:
-		l.fail(c, "not read to the end in time")
+		l.failFlood(c, "not read to the end in time")
 	}
+}
+
+// failFlood fails a client that has waited in vain: a flood's time is that in which the
+// server could have read.
+func (l *loop) failFlood(c *client, kind string) {
+	l.last = l.clock
+	l.fail(c, kind)
 }
 
 // unread counts which bytes of c, which ends before the server has read all, have not

@@ -104,6 +104,12 @@ func TestFloodFaults(t *testing.T) {
 			if r.Verify() == nil || r.Sent >= r.Messages {
 				t.Errorf("%v: %+v", r.Verify(), r)
 			}
+			if r.RatePerS*float64(r.SizeBytes) > 1.001*r.BytesPerS {
+				t.Errorf("%v messages/s of %d bytes are not %v bytes/s", r.RatePerS, r.SizeBytes, r.BytesPerS)
+			}
+			if test.errors["nothing taken in time"] > 0 && r.ElapsedS < 0.2 {
+				t.Errorf("the time in which nothing was taken does not count: %vs", r.ElapsedS)
+			}
 			wantErrors(t, r, test.errors)
 		})
 	}

@@ -180,6 +180,9 @@ func (r *Report) Verify() error {
 	if r.Search != nil && r.Search.RatePerS == 0 {
 		wrong = append(wrong, r.Search.Limit+" holds at no rate")
 	}
+	if r.Search != nil && r.Search.Failed != "" {
+		wrong = append(wrong, r.Search.Failed)
+	}
 	if len(wrong) == 0 || r.Interrupted && r.Mismatched == 0 && r.Unexpected == 0 {
 		return nil
 	}

@@ -100,17 +100,15 @@ func (r *Report) setCounts(sum *recorder) {
 
 // setRates sets what is divided by time or messages, of which cpu was used.
 func (r *Report) setRates(cpu time.Duration) {
-	messages := r.Received
-	if r.Flooded() {
-		messages = r.Sent
+	messages := float64(r.Received)
+	if r.Flooded() { // those that arrived: the others are still in this host's buffers
+		arrived := float64(r.BytesSent - r.UnreadBytes)
+		messages = arrived / float64(r.SizeBytes)
+		r.BytesPerS = per(arrived, r.ElapsedS)
 	}
-	if messages == 0 || r.ElapsedS <= 0 {
-		return
-	}
-	r.RatePerS = float64(messages) / r.ElapsedS
-	r.CPUUS = microseconds(cpu) / float64(messages)
-	if r.Flooded() {
-		r.BytesPerS = float64(r.BytesSent-r.UnreadBytes) / r.ElapsedS
+	r.RatePerS = per(messages, r.ElapsedS)
+	if messages > 0 {
+		r.CPUUS = microseconds(cpu) / messages
 	}
 }
 

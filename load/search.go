@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -33,6 +34,7 @@ type Search struct {
 	BrokenAt  float64 `json:"broken_at_per_s,omitempty"` // the lowest that did not
 	StepS     float64 `json:"step_s"`
 	Precision float64 `json:"precision"`
+	Failed    string  `json:"failed,omitempty"` // why it ended before it had found anything more: the target was gone
 }
 
 // A RateStep is a rate that FindRate has tried.
@@ -52,9 +54,10 @@ type RateStep struct {
 // latency limit: from cfg.Rate (0: 1000/s) it doubles the rate, or quarters it, until it
 // has one that holds and one that does not, and then halves what is between them. A step
 // that does not hold is repeated once, since a disturbance may have spoiled it. It ends
-// at the rate beyond which lost datagrams would hold back others, and tries none at which
-// a step would not reach every client: nothing would be known of the others. The Duration
-// and Messages of cfg are not used.
+// at the rate beyond which lost datagrams would hold back others, or when the target is
+// gone, which fails the report's Verify, and tries no rate at which a step would not reach
+// every client: nothing would be known of the others. The Duration and Messages of cfg
+// are not used.
 //
 // It returns the report of the best step, or of the last if none held, with the
 // curve of all. When ctx is cancelled, that of the steps so far is returned as
@@ -111,13 +114,14 @@ type rateSearch struct {
 	spoiled     []string // what limited the generator at the lowest rate that did not hold
 	curve       []RateStep
 	interrupted bool
+	gone        string // what says that there is no target any more
 }
 
 func (s *rateSearch) run(ctx context.Context) error {
 	rate := s.cfg.Rate
 	for len(s.curve) < maxSteps && rate > 0 {
 		held, err := s.try(ctx, rate)
-		if err != nil || s.interrupted {
+		if err != nil || s.interrupted || s.gone != "" {
 			return err
 		}
 		if held {
@@ -176,8 +180,20 @@ func (s *rateSearch) try(ctx context.Context, rate float64) (held bool, err erro
 			s.best = report
 			return true, nil
 		}
+		if s.gone = goneTarget(report); s.gone != "" {
+			return false, nil
+		}
 	}
 	return false, nil
+}
+
+// goneTarget returns what shows that nobody listens at the target any more, or "".
+func goneTarget(r *Report) string {
+	kind := errorKind(syscall.ECONNREFUSED)
+	if r.Received > 0 || r.Errors[kind] == 0 {
+		return ""
+	}
+	return fmt.Sprintf("the target was gone at %.0f/s: %s", r.RequestedPerS, kind)
 }
 
 // step judges a run.
@@ -211,6 +227,7 @@ func (s *rateSearch) report() *Report {
 	r.Interrupted = s.interrupted
 	r.Curve = s.curve
 	r.Search = &Search{Limit: s.search.Limit.String(), RatePerS: s.held, StepS: s.search.Step.Seconds(), Precision: s.search.Precision}
+	r.Search.Failed = s.gone
 	if !math.IsInf(s.broken, 1) {
 		r.Search.BrokenAt = s.broken
 	}

@@ -6,6 +6,7 @@ import (
 	"math"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -46,6 +47,44 @@ func checkCurve(t *testing.T, r *Report, stepped []RateStep) {
 	}
 	if r.Search.RatePerS != held || held > 0 && r.RequestedPerS != held {
 		t.Errorf("found %v, the report is of %v, the highest that held is %v", r.Search.RatePerS, r.RequestedPerS, held)
+	}
+}
+
+// The server goes away after two steps: none of the rates beyond is found not to hold.
+func TestFindRateOfAServerThatGoes(t *testing.T) {
+	require.NoLeaks(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var served sync.WaitGroup
+	served.Go(func() {
+		for c, err := l.Accept(); err == nil; c, err = l.Accept() {
+			served.Go(func() {
+				defer c.Close()
+				echo(c.(*net.TCPConn))
+			})
+		}
+	})
+	defer served.Wait()
+	cfg := Config{
+		Network: "tcp", Target: l.Addr().(*net.TCPAddr).AddrPort(), Clients: 2, Rate: 100,
+		Payload: mustParse(t, "seq", 64), Timeout: time.Minute,
+	}
+	steps := 0
+	r, err := FindRate(t.Context(), cfg, SearchConfig{Limit: mustLimit(t, "max<1m"), Step: minStep, Stepped: func(RateStep) {
+		if steps++; steps == 2 {
+			l.Close()
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := r.Search; s.RatePerS != 200 || s.BrokenAt != 0 || s.Failed != "the target was gone at 400/s: connection refused" || len(r.Curve) != 3 {
+		t.Errorf("%+v, %+v", s, r.Curve)
+	}
+	if err := r.Verify(); !errors.Is(err, ErrNotVerified) || !strings.Contains(err.Error(), r.Search.Failed) {
+		t.Errorf("%v", err)
 	}
 }
 
