@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -8,11 +9,13 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 
 	"wirelab/internal/require"
+	"wirelab/observe"
 	"wirelab/server"
 )
 
@@ -66,6 +69,54 @@ func TestManyLargeMessagesAtOnce(t *testing.T) {
 			return nil
 		})
 	})
+}
+
+// Peers that send without end, and whom no answer slows down, leave nobody else of
+// their loop unheard.
+func TestFloodsLeaveRoomForOthers(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, engine string) {
+		s := &abused{running: serve(t, engine, "chat", func(cfg *server.TCPConfig) { cfg.Loops = 1 })}
+		for range 2 {
+			go io.Copy(s.dial(), emptyLines{}) // ends with the connection
+		}
+		s.eventually("the floods have begun", func(st observe.Server) bool { return st.Traffic.BytesIn > 1<<20 })
+		s.each(12, 12, func(int) error {
+			c, err := s.connect()
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			for range 5 {
+				if err := whatNames(c); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+}
+
+// whatNames asks a chat what names it takes, and waits for the answer.
+func whatNames(c net.Conn) error {
+	if _, err := io.WriteString(c, "/nick\n"); err != nil {
+		return err
+	}
+	for said := bufio.NewReader(c); ; { // others come and go meanwhile
+		line, err := said.ReadString('\n')
+		if err != nil || strings.Contains(line, "a nickname is") {
+			return err
+		}
+	}
+}
+
+// emptyLines is a file of them without end.
+type emptyLines struct{}
+
+func (emptyLines) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = '\n'
+	}
+	return len(p), nil
 }
 
 // measuring is an echo that notes how much it is given at once.

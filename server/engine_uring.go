@@ -180,13 +180,22 @@ func (l *uringLoop) handle(completed []sys.Completion) error {
 }
 
 // feed gives the buffers of this round back, and lets those receive again that
-// found none.
+// found none. Who has waited for one in vain comes before who has had some: else one
+// that sends without end could take all of them, every time.
 func (l *uringLoop) feed() {
 	l.buffers.Publish()
 	starved := l.starved
 	l.starved = l.starved[:0]
 	for _, c := range starved {
-		l.serve(c)
+		if !c.fed {
+			l.serve(c)
+		}
+	}
+	for _, c := range starved {
+		if c.fed {
+			c.fed = false
+			l.serve(c)
+		}
 	}
 }
 

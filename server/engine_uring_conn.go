@@ -22,6 +22,7 @@ type uringConn struct {
 	next      Next // what the last turn wants
 	receiving bool // a receive is under way
 	pausing   bool // and being cancelled
+	fed       bool // it has brought something since it last found no buffer
 	sending   bool // a send is under way that waits for the peer
 	hungUp    bool // there is nothing more to come
 	eof       bool // the input has ended, and the session knows
@@ -60,7 +61,9 @@ func (l *uringLoop) received(c *uringConn, done *sys.Completion) {
 	if !done.More() {
 		c.receiving, c.pausing = false, false
 	}
-	l.take(c, l.buffers.Take(*done))
+	got := l.buffers.Take(*done)
+	c.fed = c.fed || len(got) > 0
+	l.take(c, got)
 	switch errno := done.Errno(); errno {
 	case 0:
 		c.hungUp = c.hungUp || done.Result == 0
