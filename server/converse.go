@@ -131,19 +131,17 @@ func (v *conversation) sendCounted(p []byte) error {
 	return nil
 }
 
-// sendOutbox sends what others have pushed to this connection.
+// sendOutbox sends what others have pushed to this connection up to now. What they
+// push meanwhile is for the next, which waits: to send that too would leave it, and
+// one more for each push, waiting for nothing.
 func (v *conversation) sendOutbox() error {
 	v.sendMu.Lock()
 	defer v.sendMu.Unlock()
-	for {
-		p := v.conn.takeOutbox()
-		if p == nil {
-			return nil
-		}
-		if err := v.sendCounted(p); err != nil {
-			return err
-		}
+	p := v.conn.takeOutbox()
+	if len(p) == 0 {
+		return nil
 	}
+	return v.sendCounted(p)
 }
 
 // sendLast sends what others have pushed up to now; what they push from now on would
