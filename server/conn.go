@@ -210,10 +210,15 @@ func (c *Conn) received(n int) {
 	}
 }
 
-// sent counts one answer of n bytes that the kernel has taken.
+// sent counts one answer, whose n bytes, or the last n of them, the kernel has taken.
 func (c *Conn) sent(n int) {
-	c.out.Add(uint64(n))
 	c.outN.Add(1)
+	c.sentPart(n)
+}
+
+// sentPart counts n bytes that the kernel has taken of an answer.
+func (c *Conn) sentPart(n int) {
+	c.out.Add(uint64(n))
 	c.touch()
 	if c.server.trace {
 		c.logMessage("sent", n)

@@ -123,7 +123,19 @@ func (v *conversation) answer(p []byte) error {
 	return v.sendCounted(p)
 }
 
+// sendPiece is how much is sent and counted at a time. A peer that takes a large
+// answer slowly is not idle, and only what is counted shows.
+const sendPiece = 64 << 10
+
+// sendCounted sends p, which counts as one answer however many pieces it takes.
 func (v *conversation) sendCounted(p []byte) error {
+	for len(p) > sendPiece {
+		if err := v.stream.send(p[:sendPiece]); err != nil {
+			return err
+		}
+		v.conn.sentPart(sendPiece)
+		p = p[sendPiece:]
+	}
 	if err := v.stream.send(p); err != nil {
 		return err
 	}

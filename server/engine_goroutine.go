@@ -199,14 +199,16 @@ func (st *parkedStream) sendNow(v *conversation, fd int) bool {
 		return false
 	}
 	n, _ := sys.TrySend(fd, st.unsent)
-	if n < len(st.unsent) {
-		st.unsent, v.midway = st.unsent[n:], true
-		v.conn.out.Add(uint64(n))
-		return false
+	if n == len(st.unsent) {
+		v.sendMu.Unlock()
+		v.conn.sent(n)
+		return true
 	}
-	v.sendMu.Unlock()
-	v.conn.sent(n)
-	return true
+	if n > 0 {
+		v.conn.sentPart(n)
+	}
+	st.unsent, v.midway = st.unsent[n:], true
+	return false
 }
 
 func (st *parkedStream) take() *buffers {

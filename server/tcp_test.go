@@ -191,6 +191,35 @@ func TestIdleTimeout(t *testing.T) {
 	})
 }
 
+// large answers whatever it is sent with so many bytes.
+type large int
+
+func (h large) Open(*server.Conn) server.Session { return h }
+func (large) Close()                             {}
+func (h large) Handle(in []byte, _ bool, out []byte) (int, []byte, server.Next) {
+	if len(in) > 0 {
+		out = append(out, make([]byte, h)...)
+	}
+	return len(in), out, server.Wait
+}
+
+// Who takes an answer slowly, but steadily, is not idle, however long that takes.
+func TestSlowReaderIsNotIdle(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, engine string) {
+		const timeout, size = time.Second, 16 << 20
+		s := serve(t, engine, "echo", func(cfg *server.TCPConfig) { cfg.Handler, cfg.IdleTimeout = large(size), timeout })
+		c := s.dial()
+		c.SetReadBuffer(64 << 10)
+		io.WriteString(c, "go")
+		for range 20 {
+			if n, err := io.CopyN(io.Discard, c, size/20); err != nil {
+				t.Fatalf("after %d bytes of a part: %v; closed %v", n, err, s.Status().Closed)
+			}
+			time.Sleep(timeout / 8)
+		}
+	})
+}
+
 // What has arrived when the server stops is answered, and the answer arrives whole.
 func TestDrainAnswersWhatHasArrived(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, engine string) {
