@@ -126,9 +126,14 @@ func (st *netStream) open() error       { return nil }
 func (st *netStream) close()            { st.tcp.Close() }
 func (st *netStream) closeWrite() error { return st.tcp.CloseWrite() }
 
+// linger is not cut short by endInput, which makes a read end before its time.
 func (st *netStream) linger(d time.Duration) {
-	st.tcp.SetReadDeadline(time.Now().Add(d))
-	io.Copy(io.Discard, st.tcp)
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		st.tcp.SetReadDeadline(end)
+		if _, err := io.Copy(io.Discard, st.tcp); !errors.Is(err, os.ErrDeadlineExceeded) {
+			return
+		}
+	}
 }
 
 // parkedStream is plain TCP. While it waits it holds no buffer, and as long as

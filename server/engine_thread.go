@@ -143,6 +143,7 @@ type threadStream struct {
 	mu     sync.Mutex // so that nobody touches a number that is by now another descriptor
 	fd     int
 	closed bool
+	said   bool // nothing more will be sent
 
 	inputEnded, aborted atomic.Bool
 	last                lastBytes
@@ -176,18 +177,30 @@ func (st *threadStream) scratch() []byte     { return st.out[:0] }
 func (st *threadStream) send(p []byte) error { return sys.Send(st.fd, p) }
 
 // endInput uses the one call that wakes a thread out of a blocking read. It has a
-// price, see awaitAcknowledged.
+// price, see awaitAcknowledged, which a stream that lingers cannot pay any more: there
+// it does nothing, and lingering has an end of its own.
 func (st *threadStream) endInput() {
-	st.inputEnded.Store(true)
-	st.shutdown(sys.ShutdownRead)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if !st.closed && !st.said {
+		st.inputEnded.Store(true)
+		sys.ShutdownRead(st.fd)
+	}
 }
 
 func (st *threadStream) abort() {
 	st.aborted.Store(true)
-	st.shutdown(sys.ShutdownBoth)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if !st.closed {
+		sys.ShutdownBoth(st.fd)
+	}
 }
 
 func (st *threadStream) closeWrite() error {
+	st.mu.Lock()
+	st.said = true
+	st.mu.Unlock()
 	if st.inputEnded.Load() {
 		st.awaitAcknowledged()
 	}
@@ -203,14 +216,6 @@ func (st *threadStream) awaitAcknowledged() {
 			return
 		}
 		time.Sleep(time.Millisecond)
-	}
-}
-
-func (st *threadStream) shutdown(how func(fd int) error) {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	if !st.closed {
-		how(st.fd)
 	}
 }
 

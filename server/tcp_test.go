@@ -191,23 +191,26 @@ func TestIdleTimeout(t *testing.T) {
 	})
 }
 
-// large answers whatever it is sent with so many bytes.
-type large int
+// large answers whatever it is sent with so many bytes, and then wants next.
+type large struct {
+	size int
+	next server.Next
+}
 
 func (h large) Open(*server.Conn) server.Session { return h }
 func (large) Close()                             {}
 func (h large) Handle(in []byte, _ bool, out []byte) (int, []byte, server.Next) {
-	if len(in) > 0 {
-		out = append(out, make([]byte, h)...)
+	if len(in) == 0 {
+		return 0, out, server.Wait
 	}
-	return len(in), out, server.Wait
+	return len(in), append(out, make([]byte, h.size)...), h.next
 }
 
 // Who takes an answer slowly, but steadily, is not idle, however long that takes.
 func TestSlowReaderIsNotIdle(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, engine string) {
 		const timeout, size = time.Second, 16 << 20
-		s := serve(t, engine, "echo", func(cfg *server.TCPConfig) { cfg.Handler, cfg.IdleTimeout = large(size), timeout })
+		s := serve(t, engine, "echo", func(cfg *server.TCPConfig) { cfg.Handler, cfg.IdleTimeout = large{size, server.Wait}, timeout })
 		c := s.dial()
 		c.SetReadBuffer(64 << 10)
 		io.WriteString(c, "go")
@@ -247,6 +250,47 @@ func TestDrainAnswersWhatHasArrived(t *testing.T) {
 		if _, err := net.Dial("tcp", s.Addr().String()); err == nil {
 			t.Error("a stopped server accepts")
 		}
+	})
+}
+
+// stopWhileAnswered has a peer take nothing of an answer that the kernel has whole, and
+// the server stop then. stopped is closed when it has.
+func stopWhileAnswered(s *running, size int) (c *net.TCPConn, stopped chan struct{}) {
+	s.t.Helper()
+	c = s.dial()
+	io.WriteString(c, "go")
+	s.eventually("it is answered", func(st observe.Server) bool { return st.Traffic.BytesOut == uint64(size) })
+	time.Sleep(20 * time.Millisecond) // for what comes after the answer
+	stopped = make(chan struct{})
+	go func() {
+		defer close(stopped)
+		s.stop()
+	}()
+	s.eventually("it takes no more", func(observe.Server) bool {
+		late, err := net.Dial("tcp", s.Addr().String())
+		if err == nil {
+			late.Close()
+		}
+		return err != nil
+	})
+	time.Sleep(20 * time.Millisecond)
+	return c, stopped
+}
+
+// A server that stops does not forget those who have their answer and only were to
+// read it: what they still say does not destroy it.
+func TestStopLeavesAnswersOnTheirWay(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, engine string) {
+		const size = 1 << 20
+		s := serve(t, engine, "echo", func(cfg *server.TCPConfig) { cfg.Handler = large{size, server.Finish} })
+		c, stopped := stopWhileAnswered(s, size)
+		io.WriteString(c, "one more")
+		time.Sleep(20 * time.Millisecond)
+		if got, err := io.ReadAll(c); len(got) != size || err != nil {
+			t.Errorf("%d bytes of %d, %v", len(got), size, err)
+		}
+		c.Close()
+		<-stopped
 	})
 }
 
