@@ -209,9 +209,10 @@ func (st *threadStream) closeWrite() error {
 
 // awaitAcknowledged waits until the peer's kernel has all that was sent. When
 // both directions are shut down, Linux answers the next byte of the peer with a
-// reset (RFC 1122, 4.2.2.13), which would destroy what is still on its way.
+// reset (RFC 1122, 4.2.2.13), which would destroy what is still on its way. What a peer
+// that has gone did not confirm it never will.
 func (st *threadStream) awaitAcknowledged() {
-	for !st.aborted.Load() {
+	for !st.aborted.Load() && sys.SocketError(st.fd) == 0 {
 		if n, err := sys.Unacknowledged(st.fd); n == 0 || err != nil {
 			return
 		}

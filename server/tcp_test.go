@@ -294,6 +294,19 @@ func TestStopLeavesAnswersOnTheirWay(t *testing.T) {
 	})
 }
 
+// Nor does it wait for those who have gone without their answer.
+func TestStopDoesNotWaitForWhoHasGone(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, engine string) {
+		const size = 1 << 20
+		s := serve(t, engine, "echo", func(cfg *server.TCPConfig) {
+			cfg.Handler, cfg.DrainTimeout = large{size, server.Wait}, time.Hour
+		})
+		c, stopped := stopWhileAnswered(s, size)
+		abort(c)
+		<-stopped
+	})
+}
+
 // torrent answers every connection with more than all buffers on the way hold.
 type torrent struct{}
 
