@@ -129,6 +129,7 @@ func (l *epollLoop) goOn() {
 	busy := l.busy
 	l.busy = l.served
 	for i, c := range busy {
+		c.queued = false
 		l.serve(c)
 		busy[i] = nil
 	}

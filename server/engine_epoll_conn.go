@@ -11,11 +11,10 @@ import (
 // alone, except for the Conn and link in it.
 type epollConn struct {
 	Conn
-	loop *epollLoop
-	fd   int32 // -1 after the end
-
+	loop    *epollLoop
 	pending []byte // said, and not yet taken by the socket
 	last    lastBytes
+	fd      int32 // -1 after the end
 
 	next      Next // what the last turn wants
 	readable  bool // there may be something to read
@@ -24,6 +23,7 @@ type epollConn struct {
 	ended     bool // others have ended the input: see lastBytes
 	pushed    bool // there may be something in the outbox
 	lingering bool // all is said; waiting for the peer's end
+	queued    bool // it is in the loop's list of the busy
 }
 
 func (c *epollConn) flush()    { c.loop.mail.post(c, orderFlush) }
@@ -47,7 +47,10 @@ func (l *epollLoop) serve(c *epollConn) {
 			return
 		}
 	}
-	l.busy = append(l.busy, c)
+	if !c.queued {
+		c.queued = true
+		l.busy = append(l.busy, c)
+	}
 }
 
 // step does the next thing for c, and reports whether there may be another.

@@ -9,8 +9,9 @@ import (
 	"wirelab/internal/sys"
 )
 
-// A loop that cannot watch its listener again after a pause tries until it can.
-func TestEpollLoopDoesNotLoseItsListener(t *testing.T) {
+// newQuietLoop makes a loop that nothing runs.
+func newQuietLoop(t *testing.T) *epollLoop {
+	t.Helper()
 	require.NoLeaks(t)
 	require.Supported(t, probeEpoll())
 	listener, _, err := sys.ListenStream(netip.MustParseAddrPort("127.0.0.1:0"))
@@ -21,7 +22,14 @@ func TestEpollLoopDoesNotLoseItsListener(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.close()
+	t.Cleanup(l.close)
+	return l
+}
+
+// A loop that cannot watch its listener again after a pause tries until it can.
+func TestEpollLoopDoesNotLoseItsListener(t *testing.T) {
+	l := newQuietLoop(t)
+	listener := l.listener
 	if err := l.queue.Remove(listener); err != nil {
 		t.Fatal(err)
 	}

@@ -204,10 +204,19 @@ func (l *uringLoop) goOn() {
 	busy := l.busy
 	l.busy = l.served
 	for i, c := range busy {
+		c.queued = false
 		l.serve(c)
 		busy[i] = nil
 	}
 	l.served = busy[:0]
+}
+
+// later has goOn serve c.
+func (l *uringLoop) later(c *uringConn) {
+	if !c.queued {
+		c.queued = true
+		l.busy = append(l.busy, c)
+	}
 }
 
 // expire ends lingering, and a pause in accepting.

@@ -30,6 +30,7 @@ type uringConn struct {
 	pushed    bool // there may be something in the outbox
 	lingering bool // all is said; waiting for the peer's end
 	over      bool // retired; open only until nothing is under way
+	queued    bool // it is in the loop's list of the busy
 }
 
 // backlog is what could not be done yet for a connection.
@@ -157,7 +158,7 @@ func (l *uringLoop) serve(c *uringConn) {
 			return
 		}
 	}
-	l.busy = append(l.busy, c)
+	l.later(c)
 }
 
 // step does the next thing for c, and reports whether there may be another.

@@ -28,7 +28,7 @@ func (l *uringLoop) sendAnswers() {
 		}
 		l.ring.SendNow(int(c.fd), c.answer, c.data(uringSendNow))
 		if c.next != Wait || c.pushed || c.hungUp || c.inputCut || !c.receiving {
-			l.busy = append(l.busy, c)
+			l.later(c)
 		}
 	}
 }
