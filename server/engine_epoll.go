@@ -217,7 +217,7 @@ func (l *epollLoop) host(c *epollConn) {
 	l.open++
 	// On edge: what has been told once is remembered in the connection, and no
 	// further system call is needed when it begins or ceases to wait for something.
-	if err := l.queue.Add(int(c.fd), sys.ReadyIn|sys.ReadyOut|sys.ReadyEOF|sys.OnEdge, uint64(c.fd)); err != nil {
+	if err := l.queue.Add(int(c.fd), sys.ReadyIn|sys.ReadyUrgent|sys.ReadyOut|sys.ReadyEOF|sys.OnEdge, uint64(c.fd)); err != nil {
 		l.end(c, ReasonReset)
 		return
 	}

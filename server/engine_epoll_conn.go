@@ -18,6 +18,7 @@ type epollConn struct {
 
 	next      Next // what the last turn wants
 	readable  bool // there may be something to read
+	urgent    bool // and a read may end before all of it
 	hungUp    bool // there is nothing more to come after what can be read
 	eof       bool // the input has ended
 	ended     bool // others have ended the input: see lastBytes
@@ -32,8 +33,11 @@ func (c *epollConn) abort()    { c.loop.mail.post(c, orderAbort) }
 
 // note remembers what an event told.
 func (c *epollConn) note(ready sys.Ready) {
-	if ready&(sys.ReadyIn|sys.ReadyEnd) != 0 {
+	if ready&(sys.ReadyIn|sys.ReadyUrgent|sys.ReadyEnd) != 0 {
 		c.readable = true
+	}
+	if ready&sys.ReadyUrgent != 0 {
+		c.urgent = true
 	}
 	if ready&sys.ReadyEnd != 0 {
 		c.hungUp = true
@@ -84,20 +88,24 @@ func (l *epollLoop) receive(c *epollConn) bool {
 	n, errno := sys.TryReceive(int(c.fd), in)
 	switch {
 	case errno == syscall.EAGAIN:
-		c.readable = c.ended // what is left of last may not come any more: then it is the end
+		c.readable, c.urgent = c.ended, false // what is left of last may not come any more: then it is the end
 		c.last.left = 0
 		return c.ended
 	case errno != 0:
 		l.end(c, ReasonReset)
 		return false
 	}
-	// The socket is empty after a read that did not fill the buffer (epoll(7)), and will
-	// tell when it is not; unless it has told the end already, which it does once.
-	c.readable = n == len(in) || c.hungUp || c.ended
+	c.readable = c.more(n, in) || c.ended
 	c.last.took(n)
 	l.turn(c, in[:n], n == 0)
 	return true
 }
+
+// more reports whether there may be more to read after n bytes into in. The socket is
+// empty after a read that did not fill the buffer (epoll(7)), and will tell when it is
+// not; unless it has told the end already, which it does once, or the read ended at
+// urgent data.
+func (c *epollConn) more(n int, in []byte) bool { return n == len(in) || c.hungUp || c.urgent }
 
 // turn has the session answer, and sends the answer.
 func (l *epollLoop) turn(c *epollConn, got []byte, eof bool) {
@@ -182,12 +190,12 @@ func (l *epollLoop) drop(c *epollConn) bool {
 	n, errno := sys.TryReceive(int(c.fd), l.in)
 	switch {
 	case errno == syscall.EAGAIN:
-		c.readable = false
+		c.readable, c.urgent = false, false
 		return false
 	case errno != 0 || n == 0:
 		l.end(c, ReasonFinished)
 		return false
 	}
-	c.readable = n == len(l.in) || c.hungUp
+	c.readable = c.more(n, l.in)
 	return true
 }

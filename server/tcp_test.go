@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -188,6 +189,42 @@ func TestIdleTimeout(t *testing.T) {
 		s := serve(t, engine, "echo", func(cfg *server.TCPConfig) { cfg.IdleTimeout = 300 * time.Millisecond })
 		expectClosed(t, s.dial())
 		s.eventually("counted", func(st observe.Server) bool { return st.Closed["idle"] == 1 })
+	})
+}
+
+// Urgent data, which no handler knows of, holds up nothing of what comes with it.
+func TestUrgentDataHoldsUpNothing(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, engine string) {
+		c := serve(t, engine, "echo").dial()
+		for range 50 {
+			sendAroundUrgent(t, c, "before", "!", "after")
+			got := make([]byte, len("beforeafter"))
+			if n, err := io.ReadFull(c, got); err != nil || string(got) != "beforeafter" {
+				t.Fatalf("answered %q, %v", got[:n], err)
+			}
+		}
+	})
+}
+
+// sendAroundUrgent sends the three as one segment, the second of them urgent.
+func sendAroundUrgent(t *testing.T, c *net.TCPConn, before, urgent, after string) {
+	t.Helper()
+	raw, err := c.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	send := func(fd uintptr, text string, flags int) {
+		const more = 0x8000 // MSG_MORE: to go with what follows
+		if _, err := syscall.SendmsgN(int(fd), []byte(text), nil, nil, flags|more); err != nil {
+			t.Error(err)
+		}
+	}
+	raw.Control(func(fd uintptr) {
+		syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_CORK, 1)
+		send(fd, before, 0)
+		send(fd, urgent, syscall.MSG_OOB)
+		send(fd, after, 0)
+		syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_CORK, 0)
 	})
 }
 

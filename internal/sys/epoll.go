@@ -7,6 +7,7 @@ type Ready uint32
 // Conditions. ReadyError and ReadyClosed are always told of.
 const (
 	ReadyIn     Ready = 0x1     // bytes or a connection can be read
+	ReadyUrgent Ready = 0x2     // urgent data has come (EPOLLPRI): a read ends before it, whatever follows
 	ReadyOut    Ready = 0x4     // bytes can be written, or a connect has ended
 	ReadyError  Ready = 0x8     // an error waits to be read with SocketError
 	ReadyClosed Ready = 0x10    // both directions are closed
