@@ -9,8 +9,8 @@ const (
 	// tickInterval is how exactly the server knows when a connection was last active.
 	tickInterval = 100 * time.Millisecond
 
-	// maxIdleInterval bounds how much later than its timeout an idle connection is
-	// ended. To look for them takes time that grows with the connections.
+	// maxIdleInterval bounds, but for two ticks, how much later than its timeout an idle
+	// connection is ended. To look for them takes time that grows with the connections.
 	maxIdleInterval = time.Second
 
 	// recoveryTime is how long no descriptor must have been missed until a shortage is
@@ -43,8 +43,10 @@ func (s *TCP) keepTime(ctx context.Context) {
 	}
 }
 
+// endIdle ends the connections that are silent for longer than the timeout, for sure:
+// the last byte of one may have moved just before the tick after the one that it notes.
 func (s *TCP) endIdle(now time.Duration) {
-	for _, c := range s.conns.silentSince(now - s.cfg.IdleTimeout) {
+	for _, c := range s.conns.silentSince(now - s.cfg.IdleTimeout - tickInterval) {
 		c.end(ReasonIdle)
 	}
 }

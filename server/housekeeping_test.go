@@ -61,6 +61,31 @@ func TestIdleTimeoutOnTheServersOwnClock(t *testing.T) {
 	})
 }
 
+// Who speaks more often than the timeout is never ended, however short that is: the
+// server knows only the tick before.
+func TestShortIdleTimeoutSparesTheBusy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newQuietServer(TCPConfig{IdleTimeout: tickInterval / 2})
+		var talking countingLink
+		talker := s.list(&talking)
+		ctx, cancel := context.WithCancel(t.Context())
+		go s.keepTime(ctx)
+		for range 100 {
+			time.Sleep(tickInterval / 5)
+			talker.touch()
+		}
+		if talking.aborted.Load() != 0 {
+			t.Error("it was ended")
+		}
+		time.Sleep(4 * tickInterval)
+		if talking.aborted.Load() != 1 {
+			t.Error("when it has fallen silent, it is not ended")
+		}
+		cancel()
+		synctest.Wait()
+	})
+}
+
 // A shortage is over when no descriptor was missed for a while, whenever that is.
 func TestShortageIsOverAfterAWhile(t *testing.T) {
 	s := newQuietServer(TCPConfig{})
