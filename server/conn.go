@@ -243,9 +243,10 @@ func (c *Conn) traffic() observe.Traffic {
 	return observe.Traffic{BytesIn: c.in.Load(), BytesOut: c.out.Load(), MessagesIn: c.inN.Load(), MessagesOut: c.outN.Load()}
 }
 
-// status describes the connection at an uptime of its server.
+// status describes the connection at an uptime of its server. The tick of its last
+// activity may be from before it came.
 func (c *Conn) status(now time.Duration) observe.Connection {
-	idle := max(now-time.Duration(c.active.Load()), 0)
+	idle := max(now-max(time.Duration(c.active.Load()), c.since), 0)
 	return observe.Connection{
 		ID: c.id, Peer: c.peer.String(), Engine: c.server.cfg.Engine, Thread: int(c.thread.Load()), Since: c.server.since.Add(c.since),
 		Idle: idle.Microseconds(), Name: c.name(), Traffic: c.traffic(),

@@ -86,6 +86,19 @@ func TestShortIdleTimeoutSparesTheBusy(t *testing.T) {
 	})
 }
 
+// A connection is not silent for longer than it has been there.
+func TestIdleIsNotMoreThanTheAge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newQuietServer(TCPConfig{})
+		time.Sleep(tickInterval - 1) // the server knows only of the tick before
+		c := s.list(new(countingLink))
+		time.Sleep(time.Millisecond)
+		if idle := c.status(s.uptime()).Idle; idle != time.Millisecond.Microseconds() {
+			t.Errorf("after a millisecond it is idle for %d us", idle)
+		}
+	})
+}
+
 // A shortage is over when no descriptor was missed for a while, whenever that is.
 func TestShortageIsOverAfterAWhile(t *testing.T) {
 	s := newQuietServer(TCPConfig{})
