@@ -160,8 +160,8 @@ func (c *Conn) reason(seen Reason) Reason {
 }
 
 // turn lets the session answer what has arrived: got, after what it left over
-// before. The answer is appended to out. The caller sends it before the next
-// turn, and counts it with sent.
+// before. The answer is appended to out, which may hold answers of earlier turns that
+// are not sent yet. The caller sends it, and counts it with sent.
 func (c *Conn) turn(got []byte, eof bool, out []byte) (answer []byte, next Next) {
 	if len(got) > 0 {
 		c.received(len(got))

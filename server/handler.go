@@ -17,13 +17,14 @@ type Handler interface {
 type Session interface {
 	// Handle is given in, the bytes received and not yet consumed (none, when
 	// the connection has just opened or when the last call consumed all and
-	// returned More), and eof, true once the peer will send no more. It appends its answer to out
+	// returned More), and eof, true once the peer will send no more. It appends its
+	// answer to out, which may hold answers of earlier calls that are not sent yet,
 	// and returns how many bytes of in it consumed, the grown out, and what it
 	// wants next. Bytes not consumed are given again, with those that follow;
 	// more than the server's buffer of them end the connection (ReasonTooLong).
 	//
-	// The engine sends the answer before it calls again, and reads nothing
-	// while the peer does not take it: back-pressure is the engine's work.
+	// The engine sends answers in their order, collects them within bounds, and
+	// reads nothing while the peer does not take them: back-pressure is its work.
 	Handle(in []byte, eof bool, out []byte) (consumed int, answer []byte, next Next)
 
 	// Close is called once, when the connection has ended for whatever reason.
