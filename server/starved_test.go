@@ -32,11 +32,13 @@ func (l *lockedBuffer) Write(p []byte) (int, error) {
 	return l.b.Write(p)
 }
 
-func (l *lockedBuffer) count(text string) int {
+func (l *lockedBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return strings.Count(l.b.String(), text)
+	return l.b.String()
 }
+
+func (l *lockedBuffer) count(text string) int { return strings.Count(l.String(), text) }
 
 // A server that is out of descriptors leaves new connections waiting, says so
 // once, and serves on when some are free.

@@ -159,6 +159,7 @@ func (s *UDP) Kick(uint64) bool { return false }
 const maxPeersLogged = 100
 
 func (s *UDP) logSummary() {
+	s.logHidden()
 	st := s.Status()
 	for _, p := range st.Peers[:min(len(st.Peers), maxPeersLogged)] {
 		args := []any{"peer", p.Peer, "packets", p.Packets, "bytes", p.Bytes, "lost", p.Lost,

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"log/slog"
 	"time"
 
 	"wirelab/internal/sys"
@@ -25,9 +26,24 @@ func (w *udpWorker) logBatch(batch []sys.Datagram) {
 }
 
 func (w *udpWorker) logHidden(what string, l *lineLimit) {
-	if l.hidden > 0 {
-		w.cfg.Log.Warn("not all were logged", "what", what, "not_logged", l.hidden)
-		l.hidden = 0
+	logNotLogged(w.cfg.Log, what, l.hidden)
+	l.hidden = 0
+}
+
+// logHidden tells of what no later line has told. The workers have ended.
+func (s *UDP) logHidden() {
+	refusals, newPeers := uint64(0), uint64(0)
+	for _, w := range s.workers {
+		refusals += w.refusals.hidden
+		newPeers += w.newPeers.hidden
+	}
+	logNotLogged(s.log, "refusals", refusals)
+	logNotLogged(s.log, "new peers", newPeers)
+}
+
+func logNotLogged(log *slog.Logger, what string, n uint64) {
+	if n > 0 {
+		log.Warn("not all were logged", "what", what, "not_logged", n)
 	}
 }
 

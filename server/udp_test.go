@@ -10,6 +10,8 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -426,4 +428,30 @@ func benchmarkUDP(b *testing.B, s *server.UDP, batch int) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*batch), "ns/datagram")
+}
+
+// What comes in a burst is logged, or the log tells how much was not, also when nothing
+// comes after it.
+func TestUDPLogTellsWhatItDoesNotHold(t *testing.T) {
+	var logged lockedBuffer
+	var access server.Access
+	access.Set(nil, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")})
+	s := serveUDP(t, "discard", func(cfg *server.UDPConfig) {
+		cfg.Access, cfg.Workers, cfg.Log = &access, 1, slog.New(slog.NewTextHandler(&logged, nil))
+	})
+	const sent = 300
+	c := s.dial()
+	for range sent {
+		c.Write([]byte("x"))
+	}
+	s.eventually("all are refused", func(st observe.Server) bool { return st.Refused["denied"] == sent })
+	s.stop()
+	told := logged.count("datagram refused")
+	for _, m := range regexp.MustCompile(`what=refusals not_logged=(\d+)`).FindAllStringSubmatch(logged.String(), -1) {
+		n, _ := strconv.Atoi(m[1])
+		told += n
+	}
+	if told != sent {
+		t.Errorf("the log tells of %d refusals of %d", told, sent)
+	}
 }
