@@ -28,7 +28,7 @@ const (
 	EventPeerEvicted      = "peer_evicted"       // a peer forgotten to make room for another
 	EventTally            = "tally"              // a request for the peer's counts; it is not counted itself
 	EventTallyIgnored     = "tally_ignored"      // an answer to such a request that was not made
-	EventGSORefused       = "gso_refused"        // answers that had to be sent one at a time
+	EventGSORefused       = "gso_refused"        // runs of answers that had to be sent one datagram at a time
 )
 
 // A udpWorker serves one socket. All that it knows of the peers is its own: a
