@@ -46,7 +46,7 @@ func (h *Chat) Open(c *Conn) Session {
 	nick := fmt.Sprintf("guest%d", c.ID())
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for h.taken(nick) {
+	for h.taken(nick, s) {
 		nick += "_"
 	}
 	h.members[s] = nick
@@ -107,10 +107,12 @@ func (h *Chat) rename(s *chatter, nick string) string {
 	switch {
 	case !validNick(nick):
 		return fmt.Sprintf("* a nickname is 1 to %d letters, digits, - and _\n", maxNick)
-	case h.taken(nick):
+	case h.taken(nick, s):
 		return fmt.Sprintf("* %s is taken\n", nick)
 	}
-	h.tell(s, "* %s is now %s", h.members[s], nick)
+	if before := h.members[s]; before != nick {
+		h.tell(s, "* %s is now %s", before, nick)
+	}
 	h.members[s] = nick
 	return fmt.Sprintf("* you are %s\n", nick)
 }
@@ -148,9 +150,10 @@ func (h *Chat) tell(from *chatter, format string, args ...any) {
 	}
 }
 
-func (h *Chat) taken(nick string) bool {
-	for _, n := range h.members {
-		if strings.EqualFold(n, nick) {
+// taken reports whether another than by has a nickname that looks like nick.
+func (h *Chat) taken(nick string, by *chatter) bool {
+	for s, n := range h.members {
+		if s != by && strings.EqualFold(n, nick) {
 			return true
 		}
 	}

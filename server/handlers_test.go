@@ -189,12 +189,20 @@ func TestChat(t *testing.T) {
 		bob.expect("* guest1 is now ada")
 		bob.send("/nick ADA")
 		bob.expect("is taken")
+		bob.send("/nick bob")
+		bob.expect("* you are bob")
+		ada.expect("* guest2 is now bob")
+		bob.send("/nick Bob") // only their own name is like it
+		bob.expect("* you are Bob")
+		ada.expect("* bob is now Bob")
+		bob.send("/nick Bob") // which is news for nobody
+		bob.expect("* you are Bob")
 		bob.send("/nick \x1b[31m")
 		bob.expect("a nickname is")
 		bob.send("/who")
-		bob.expect("* 2 here: ada guest2")
+		bob.expect("* 2 here: Bob ada")
 		bob.send("hello \x1b]0;title\x07 there")
-		if got := ada.next(); got != "<guest2> hello ]0;title there" {
+		if got := ada.next(); got != "<Bob> hello ]0;title there" {
 			t.Errorf("got %q", got)
 		}
 		if names := s.Status().Connections; names[0].Name != "ada" {
@@ -202,11 +210,11 @@ func TestChat(t *testing.T) {
 		}
 		bob.send("/quit")
 		bob.expect("* goodbye")
-		ada.expect("* guest2 has left")
+		ada.expect("* Bob has left")
 		bob.Close()
 		mu.Lock()
 		defer mu.Unlock()
-		if text := strings.Join(shown, "\n"); !strings.Contains(text, "<guest2> hello") || !strings.Contains(text, "* guest2 has left") {
+		if text := strings.Join(shown, "\n"); !strings.Contains(text, "<Bob> hello") || !strings.Contains(text, "* Bob has left") {
 			t.Errorf("the server shows %q", shown)
 		}
 	})
