@@ -50,7 +50,8 @@ func (h *Chat) Open(c *Conn) Session {
 		nick += "_"
 	}
 	h.members[s] = nick
-	// Pushed, not answered: what others say from now on comes after it.
+	// Pushed, not answered: what others say from now on comes after it, and so does
+	// every answer.
 	c.Push(fmt.Appendf(nil, "* welcome, you are %s; %d here. /nick NAME  /who  /quit\n", nick, len(h.members)))
 	h.announce(s, "* %s has joined", nick)
 	return s

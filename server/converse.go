@@ -86,6 +86,9 @@ func (v *conversation) takeTurns() Reason {
 	if err := v.stream.open(); err != nil {
 		return c.handshakeFailed(err)
 	}
+	if err := v.sendOutbox(); err != nil { // what opening has pushed comes first
+		return ReasonReset
+	}
 	answer, next := c.turn(nil, false, v.stream.scratch())
 	for {
 		if err := v.answer(answer); err != nil {

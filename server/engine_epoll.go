@@ -221,7 +221,7 @@ func (l *epollLoop) host(c *epollConn) {
 		l.end(c, ReasonReset)
 		return
 	}
-	c.next = More // the first turn
+	c.pushed, c.next = true, More // what opening has pushed, and then the first turn
 	l.serve(c)
 }
 

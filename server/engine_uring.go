@@ -305,7 +305,7 @@ func (l *uringLoop) host(fd int) {
 		sys.Close(fd)
 		return
 	}
-	c := &uringConn{loop: l, fd: int32(fd), next: More}
+	c := &uringConn{loop: l, fd: int32(fd), pushed: true, next: More} // what opening has pushed, and then the first turn
 	c.init(l.server, peer, c)
 	c.thread.Store(int32(l.thread))
 	if !l.server.admit(&c.Conn) {

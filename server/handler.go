@@ -6,7 +6,8 @@ package server
 type Handler interface {
 	// Open is called once for each admitted connection, before its first byte,
 	// and returns what will handle it. A handler without state for each
-	// connection returns the same Session every time.
+	// connection returns the same Session every time. What Open pushes to c is
+	// sent before the Session's first answer.
 	Open(c *Conn) Session
 }
 

@@ -220,6 +220,21 @@ func TestChat(t *testing.T) {
 	})
 }
 
+// Whoever speaks at once is welcomed first all the same.
+func TestChatWelcomesFirst(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, engine string) {
+		s := serve(t, engine, "chat")
+		for i := range 200 {
+			c := s.dial()
+			heard := strings.Split(converse(t, c, fmt.Sprintf("/nick bob%d\n/quit\n", i)), "\n")
+			if !strings.HasPrefix(heard[0], "* welcome") || len(heard) < 4 {
+				t.Fatalf("visitor %d heard %q", i, heard)
+			}
+			c.Close()
+		}
+	})
+}
+
 func TestChatDropsWhoDoesNotRead(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, "chat")
