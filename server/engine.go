@@ -82,34 +82,63 @@ func probeEpoll() error {
 // one with the least processor time for a request first.
 func byCost() []string { return []string{"uring", "epoll", "goroutine"} }
 
-// chooseEngine returns the engine of that name. If the machine lacks what it needs,
-// it returns the next best, and a note that says why; so it does for AutoEngine.
-func chooseEngine(name string, needTLS bool) (kind EngineKind, note string, err error) {
-	candidates := []string{name}
-	if i := slices.Index(byCost(), name); i >= 0 {
-		candidates = byCost()[i:]
-	} else if name == AutoEngine {
-		candidates = byCost()
-	}
-	var missing []string
-	for _, candidate := range candidates {
+// enginesFor returns the engines to try for that name, in this order: what is asked
+// for, then what can stand in for it. AutoEngine asks for any of byCost.
+func enginesFor(name string, needTLS bool) (kinds []EngineKind, err error) {
+	for _, candidate := range withStandIns(name) {
 		kind, err := findEngine(candidate)
-		if err != nil {
-			return EngineKind{}, "", err
+		switch {
+		case err != nil:
+			return nil, err
+		case !needTLS || kind.TLS:
+			kinds = append(kinds, kind)
+		case candidate == name:
+			return nil, fmt.Errorf("engine %s cannot do TLS; use engine goroutine: %w", name, sys.ErrUnsupported)
 		}
-		if needTLS && !kind.TLS {
-			if name == AutoEngine {
-				continue
-			}
-			return EngineKind{}, "", fmt.Errorf("engine %s cannot do TLS; use engine goroutine: %w", kind.Name, sys.ErrUnsupported)
-		}
-		if err := kind.probe(); err != nil {
-			missing = append(missing, fmt.Sprintf("%s: %v", kind.Name, err))
-			continue
-		}
-		return kind, strings.Join(missing, "; "), nil
 	}
-	return EngineKind{}, "", fmt.Errorf("no engine works here (%s): %w", strings.Join(missing, "; "), sys.ErrUnsupported)
+	return kinds, nil
+}
+
+func withStandIns(name string) []string {
+	order := byCost()
+	if name == AutoEngine {
+		return order
+	}
+	if i := slices.Index(order, name); i >= 0 {
+		return order[i:]
+	}
+	return []string{name}
+}
+
+// A startError is why an engine cannot serve: the machine lacks what it needs, or has
+// no more of it.
+type startError struct {
+	engine string
+	err    error
+}
+
+func (e *startError) Error() string { return e.engine + ": " + e.err.Error() }
+func (e *startError) Unwrap() error { return e.err }
+
+// startErrors are those of all engines that were tried, in that order.
+type startErrors []error
+
+func (failed startErrors) Unwrap() []error { return failed }
+func (failed startErrors) Error() string {
+	why := make([]string, len(failed))
+	for i, err := range failed {
+		why[i] = err.Error()
+	}
+	return strings.Join(why, "; ")
+}
+
+// answer tells who has asked for that engine why none serves: nobody asked for those
+// that were to stand in for it.
+func (failed startErrors) answer(asked string) error {
+	if asked == AutoEngine {
+		return fmt.Errorf("no engine can start here: %w", failed)
+	}
+	return fmt.Errorf("start engine %w", failed[0])
 }
 
 func findEngine(name string) (EngineKind, error) {

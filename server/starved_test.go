@@ -3,6 +3,7 @@ package server_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -88,6 +89,58 @@ func TestOutOfDescriptors(t *testing.T) {
 			t.Errorf("logged %d times", n)
 		}
 	})
+}
+
+// startStarved starts a server when so many descriptors are left, and ends it. It
+// returns the engine that served, and the server's note.
+func startStarved(t *testing.T, engine string, spare int) (served, note string, err error) {
+	t.Helper()
+	require.NoLeaks(t)
+	cfg := server.TCPConfig{
+		Addr: netip.MustParseAddrPort("127.0.0.1:0"), Engine: engine, Loops: 2, Handler: newHandler(t, "echo", nil),
+	}
+	restore := limitDescriptors(t, spare)
+	s, err := server.ListenTCP(cfg)
+	restore()
+	if err != nil {
+		return "", "", err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := s.Run(ctx); err != nil {
+		t.Error(err)
+	}
+	served, note = s.Engine()
+	return served, note, nil
+}
+
+// Where an engine lacks descriptors to start with, another that needs fewer takes its
+// place and the note says why. When none can start, the error is about what was asked for.
+func TestEngineThatCannotStartIsReplaced(t *testing.T) {
+	for _, asked := range []string{server.AutoEngine, "uring", "epoll"} {
+		t.Run(asked, func(t *testing.T) {
+			for _, kind := range server.Engines() {
+				if kind.Name == asked {
+					require.Supported(t, kind.Check()) // else that is what its error is about
+				}
+			}
+			const few, tooFew = 3, 1 // for a listener of Go's, and for nothing
+			served, note, err := startStarved(t, asked, few)
+			if err != nil || served != "goroutine" {
+				t.Fatalf("engine %q serves, %v", served, err)
+			}
+			if asked != server.AutoEngine && !strings.Contains(note, asked+": ") || !strings.Contains(note, "too many open files") {
+				t.Errorf("the note is %q", note)
+			}
+			_, _, err = startStarved(t, asked, tooFew)
+			if !errors.Is(err, syscall.EMFILE) {
+				t.Fatalf("with too few descriptors: %v", err)
+			}
+			if asked != server.AutoEngine && (!strings.Contains(err.Error(), asked) || strings.Contains(err.Error(), "goroutine")) {
+				t.Errorf("who asked for %s is told %q", asked, err)
+			}
+		})
+	}
 }
 
 // limitDescriptors leaves this process only so many more descriptors than it has.

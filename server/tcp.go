@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -40,16 +41,45 @@ func ListenTCP(cfg TCPConfig) (*TCP, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	kind, note, err := chooseEngine(cfg.Engine, cfg.TLS != nil)
+	kinds, err := enginesFor(cfg.Engine, cfg.TLS != nil)
 	if err != nil {
 		return nil, err
 	}
+	var failed startErrors
+	for _, kind := range kinds {
+		s, err := listenUnder(kind, cfg)
+		if cannot := (*startError)(nil); errors.As(err, &cannot) {
+			failed = append(failed, cannot)
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		s.note = failed.Error()
+		return s, nil
+	}
+	return nil, failed.answer(cfg.Engine)
+}
+
+// listenUnder binds a server that this engine hosts, or returns a *startError if it
+// cannot: then nothing is left open, and another may.
+func listenUnder(kind EngineKind, cfg TCPConfig) (*TCP, error) {
+	if err := kind.probe(); err != nil {
+		return nil, &startError{kind.Name, err}
+	}
 	cfg.Engine = kind.Name
-	s := &TCP{cfg: cfg, note: note, since: time.Now(), conns: newConnTable(), failed: make(chan error, 1), log: cfg.Log, events: map[string]uint64{}}
+	s := &TCP{cfg: cfg, since: time.Now(), conns: newConnTable(), failed: make(chan error, 1), log: cfg.Log, events: map[string]uint64{}}
 	s.trace = s.log.Enabled(context.Background(), slog.LevelDebug)
 	s.capConns(kind)
 	s.reserveDescriptors()
-	return s, s.listen(kind)
+	listener, err := s.listen()
+	if err != nil {
+		return nil, err
+	}
+	if s.engine, err = kind.start(s, listener); err != nil {
+		return nil, &startError{kind.Name, err}
+	}
+	return s, nil
 }
 
 // capConns lowers MaxConns to what the engine's model can hold on this machine.
@@ -61,19 +91,16 @@ func (s *TCP) capConns(kind EngineKind) {
 	}
 }
 
-func (s *TCP) listen(kind EngineKind) error {
-	listener := -1
-	err := bindNext("tcp", s.cfg.Addr, s.cfg.AutoPort, func(addr netip.AddrPort) (err error) {
+// listen opens the listener, and notes its address.
+func (s *TCP) listen() (listener int, err error) {
+	err = bindNext("tcp", s.cfg.Addr, s.cfg.AutoPort, func(addr netip.AddrPort) (err error) {
 		listener, s.addr, err = sys.ListenStream(addr)
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("listen on tcp %s: %w", s.cfg.Addr, err)
+		return -1, fmt.Errorf("listen on tcp %s: %w", s.cfg.Addr, err)
 	}
-	if s.engine, err = kind.start(s, listener); err != nil {
-		return fmt.Errorf("start engine %s: %w", kind.Name, err)
-	}
-	return nil
+	return listener, nil
 }
 
 // Addr returns the address that the server listens on.
