@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -58,6 +59,7 @@ func TestUnits(t *testing.T) {
 		{formatMicros(-1200), "-1.20 ms"}, {formatMicros(3.4e6), "3.40 s"}, {formatMicros(1e12), "1000000 s"},
 		{formatDuration(1500 * time.Microsecond), "2ms"}, {formatDuration(1250 * time.Millisecond), "1.2s"}, {formatDuration(59*time.Second + 960*time.Millisecond), "1m00s"},
 		{formatDuration(185 * time.Second), "3m05s"}, {formatDuration(130 * time.Minute), "2h10m"}, {formatDuration(76 * time.Hour), "3d04h"}, {formatDuration(-time.Second), "-1.0s"},
+		{formatDuration(math.MaxInt64), "106751d23h"}, {formatDuration(math.MinInt64), "-106751d23h"},
 	}
 	for _, tt := range tests {
 		if tt.got != tt.want {

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"errors"
-	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -86,7 +85,7 @@ func readSaved(name string) (*load.Saved, error) {
 	defer f.Close()
 	s, err := load.ReadSaved(f)
 	if err != nil {
-		return nil, explainReport(fmt.Errorf("%s: %w", name, err))
+		return nil, usagef("%s: %w", name, err)
 	}
 	return s, nil
 }
@@ -126,8 +125,12 @@ func (a *app) showReport(name string) error {
 	if a.json() {
 		return a.printJSON(s)
 	}
+	print, err := a.savedPrinter(s)
+	if err != nil {
+		return explainReport(err)
+	}
 	if err := a.printHeads(savedHead{"", name, s}); err != nil {
 		return err
 	}
-	return explainReport(a.printSaved(s))
+	return print()
 }

@@ -154,7 +154,7 @@ func TestReportShow(t *testing.T) {
 		want   []string
 	}{
 		"load":    {intervals(1), []string{"wirelab load tcp --clients 64", "Z80, 2 cores", "100,000 of 100,000 answers verified"}},
-		"fast":    {&load.FastReport{Schema: load.FastReportSchema, Sent: 7, Target: "127.0.0.1:9"}, []string{"127.0.0.1:9"}},
+		"fast":    {&load.FastReport{Schema: load.FastReportSchema, Network: "udp", Sent: 7, Target: "127.0.0.1:9"}, []string{"127.0.0.1:9"}},
 		"engines": {testEngines(), []string{"Ping-pong, 1,000 connections", "uring is not measured: io_uring"}},
 		"unknown": {map[string]any{"schema": "wirelab.later/1", "wait_us": 1500, "size_bytes": 2048}, []string{"wait        1.50 ms", "size bytes  2.05 kB"}},
 	} {
@@ -183,20 +183,27 @@ func TestReportMistakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	wrong := saveFile(t, dir, "wrong.json", map[string]any{"schema": load.ReportSchema, "clients": "many"})
+	endless := intervals(1)
+	endless.ElapsedS = 1e19
+	forever := saveFile(t, dir, "forever.json", endless)
+	later := saveFile(t, dir, "later.json", map[string]any{"schema": "wirelab.later/1", "intervals": 7})
 	for _, tt := range []struct {
 		args []string
 		want string
 	}{
+		{[]string{"show", later}, "not a report: intervals"},
 		{[]string{"show"}, "give FILE, as saved by --save"},
 		{[]string{"compare", good}, "give A and B, as saved by --save"},
 		{[]string{"show", "none.json"}, "none.json: no such file"},
 		{[]string{"show", dir}, "is a directory"},
 		{[]string{"show", plain}, `--save writes "wirelab.report/1"`},
 		{[]string{"show", wrong}, "not a report"},
+		{[]string{"show", forever}, "elapsed_s is 1e+19, which no run measures"},
+		{[]string{"compare", forever, good}, "elapsed_s is 1e+19, which no run measures"},
 		{[]string{"compare", good, engines}, "compare two of one kind"},
 	} {
 		status, stdout, stderr := runReport(t, dir, tt.args...)
-		if status == exitDone || !strings.Contains(stderr, tt.want) || strings.Count(stderr, "\n") != 1 {
+		if status != exitUsage || stdout != "" || !strings.Contains(stderr, tt.want) || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("%q: status %d, %q%s", tt.args, status, stdout, stderr)
 		}
 	}

@@ -41,21 +41,32 @@ func (a *app) printHeads(heads ...savedHead) error {
 	return err
 }
 
-// printSaved prints a report as the command did that saved it, if this wirelab
-// knows its kind, and else its figures.
-func (a *app) printSaved(s *load.Saved) error {
+// savedPrinter returns what prints a report as the command did that saved it, if
+// this wirelab knows its kind, and else its figures. The error is that of a report that
+// makes no sense; nothing is printed before that is known.
+func (a *app) savedPrinter(s *load.Saved) (func() error, error) {
 	switch s.Kind() {
 	case load.ReportSchema:
-		return printAs(s, a.printLoad)
+		return printerAs(s, a.printLoad)
 	case load.FastReportSchema:
-		return printAs(s, a.printFastLoad)
+		return printerAs(s, a.printFastLoad)
 	case load.EnginesSchema:
-		return printAs(s, a.printEngines)
+		return printerAs(s, a.printEngines)
 	}
 	figures, labels, err := s.Figures()
-	if err != nil {
-		return err
+	return func() error { return a.printFigures(figures, labels) }, err
+}
+
+// printerAs returns what prints a report of a kind that this wirelab knows.
+func printerAs[R any](s *load.Saved, print func(*R) error) (func() error, error) {
+	r := new(R)
+	if err := json.Unmarshal(s.Report, r); err != nil {
+		return nil, fmt.Errorf("%w: %w", load.ErrReport, err)
 	}
+	return func() error { return print(r) }, nil
+}
+
+func (a *app) printFigures(figures []load.Figure, labels []load.Label) error {
 	t := newTable("", "")
 	for _, l := range labels {
 		t.row(figureName(l.Name), l.Value)
@@ -64,15 +75,6 @@ func (a *app) printSaved(s *load.Saved) error {
 		t.row(figureName(f.Name), formatFigure(f.Name, f.Value))
 	}
 	return t.write(a.stdout, width(a.stdout), a.colors(a.stdout))
-}
-
-// printAs prints a report of a kind that this wirelab knows.
-func printAs[R any](s *load.Saved, print func(*R) error) error {
-	r := new(R)
-	if err := json.Unmarshal(s.Report, r); err != nil {
-		return fmt.Errorf("%w: %w", load.ErrReport, err)
-	}
-	return print(r)
 }
 
 // printComparison prints what differs, and every figure that has samples.

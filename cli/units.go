@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -61,7 +62,7 @@ func scaled(v float64, units []string) string {
 func formatDuration(d time.Duration) string {
 	switch {
 	case d < 0:
-		return "-" + formatDuration(-d)
+		return "-" + formatDuration(-max(d, -math.MaxInt64)) // the least has no opposite
 	case d < time.Second:
 		return d.Round(time.Millisecond).String()
 	case d.Round(100*time.Millisecond) < time.Minute:

@@ -53,7 +53,8 @@ func Save(w io.Writer, at time.Time, command string, m Machine, report any) erro
 	return nil
 }
 
-// ReadSaved reads what Save wrote. What is not that is an error of kind ErrReport.
+// ReadSaved reads what Save wrote. What is not that is an error of kind ErrReport, and
+// so is a report of a kind that is known here with figures that no run measures.
 func ReadSaved(r io.Reader) (*Saved, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxSaved+1))
 	if err != nil {
@@ -69,6 +70,9 @@ func ReadSaved(r io.Reader) (*Saved, error) {
 	s.Report = bytes.TrimSpace(s.Report)
 	if s.Schema != SavedSchema || s.Kind() == "" {
 		return nil, fmt.Errorf("%w: schema %q, report %q; --save writes %q", ErrReport, s.Schema, s.Kind(), SavedSchema)
+	}
+	if err := s.check(); err != nil {
+		return nil, err
 	}
 	return s, nil
 }
