@@ -21,17 +21,17 @@ func (a *app) printEngines(r *load.EnginesReport) error {
 		formatDuration(time.Duration(r.DurationS*float64(time.Second))), rounds)
 	b.WriteString("\nCPU and SWITCHES are the server's, for each request; ± is the farthest round\n")
 	for _, s := range r.Skipped {
-		b.WriteString(cut(oneLine(fmt.Sprintf("%s is not measured: %s", s.Engine, s.Reason)), width(a.stdout)) + "\n")
+		b.WriteString(fitted(oneLine(fmt.Sprintf("%s is not measured: %s", s.Engine, s.Reason)), a.stdout) + "\n")
 	}
 	p := a.colors(a.stdout)
 	for _, group := range engineGroups(r) {
 		b.WriteString("\n" + p.bold(engineHeading(group[0])) + "\n")
-		if err := engineResults(group, r.SizeBytes).write(&b, width(a.stdout), p); err != nil {
+		if err := engineResults(group, r.SizeBytes).write(&b, room(a.stdout), p); err != nil {
 			return err
 		}
 		for _, e := range group {
 			if e.Error != "" {
-				b.WriteString(cut(oneLine(e.Engine+": "+e.Error), width(a.stdout)) + "\n")
+				b.WriteString(fitted(oneLine(e.Engine+": "+e.Error), a.stdout) + "\n")
 			}
 		}
 	}

@@ -73,6 +73,23 @@ func width(w io.Writer) int {
 	return defaultWidth
 }
 
+// room returns how wide a table on w may be: as its terminal, or, where there is none,
+// as it likes (0). A file and another program have room for all of it.
+func room(w io.Writer) int {
+	if !isTerminal(w) {
+		return 0
+	}
+	return width(w)
+}
+
+// fitted returns a line of text as w has room for it.
+func fitted(line string, w io.Writer) string {
+	if most := room(w); most > 0 {
+		return cut(line, most)
+	}
+	return line
+}
+
 // A palette colours text, or leaves it as it is.
 type palette struct{ on bool }
 

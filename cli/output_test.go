@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"io"
 	"math"
 	"strings"
 	"testing"
@@ -26,6 +27,66 @@ func TestTable(t *testing.T) {
 	}
 }
 
+// What does not fit is never cut where it is a figure: it follows below.
+func TestNarrowTable(t *testing.T) {
+	tab := newTable("PEER", ">PACKETS", ">BYTES", ">LOST", "NAME")
+	tab.row("127.0.0.1:4711", "12,345,678", "987 MB", "1,234,567", "one that is longer than there is room for")
+	tab.row("127.0.0.1:4712", "1", "2 B", "0", "x")
+	for width, want := range map[int]string{
+		0: "PEER               PACKETS   BYTES       LOST  NAME\n" +
+			"127.0.0.1:4711  12,345,678  987 MB  1,234,567  one that is longer than there is room for\n" +
+			"127.0.0.1:4712           1     2 B          0  x\n",
+		64: "PEER               PACKETS   BYTES       LOST  NAME\n" +
+			"127.0.0.1:4711  12,345,678  987 MB  1,234,567  one that is long…\n" +
+			"127.0.0.1:4712           1     2 B          0  x\n",
+		40: "PEER               PACKETS   BYTES\n" +
+			"127.0.0.1:4711  12,345,678  987 MB\n" +
+			"127.0.0.1:4712           1     2 B\n\n" +
+			"PEER                 LOST\n" +
+			"127.0.0.1:4711  1,234,567\n" +
+			"127.0.0.1:4712          0\n\n" +
+			"PEER            NAME\n" +
+			"127.0.0.1:4711  one that is longer than…\n" +
+			"127.0.0.1:4712  x\n",
+	} {
+		var b strings.Builder
+		if err := tab.write(&b, width, palette{}); err != nil || b.String() != want {
+			t.Errorf("%d columns: %v, got\n%swant\n%s", width, err, b.String(), want)
+		}
+	}
+}
+
+// Where texts must not be cut, they are broken into lines.
+func TestWholeTable(t *testing.T) {
+	tab := newTable("FIGURE", ">A", "VERDICT")
+	tab.whole = true
+	tab.row("generator gc pause max", "12.3 us", "within spread")
+	tab.row("generator_gc_pause_sum", "1", "")
+	var b strings.Builder
+	if err := tab.write(&b, 41, palette{}); err != nil {
+		t.Fatal(err)
+	}
+	want := "FIGURE                   A  VERDICT\n" +
+		"generator gc       12.3 us  within spread\n" +
+		"  pause max\n" +
+		"generator_gc_paus        1\n" +
+		"  e_sum\n"
+	if b.String() != want {
+		t.Errorf("got\n%swant\n%s", b.String(), want)
+	}
+}
+
+func TestTableOfManyRowsIsQuick(t *testing.T) {
+	tab := newTable("PEER", ">BYTES", "NAME")
+	for i := range 100_000 {
+		tab.row(i, i, strings.Repeat("x", i%200))
+	}
+	begun := time.Now()
+	if err := tab.write(io.Discard, 60, palette{}); err != nil || time.Since(begun) > 10*time.Second {
+		t.Errorf("%v after %v", err, time.Since(begun))
+	}
+}
+
 func TestNoColoursWithoutTerminal(t *testing.T) {
 	a, stdout, _ := newTestApp("")
 	if c := a.colors(stdout); c.on || c.red("x") != "x" {
@@ -36,6 +97,9 @@ func TestNoColoursWithoutTerminal(t *testing.T) {
 	}
 	if width(stdout) != 80 {
 		t.Errorf("a buffer is %d wide", width(stdout))
+	}
+	if line := strings.Repeat("x", 200); room(stdout) != 0 || fitted(line, stdout) != line {
+		t.Error("a buffer has no room")
 	}
 }
 

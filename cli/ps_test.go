@@ -96,6 +96,26 @@ PEER             DIFFERENCE MIN   MEDIAN      P99     LAST     OF
 	}
 }
 
+// Figures of a run as fast as the host can are long, and none is cut.
+func TestPsShowsLongFiguresWhole(t *testing.T) {
+	p := busyProcess(4711, 1)
+	udp := &p.Servers[1]
+	udp.Addr, udp.PeakActive, udp.Traffic.BytesIn = "[fe80::1234:5678:9abc:def0%wlan0]:12345", 65_536, 123_456_789_012
+	peer := &udp.Peers[0]
+	peer.Peer = "[fe80::1234:5678:9abc:def0%wlan0]:50000"
+	peer.Packets, peer.Bytes, peer.Lost, peer.Reordered, peer.Duplicate = 123_456_789, 7.9e9, 12_345_678, 1_234_567, 123_456
+	peer.FirstSeen, peer.LastSeen = psNow().Add(-76*time.Hour), psNow().Add(-11*time.Minute)
+	shown := psShown(t, 5, p)
+	for _, want := range []string{"65,536", "123 GB", "123,456,789", "7.90 GB", "12,345,678", "1,234,567", "123,456", "12.3 us", "3d04h", "11m00s", "DIFFERENCE MIN"} {
+		if !strings.Contains(shown, want) {
+			t.Errorf("no %s", want)
+		}
+	}
+	if strings.Contains(shown, "…") {
+		t.Errorf("cut:\n%s", shown)
+	}
+}
+
 func TestPsDoesNotFlood(t *testing.T) {
 	shown := psShown(t, 5, busyProcess(4711, 10_000), busyProcess(4712, 3))
 	if n := strings.Count(shown, "\n"); n > 80 {

@@ -32,7 +32,7 @@ func (a *app) printProcesses(processes []process, flags psFlags) error {
 		return err
 	}
 	t := psText{
-		out: a.stdout, width: width(a.stdout), palette: a.colors(a.stdout), now: time.Now(),
+		out: a.stdout, width: room(a.stdout), palette: a.colors(a.stdout), now: time.Now(),
 		connections: flags.connections, peers: flags.peers, all: flags.all, rest: "see --all",
 	}
 	t.print(report.Processes)
@@ -43,7 +43,7 @@ func (a *app) printProcesses(processes []process, flags psFlags) error {
 // then peers. It keeps the first error.
 type psText struct {
 	out                io.Writer
-	width              int
+	width              int // 0: no limit
 	palette            palette
 	now                time.Time
 	connections, peers int // rows of each server
@@ -94,6 +94,7 @@ func (t *psText) processTable(processes []observe.Status) {
 
 func (t *psText) serverTable(processes []observe.Status) {
 	tab := newTable(">PID", "SERVER", "HANDLER", "ENGINE", ">ACTIVE", ">PEAK", ">IN", ">OUT")
+	tab.keys = 2
 	for _, p := range processes {
 		for _, s := range p.Servers {
 			handler := s.Handler

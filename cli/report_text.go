@@ -34,7 +34,7 @@ func (a *app) printHeads(heads ...savedHead) error {
 			if i > 0 {
 				line = indent + line
 			}
-			b.WriteString(cut(oneLine(line), width(a.stdout)) + "\n")
+			b.WriteString(fitted(oneLine(line), a.stdout) + "\n")
 		}
 	}
 	_, err := fmt.Fprintln(a.stdout, b.String())
@@ -74,7 +74,7 @@ func (a *app) printFigures(figures []load.Figure, labels []load.Label) error {
 	for _, f := range figures {
 		t.row(figureName(f.Name), formatFigure(f.Name, f.Value))
 	}
-	return t.write(a.stdout, width(a.stdout), a.colors(a.stdout))
+	return t.write(a.stdout, room(a.stdout), a.colors(a.stdout))
 }
 
 // printComparison prints what differs, and every figure that has samples.
@@ -88,7 +88,7 @@ func (a *app) printComparison(c *load.Comparison, heads ...savedHead) error {
 		for _, l := range c.Labels {
 			t.row(figureName(l.Name), cut(l.A, 28), cut(l.B, 28))
 		}
-		if err := t.write(a.stdout, width(a.stdout), p); err != nil {
+		if err := t.write(a.stdout, room(a.stdout), p); err != nil {
 			return err
 		}
 		fmt.Fprintln(a.stdout)
@@ -102,7 +102,7 @@ func (a *app) printComparison(c *load.Comparison, heads ...savedHead) error {
 			fmt.Fprintln(a.stdout, p.bold(oneLine(g.name)))
 		}
 		shown = true
-		if err := g.table().write(a.stdout, width(a.stdout), p); err != nil {
+		if err := g.table().write(a.stdout, room(a.stdout), p); err != nil {
 			return err
 		}
 	}

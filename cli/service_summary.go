@@ -24,7 +24,7 @@ func (s *service) summarize() error {
 	if s.app.json() {
 		return unlessGone(s.app.printEvent(stopped{Event: "stopped", Schema: eventSchema, Status: st}))
 	}
-	t := psText{out: s.app.stdout, width: width(s.app.stdout), palette: s.app.colors(s.app.stdout), now: time.Now(), peers: summaryPeers, rest: "the logs have all"}
+	t := psText{out: s.app.stdout, width: room(s.app.stdout), palette: s.app.colors(s.app.stdout), now: time.Now(), peers: summaryPeers, rest: "the logs have all"}
 	for _, sv := range st.Servers {
 		t.line("%s", serverSummary(sv))
 		t.peerTables(st, sv)

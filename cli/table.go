@@ -3,21 +3,25 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
 
-// A table is rows of cells in aligned columns.
+// A table is rows of cells in aligned columns. Figures are flush right and always
+// whole. Of texts, those of the last column may be cut, unless all are to be whole.
 type table struct {
 	head  []string
 	right []bool
 	rows  [][]string
+	keys  int  // columns, the first ones, by which rows are known
+	whole bool // texts are broken into lines, not cut
 }
 
 // newTable returns a table with these headings. A heading that begins with ">"
-// makes its column flush right, as numbers are.
+// makes its column flush right, as numbers are. Rows are known by their first column.
 func newTable(headings ...string) *table {
-	t := &table{right: make([]bool, len(headings))}
+	t := &table{right: make([]bool, len(headings)), keys: 1}
 	for i, h := range headings {
 		h, t.right[i] = strings.CutPrefix(h, ">")
 		t.head = append(t.head, h)
@@ -35,42 +39,148 @@ func (t *table) row(cells ...any) {
 	t.rows = append(t.rows, row)
 }
 
-// write writes the headings, painted by p, and the rows. What is wider than width
-// is cut, unless width is 0.
+const (
+	columnGap  = "  "
+	leastText  = 16 // characters of a text that are shown at least
+	lineIndent = "  "
+)
+
+// write writes the headings, painted by p, and the rows. Where they are wider than
+// width (0: there is no limit), texts give way first, and columns that have no room even
+// then follow in a table of their own below, with the keys again.
 func (t *table) write(w io.Writer, width int, p palette) error {
+	natural := t.widths()
+	least := t.leastWidths(natural)
+	var b strings.Builder
+	for i, columns := range t.blocks(least, width) {
+		if i > 0 {
+			b.WriteString("\n")
+		}
+		widths := narrowed(columns, natural, least, width)
+		t.line(&b, t.head, columns, widths, p.bold)
+		for _, row := range t.rows {
+			t.line(&b, row, columns, widths, func(s string) string { return s })
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// widths returns how wide columns are in which nothing has to give way.
+func (t *table) widths() []int {
 	widths := make([]int, len(t.head))
 	for _, row := range append([][]string{t.head}, t.rows...) {
 		for i, cell := range row {
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
 		}
 	}
-	var b strings.Builder
-	b.WriteString(p.bold(t.line(t.head, widths, width)) + "\n")
-	for _, row := range t.rows {
-		b.WriteString(t.line(row, widths, width) + "\n")
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return widths
 }
 
-func (t *table) line(row []string, widths []int, most int) string {
-	var b strings.Builder
-	for i, cell := range row {
-		pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
-		if i > 0 {
-			b.WriteString("  ")
+// leastWidths returns how wide columns must be, of which these are the natural widths.
+func (t *table) leastWidths(natural []int) []int {
+	least := slices.Clone(natural)
+	for i := range least {
+		if !t.right[i] && (t.whole || i == len(least)-1) {
+			least[i] = min(natural[i], max(leastText, utf8.RuneCountInString(t.head[i])))
 		}
-		if t.right[i] {
-			b.WriteString(pad + cell)
+	}
+	return least
+}
+
+// blocks deals out the columns to tables that are no wider than width, if they can.
+func (t *table) blocks(least []int, width int) [][]int {
+	var keys []int
+	for i := range t.keys {
+		keys = append(keys, i)
+	}
+	blocks := [][]int{keys}
+	for i := t.keys; i < len(least); i++ {
+		last := &blocks[len(blocks)-1]
+		if wider := append(slices.Clone(*last), i); width == 0 || len(*last) == t.keys || tableWidth(wider, least) <= width {
+			*last = wider
 		} else {
-			b.WriteString(cell + pad)
+			blocks = append(blocks, append(slices.Clone(keys), i))
 		}
 	}
-	line := strings.TrimRight(b.String(), " ")
-	if most == 0 {
-		return line
+	return blocks
+}
+
+// tableWidth returns the width of a table of these columns.
+func tableWidth(columns, widths []int) int {
+	all := len(columnGap) * (len(columns) - 1)
+	for _, i := range columns {
+		all += widths[i]
 	}
-	return cut(line, most)
+	return all
+}
+
+// narrowed returns the widths with which columns fit into width, if they can: the
+// widest gives way first.
+func narrowed(columns, natural, least []int, width int) []int {
+	widths := slices.Clone(natural)
+	for excess := tableWidth(columns, widths) - width; width > 0 && excess > 0; excess-- {
+		widest := -1
+		for _, i := range columns {
+			if widths[i] > least[i] && (widest < 0 || widths[i] > widths[widest]) {
+				widest = i
+			}
+		}
+		if widest < 0 {
+			break
+		}
+		widths[widest]--
+	}
+	return widths
+}
+
+// line writes a row: several lines, if a text of it has been broken.
+func (t *table) line(b *strings.Builder, row []string, columns, widths []int, paint func(string) string) {
+	cells, height := make([][]string, len(row)), 1
+	for _, i := range columns {
+		cells[i] = []string{cut(row[i], widths[i])}
+		if t.whole {
+			cells[i] = broken(row[i], widths[i])
+		}
+		height = max(height, len(cells[i]))
+	}
+	for n := range height {
+		parts := make([]string, len(columns))
+		for at, i := range columns {
+			if n < len(cells[i]) {
+				parts[at] = cells[i][n]
+			}
+			parts[at] = t.padded(i, parts[at], widths[i])
+		}
+		b.WriteString(paint(strings.TrimRight(strings.Join(parts, columnGap), " ")) + "\n")
+	}
+}
+
+func (t *table) padded(column int, cell string, width int) string {
+	pad := strings.Repeat(" ", max(width-utf8.RuneCountInString(cell), 0))
+	if t.right[column] {
+		return pad + cell
+	}
+	return cell + pad
+}
+
+// broken breaks s into lines of most characters, between words where it can; all but
+// the first are indented.
+func broken(s string, most int) []string {
+	var lines []string
+	rest, indent := []rune(s), ""
+	for len(rest) > max(most-len(indent), 1) {
+		at := max(most-len(indent), 1)
+		for space := at; space > 0; space-- {
+			if rest[space] == ' ' {
+				at = space
+				break
+			}
+		}
+		lines = append(lines, indent+string(rest[:at]))
+		rest, indent = []rune(strings.TrimLeft(string(rest[at:]), " ")), lineIndent
+	}
+	return append(lines, indent+string(rest))
 }
 
 // cut shortens s to most characters, with a sign that it did.
