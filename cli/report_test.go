@@ -112,6 +112,29 @@ func TestReportCompare(t *testing.T) {
 	}
 }
 
+// A name that is cut may be that of another figure.
+func TestReportCompareNamesFigures(t *testing.T) {
+	dir := t.TempDir()
+	var names []string
+	report := func(v float64) map[string]any {
+		return map[string]any{"schema": "wirelab.later/1", "rate_per_s": v, "rate_us": v,
+			"generator": map[string]any{"gc_pauses": v, "gc_pause_max_us": v, "gc_pause_sum_us": v, "cpu_share": v, "cpu_wait_share": v}}
+	}
+	saveFile(t, dir, "a.json", report(1))
+	saveFile(t, dir, "b.json", report(2))
+	_, stdout, _ := runReport(t, dir, "compare", "a.json", "b.json")
+	_, figures, _ := strings.Cut(stdout, "FIGURE")
+	for line := range strings.Lines(figures) {
+		if name, _, found := strings.Cut(line, "  "); found && name != "" {
+			names = append(names, name)
+		}
+	}
+	want := []string{"generator cpu share", "generator cpu wait share", "generator gc pause max", "generator gc pause sum", "generator gc pauses", "rate_per_s", "rate_us"}
+	if diff := cmp.Diff(want, names); diff != "" {
+		t.Errorf("(-want +got):\n%s%s", diff, stdout)
+	}
+}
+
 // testEngines is a comparison of engines in which all happened that can.
 func testEngines() *load.EnginesReport {
 	m := func(samples ...float64) *load.Measured {

@@ -77,6 +77,9 @@ func (a *app) printFigures(figures []load.Figure, labels []load.Label) error {
 	return t.write(a.stdout, room(a.stdout), a.colors(a.stdout))
 }
 
+// mostLabel bounds a text of a comparison: no run has one so long.
+const mostLabel = 1000
+
 // printComparison prints what differs, and every figure that has samples.
 func (a *app) printComparison(c *load.Comparison, heads ...savedHead) error {
 	if err := a.printHeads(heads...); err != nil {
@@ -85,8 +88,9 @@ func (a *app) printComparison(c *load.Comparison, heads ...savedHead) error {
 	p := a.colors(a.stdout)
 	if len(c.Labels) > 0 {
 		t := newTable("NOT THE SAME", "A", "B")
+		t.whole = true // what is different may be at the end
 		for _, l := range c.Labels {
-			t.row(figureName(l.Name), cut(l.A, 28), cut(l.B, 28))
+			t.row(figureName(l.Name), cut(l.A, mostLabel), cut(l.B, mostLabel))
 		}
 		if err := t.write(a.stdout, room(a.stdout), p); err != nil {
 			return err
@@ -141,11 +145,29 @@ func figureGroups(figures []load.Difference) []figureGroup {
 
 func (g *figureGroup) table() *table {
 	t := newTable("FIGURE", ">A", ">±", ">B", ">±", ">B/A", ">P", "DIFFERENCE")
-	for _, d := range g.figures {
-		t.row(cut(figureName(d.Name), 16), formatSide(d.Name, d.A), formatSpread(d.SpreadA), formatSide(d.Name, d.B), formatSpread(d.SpreadB),
+	t.whole = true
+	names := g.names()
+	for i, d := range g.figures {
+		t.row(names[i], formatSide(d.Name, d.A), formatSpread(d.SpreadA), formatSide(d.Name, d.B), formatSpread(d.SpreadB),
 			formatRatio(d.Ratio), formatChance(d.P), verdictText(d))
 	}
 	return t
+}
+
+// names returns the names of the figures in words, and the paths of those that have
+// the same words.
+func (g *figureGroup) names() []string {
+	times := make(map[string]int)
+	for _, d := range g.figures {
+		times[figureName(d.Name)]++
+	}
+	names := make([]string, len(g.figures))
+	for i, d := range g.figures {
+		if names[i] = figureName(d.Name); times[names[i]] > 1 {
+			names[i] = d.Name
+		}
+	}
+	return names
 }
 
 // worthShowing reports whether a figure has samples, or is not the same in both.
