@@ -162,6 +162,26 @@ func testEngines() *load.EnginesReport {
 	return r
 }
 
+// Engines and numbers of connections that only one side has are no differences.
+func TestReportCompareEngines(t *testing.T) {
+	dir := t.TempDir()
+	one, other := testEngines(), testEngines()
+	one.Result(load.Trial{Mode: load.Flood, Connections: 7}, "uring").P50US = &load.Measured{Median: 1, Samples: []float64{1}}
+	other.Result(load.Trial{Mode: load.Idle, Connections: 9}, "epoll").Threads = &load.Measured{Median: 1, Samples: []float64{1}}
+	other.Results[0].Switches = nil
+	saveFile(t, dir, "a.json", one)
+	saveFile(t, dir, "b.json", other)
+	_, stdout, stderr := runReport(t, dir, "compare", "a.json", "b.json")
+	for _, want := range []string{"\nonly in A: flood/7/uring\n", "\nonly in B: idle/9/epoll\n", "only in A\n"} {
+		if strings.Count(stdout, want) != 1 {
+			t.Errorf("not once: %q", want)
+		}
+	}
+	if strings.Count(stdout, "flood/7/uring") != 1 || strings.Count(stdout, "idle/9/epoll") != 1 || stderr != "" {
+		t.Errorf("%s%s", stdout, stderr)
+	}
+}
+
 func TestPrintEngines(t *testing.T) {
 	a, stdout, _ := newTestApp("")
 	if err := a.printEngines(testEngines()); err != nil {

@@ -80,40 +80,63 @@ func (a *app) printFigures(figures []load.Figure, labels []load.Label) error {
 // mostLabel bounds a text of a comparison: no run has one so long.
 const mostLabel = 1000
 
-// printComparison prints what differs, and every figure that has samples.
+// printComparison prints what differs, every figure that has samples, and what only
+// one report has.
 func (a *app) printComparison(c *load.Comparison, heads ...savedHead) error {
 	if err := a.printHeads(heads...); err != nil {
 		return err
 	}
-	p := a.colors(a.stdout)
+	var sections []string
 	if len(c.Labels) > 0 {
-		t := newTable("NOT THE SAME", "A", "B")
-		t.whole = true // what is different may be at the end
-		for _, l := range c.Labels {
-			t.row(figureName(l.Name), cut(l.A, mostLabel), cut(l.B, mostLabel))
-		}
-		if err := t.write(a.stdout, room(a.stdout), p); err != nil {
-			return err
-		}
-		fmt.Fprintln(a.stdout)
+		sections = append(sections, a.tableText(labelTable(c.Labels)))
 	}
-	shown := false
-	for _, g := range figureGroups(c.Figures) {
-		if shown {
-			fmt.Fprintln(a.stdout)
-		}
-		if g.name != "" {
-			fmt.Fprintln(a.stdout, p.bold(oneLine(g.name)))
-		}
-		shown = true
-		if err := g.table().write(a.stdout, room(a.stdout), p); err != nil {
-			return err
-		}
+	groups := figureGroups(c)
+	for _, g := range groups {
+		sections = append(sections, a.groupText(&g))
 	}
-	if !shown {
-		fmt.Fprintln(a.stdout, "No figure has samples, and none differs.")
+	if only := oneSided(c); only != "" {
+		sections = append(sections, only)
+	} else if len(groups) == 0 {
+		sections = append(sections, "No figure has samples, and none differs.\n")
 	}
-	return nil
+	_, err := fmt.Fprint(a.stdout, strings.Join(sections, "\n"))
+	return err
+}
+
+// tableText returns a table as wide as stdout has room for.
+func (a *app) tableText(t *table) string {
+	var b strings.Builder
+	_ = t.write(&b, room(a.stdout), a.colors(a.stdout)) // a Builder takes everything
+	return b.String()
+}
+
+func labelTable(labels []load.LabelDifference) *table {
+	t := newTable("NOT THE SAME", "A", "B")
+	t.whole = true // what is different may be at the end
+	for _, l := range labels {
+		t.row(figureName(l.Name), cut(l.A, mostLabel), cut(l.B, mostLabel))
+	}
+	return t
+}
+
+func (a *app) groupText(g *figureGroup) string {
+	if g.name == "" {
+		return a.tableText(g.table())
+	}
+	return a.colors(a.stdout).bold(oneLine(g.name)) + "\n" + a.tableText(g.table())
+}
+
+// oneSided names the parts that only one report has, each in a line; their figures have
+// nothing beside them.
+func oneSided(c *load.Comparison) string {
+	var b strings.Builder
+	for _, name := range c.OnlyA {
+		b.WriteString("only in A: " + oneLine(name) + "\n")
+	}
+	for _, name := range c.OnlyB {
+		b.WriteString("only in B: " + oneLine(name) + "\n")
+	}
+	return b.String()
 }
 
 // A figureGroup is the figures of one part of a report.
@@ -124,10 +147,10 @@ type figureGroup struct {
 
 // figureGroups deals out the figures that are worth showing, in their order. What
 // has a name of its own in a report has a slash in it.
-func figureGroups(figures []load.Difference) []figureGroup {
+func figureGroups(c *load.Comparison) []figureGroup {
 	var groups []figureGroup
-	for _, d := range figures {
-		if !worthShowing(d) {
+	for _, d := range c.Figures {
+		if !worthShowing(d) || load.PartOf(d.Name, c.OnlyA) != "" || load.PartOf(d.Name, c.OnlyB) != "" {
 			continue
 		}
 		name := ""
@@ -277,6 +300,10 @@ func verdictText(d load.Difference) string {
 		return "within spread"
 	case load.TooFew:
 		return "few samples"
+	case load.OnlyA:
+		return "only in A"
+	case load.OnlyB:
+		return "only in B"
 	}
 	return ""
 }

@@ -16,6 +16,11 @@ type Comparison struct {
 	Kind    string            `json:"kind"`    // schema of the reports
 	Labels  []LabelDifference `json:"labels"`  // that differ: settings, and the machine
 	Figures []Difference      `json:"figures"` // all, in the order of A; then those that only B has
+
+	// Parts that only one report has, such as "pingpong/64/epoll": in Figures, whose names
+	// begin with theirs, but not in Labels.
+	OnlyA []string `json:"only_in_a,omitempty"`
+	OnlyB []string `json:"only_in_b,omitempty"`
 }
 
 // A LabelDifference is a text that is not the same in both.
@@ -34,6 +39,8 @@ const (
 	Within     Verdict = "within_spread"   // of the samples
 	TooFew     Verdict = "too_few_samples" // on one side at least, to say anything
 	NotSampled Verdict = "not_sampled"     // the figures are all there is
+	OnlyA      Verdict = "only_in_a"       // B has no such figure
+	OnlyB      Verdict = "only_in_b"       // A has no such figure
 )
 
 // A Difference is a figure in A and in B.
@@ -86,7 +93,8 @@ func Compare(a, b *Saved) (*Comparison, error) {
 		}
 	}
 	c := &Comparison{Schema: ComparisonSchema, Kind: a.Kind(), Labels: []LabelDifference{}, Figures: []Difference{}}
-	c.compareLabels(append(fa.labels, a.Machine.labels()...), append(fb.labels, b.Machine.labels()...))
+	c.OnlyA, c.OnlyB = without(fa.parts, fb.parts), without(fb.parts, fa.parts)
+	c.compareLabels(append(fa.labelsBeside(c.OnlyA), a.Machine.labels()...), append(fb.labelsBeside(c.OnlyB), b.Machine.labels()...))
 	for i := range fa.figures {
 		var other *Figure
 		if at, ok := fb.index[fa.figures[i].Name]; ok {
@@ -100,6 +108,27 @@ func Compare(a, b *Saved) (*Comparison, error) {
 		}
 	}
 	return c, nil
+}
+
+// without returns those of all that others are not.
+func without(all, others []string) []string {
+	return slices.DeleteFunc(slices.Clone(all), func(name string) bool { return slices.Contains(others, name) })
+}
+
+// labelsBeside returns the labels that belong to none of these parts.
+func (f *figures) labelsBeside(parts []string) []Label {
+	return slices.DeleteFunc(slices.Clone(f.labels), func(l Label) bool { return PartOf(l.Name, parts) != "" })
+}
+
+// PartOf returns which of the parts a figure or a label of that name belongs to; "" if
+// to none.
+func PartOf(name string, parts []string) string {
+	for i, r := range name {
+		if r == '.' && slices.Contains(parts, name[:i]) {
+			return name[:i]
+		}
+	}
+	return ""
 }
 
 // labels returns what there is to know of a machine. Reports need not be of one
@@ -151,7 +180,14 @@ func difference(a, b *Figure) Difference {
 	if len(samplesB) > 0 {
 		d.SpreadB = newQuartiles(samplesB)
 	}
-	d.judge(samplesA, samplesB)
+	switch {
+	case a == nil:
+		d.Verdict = OnlyB
+	case b == nil:
+		d.Verdict = OnlyA
+	default:
+		d.judge(samplesA, samplesB)
+	}
 	return d
 }
 

@@ -108,13 +108,38 @@ func TestCompare(t *testing.T) {
 	}
 	num := func(v float64) *float64 { return &v }
 	wantFigures := []Difference{
-		{Name: "a_only", A: num(1), Verdict: NotSampled},
+		{Name: "a_only", A: num(1), Verdict: OnlyA},
 		{Name: "n", A: num(4), B: num(6), Ratio: num(1.5), Verdict: NotSampled},
 		{Name: "zero", A: num(0), B: num(3), Verdict: NotSampled},
-		{Name: "b_only", B: num(2), Verdict: NotSampled},
+		{Name: "b_only", B: num(2), Verdict: OnlyB},
 	}
 	if diff := cmp.Diff(wantFigures, c.Figures); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// What only one report has cannot differ from anything, however many samples it has.
+func TestCompareOneSide(t *testing.T) {
+	one := saved(t, json.RawMessage(`{"schema":"x/1","v":{"median":1,"samples":[1,1,1,1,1,1]},
+		"results":[{"name":"flood/1/uring","engine":"uring","us":2},{"name":"flood/1/epoll","engine":"epoll","us":2}]}`))
+	other := saved(t, json.RawMessage(`{"schema":"x/1","results":[{"name":"flood/1/epoll","engine":"epoll","us":2},{"name":"idle/9/epoll","us":7}]}`))
+	c, err := Compare(one, other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	verdicts := make(map[string]Verdict)
+	for _, d := range c.Figures {
+		verdicts[d.Name] = d.Verdict
+	}
+	want := map[string]Verdict{"v": OnlyA, "flood/1/uring.us": OnlyA, "flood/1/epoll.us": NotSampled, "idle/9/epoll.us": OnlyB}
+	if diff := cmp.Diff(want, verdicts); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([][]string{{"flood/1/uring"}, {"idle/9/epoll"}}, [][]string{c.OnlyA, c.OnlyB}); diff != "" {
+		t.Error(diff)
+	}
+	for _, l := range c.Labels {
+		t.Errorf("%s is a label that differs", l.Name)
 	}
 }
 

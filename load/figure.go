@@ -42,6 +42,7 @@ type figures struct {
 	figures []Figure
 	labels  []Label
 	index   map[string]int // of figures, by name
+	parts   []string       // elements of arrays that have a name
 
 	intervals json.RawMessage // nil: none
 }
@@ -160,6 +161,7 @@ func (f *figures) walkArray(name string, value json.RawMessage, depth int) error
 		if err := json.Unmarshal(element, &named); err != nil || named.Name == "" {
 			continue
 		}
+		f.parts = append(f.parts, named.Name)
 		if err := f.walk(named.Name, element, depth+1); err != nil {
 			return err
 		}
