@@ -145,7 +145,7 @@ func (a *app) newConfigCheckCommand() *cobra.Command {
 				a.configPath = args[0]
 			}
 			if _, err := a.settings(cmd); err != nil {
-				return err
+				return errors.Join(err, a.printMistakes(err))
 			}
 			return a.printChecked()
 		},
@@ -168,9 +168,37 @@ func (a *app) printChecked() error {
 	return err
 }
 
-// configCheck is what `wirelab config check -o json` prints when all is well.
+// configCheck is what `wirelab config check -o json` prints.
 type configCheck struct {
-	Schema string `json:"schema"`
-	File   string `json:"file,omitempty"`
-	OK     bool   `json:"ok"`
+	Schema string          `json:"schema"`
+	File   string          `json:"file,omitempty"`
+	OK     bool            `json:"ok"`
+	Errors []configMistake `json:"errors,omitempty"`
+}
+
+// A configMistake is one thing that is wrong.
+type configMistake struct {
+	Origin  string `json:"origin,omitempty"` // file:line:column, variable or flag
+	Key     string `json:"key,omitempty"`    // of a value in the file
+	Problem string `json:"problem"`
+	Line    int    `json:"line,omitempty"` // in the file
+	Column  int    `json:"column,omitempty"`
+}
+
+// printMistakes prints for programs what is wrong; people read it on stderr.
+func (a *app) printMistakes(err error) error {
+	if !a.json() {
+		return nil
+	}
+	name, _, _ := a.readConfig() // that it cannot be read is err already
+	check := configCheck{Schema: "wirelab.config-check/1", File: name}
+	var mistakes config.Errors
+	if !errors.As(err, &mistakes) {
+		check.Errors = []configMistake{{Problem: err.Error()}}
+	}
+	for _, m := range mistakes {
+		line, column := m.Position()
+		check.Errors = append(check.Errors, configMistake{Origin: m.Origin, Key: m.Key, Problem: m.Problem, Line: line, Column: column})
+	}
+	return a.printJSON(check)
 }

@@ -16,10 +16,16 @@ type kind[T any] struct {
 
 // A binding ties a key to its field of a Config.
 type binding struct {
-	// set parses items into the field. Of a bad item it returns the index.
-	set   func(c *Config, items []string) (bad int, err error)
+	// set parses items into the field, unless some are bad, which it returns.
+	set   func(c *Config, items []string) []badItem
 	items func(c *Config) []string
 	json  func(c *Config) any
+}
+
+// A badItem is an item that cannot be parsed, and why.
+type badItem struct {
+	index int
+	err   error
 }
 
 // one makes the key of a field with one value.
@@ -27,16 +33,15 @@ func one[T any](name, initial string, k kind[T], field func(*Config) *T, doc str
 	return Key{Name: name, Kind: k.name, Allowed: k.allowed, Doc: doc, Switch: k.name == "bool",
 		initial: []string{initial},
 		binding: binding{
-			set: func(c *Config, items []string) (int, error) {
+			set: func(c *Config, items []string) []badItem {
 				if len(items) != 1 {
-					return 0, fmt.Errorf("one value is expected, not %d", len(items))
+					return []badItem{{0, fmt.Errorf("one value is expected, not %d", len(items))}}
 				}
-				v, err := k.parse(items[0])
-				if err != nil {
-					return 0, fmt.Errorf("%s %w", quote(items[0]), err)
+				values, bad := parseAll(k, items)
+				if bad == nil {
+					*field(c) = values[0]
 				}
-				*field(c) = v
-				return 0, nil
+				return bad
 			},
 			items: func(c *Config) []string { return []string{k.format(*field(c))} },
 			json: func(c *Config) any {
@@ -59,30 +64,30 @@ func many[T any](name string, initial []string, k kind[T], field func(*Config) *
 	}
 	return Key{Name: name, Kind: k.name, Allowed: k.allowed, Doc: doc, List: true, initial: initial,
 		binding: binding{
-			set: func(c *Config, items []string) (int, error) {
-				values, bad, err := parseAll(k, items)
-				if err == nil {
+			set: func(c *Config, items []string) []badItem {
+				values, bad := parseAll(k, items)
+				if bad == nil {
 					*field(c) = values
 				}
-				return bad, err
+				return bad
 			},
 			items: format,
 			json:  func(c *Config) any { return format(c) },
 		}}
 }
 
-func parseAll[T any](k kind[T], items []string) (values []T, bad int, err error) {
+func parseAll[T any](k kind[T], items []string) (values []T, bad []badItem) {
 	if len(items) > maxList {
-		return nil, maxList, fmt.Errorf("%d entries are more than the %d allowed", len(items), maxList)
+		return nil, []badItem{{maxList, fmt.Errorf("%d entries are more than the %d allowed", len(items), maxList)}}
 	}
 	for i, item := range items {
 		v, err := k.parse(item)
 		if err != nil {
-			return nil, i, fmt.Errorf("%s %w", quote(item), err)
+			bad = append(bad, badItem{i, fmt.Errorf("%s %w", quote(item), err)})
 		}
 		values = append(values, v)
 	}
-	return values, 0, nil
+	return values, bad
 }
 
 // follow makes k take the value of the key named other unless it is set.

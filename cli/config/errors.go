@@ -26,6 +26,10 @@ func (e *Error) Error() string {
 	return e.Origin + ": " + e.Key + ": " + e.Problem
 }
 
+// Position returns where in a file it is, in lines and characters from 1; 0, 0 for what
+// is not in a file.
+func (e *Error) Position() (line, column int) { return e.number, e.column }
+
 // Excerpt returns the offending line with a caret under what is wrong, as two
 // lines, or "" for what is not in a file.
 func (e *Error) Excerpt() string {

@@ -38,6 +38,30 @@ type setting struct {
 
 func (s setting) place(item int) place { return s.places[min(item, len(s.places)-1)] }
 
+// nameInFile returns the name of the key; "" where a variable or a flag names it itself.
+func (s setting) nameInFile() string {
+	if s.places[0].number == 0 {
+		return ""
+	}
+	return s.key.Name
+}
+
+// problems returns an error for each place in which items are bad.
+func (s setting) problems(bad []badItem) Errors {
+	if len(s.places) > 1 {
+		var errs Errors
+		for _, b := range bad {
+			errs = append(errs, s.place(b.index).problem(s.nameInFile(), "%v; allowed: %s", b.err, s.key.Allowed))
+		}
+		return errs
+	}
+	var texts []string
+	for _, b := range bad {
+		texts = append(texts, b.err.Error())
+	}
+	return Errors{s.places[0].problem(s.nameInFile(), "%s; allowed: %s", strings.Join(texts, "; "), s.key.Allowed)}
+}
+
 // A file is a wirelab.yaml being read.
 type file struct {
 	name     string

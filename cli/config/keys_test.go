@@ -26,8 +26,8 @@ func TestKeysAreWellFormed(t *testing.T) {
 			continue
 		}
 		var c Config
-		if _, err := k.set(&c, k.initial); err != nil {
-			t.Errorf("default of %s: %v", k.Name, err)
+		if bad := k.set(&c, k.initial); bad != nil {
+			t.Errorf("default of %s: %v", k.Name, bad)
 		}
 		if got := k.Text(&c); got != k.Default() {
 			t.Errorf("default of %s is written %s but reads back as %s", k.Name, k.Default(), got)

@@ -76,17 +76,13 @@ func (l *loader) defaults() {
 
 func (l *loader) assign(s setting) {
 	l.latest[s.key.Name] = s
-	bad, err := s.key.set(l.config, s.items)
-	at := s.place(bad)
+	bad := s.key.set(l.config, s.items)
 	l.config.origins[s.key.Name] = s.places[0].origin
-	name := s.key.Name
-	if at.number == 0 { // a variable or a flag names the key itself
-		name = ""
-	}
-	if err != nil {
-		l.errs = append(l.errs, at.problem(name, "%v; allowed: %s", err, s.key.Allowed))
+	if bad != nil {
+		l.errs = append(l.errs, s.problems(bad)...)
 		return
 	}
+	at, name := s.place(0), s.nameInFile()
 	if names, ok := l.choices[s.key.Name]; ok && !slices.Contains(names, s.items[0]) {
 		problem := "unknown " + s.key.Leaf() + " " + quote(s.items[0])
 		if nearest := spell.Nearest(s.items[0], names); nearest != "" {

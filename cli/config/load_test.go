@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"strings"
@@ -196,6 +197,36 @@ func TestFileErrors(t *testing.T) {
 		if got := errs[0].Excerpt(); tt.excerpt != "" && got != tt.excerpt {
 			t.Errorf("%.60q: excerpt\n%s\nwant\n%s", tt.source, got, tt.excerpt)
 		}
+	}
+}
+
+func TestEveryEntryOfAListIsChecked(t *testing.T) {
+	_, err := load("server:\n  allow: [10.0.0.0/33, \"\", 127.0.0.1, ~,\n    300.1.1.1]\n")
+	var errs Errors
+	if !errors.As(err, &errs) {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range errs {
+		problem, _, _ := strings.Cut(e.Problem, "; allowed")
+		line, column := e.Position()
+		got = append(got, fmt.Sprintf("%d:%d %s", line, column, problem))
+	}
+	want := []string{
+		`2:11 "10.0.0.0/33" is neither an address nor a network`, `2:24 "" is neither an address nor a network`,
+		`2:39 a plain value is expected, not nothing`, `3:5 "300.1.1.1" is neither an address nor a network`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A variable or a flag has no places to show: one line says all.
+func TestEntriesOfAFlagAreToldInOneError(t *testing.T) {
+	_, err := load("", Flag{Key: "server.allow", Name: "--allow", Values: []string{"x,127.0.0.1", "y"}})
+	want := `--allow: "x" is neither an address nor a network; "y" is neither an address nor a network; allowed: `
+	if err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -82,17 +82,19 @@ func (f *file) value(key Key, node ast.Node) {
 		}
 		nodes = list.Values
 	}
-	for i, n := range nodes {
+	for _, n := range nodes {
 		text, ok := scalar(n)
 		at := f.at(n.GetToken())
 		if !ok {
 			f.fail(at, key.Name, "a plain value is expected, not %s; allowed: %s", describe(n), key.Allowed)
-			return
+			continue
 		}
+		s.places = append(s.places[:len(s.items)], at)
 		s.items = append(s.items, text)
-		s.places = append(s.places[:i], at)
 	}
-	f.settings = append(f.settings, s)
+	if len(s.items) > 0 || len(nodes) == 0 { // else all of it is a mistake already
+		f.settings = append(f.settings, s)
+	}
 }
 
 // scalar returns the text of a plain value as it was written.
