@@ -102,6 +102,9 @@ func (f *enginesFlags) check() ([]string, error) {
 			return nil, usagef("--connections and --idle are numbers from 1 to %d, not %d", load.MaxClients, n)
 		}
 	}
+	if err := errors.Join(distinct("engines", f.engines), distinct("connections", f.connections)); err != nil {
+		return nil, err
+	}
 	switch {
 	case f.size < 1:
 		return nil, usagef("--size must be at least 1 byte")
@@ -117,6 +120,17 @@ func (f *enginesFlags) check() ([]string, error) {
 		return f.engines, nil
 	}
 	return all, nil
+}
+
+// distinct refuses what a flag names twice: it would be measured as one, with more
+// samples than the others have.
+func distinct[T comparable](flag string, named []T) error {
+	for i, v := range named {
+		if slices.Contains(named[:i], v) {
+			return usagef("--%s names %v twice", flag, v)
+		}
+	}
+	return nil
 }
 
 // trials returns what is measured of each engine.
