@@ -8,7 +8,7 @@ import (
 )
 
 // help prints what --help shows: first what the command is for and an example,
-// then all that it takes.
+// then all that it takes. What goes wrong is in a.helpErr, because cobra asks for no error.
 func (a *app) help(cmd *cobra.Command, _ []string) {
 	var b strings.Builder
 	if cmd.Long != "" {
@@ -42,7 +42,7 @@ func (a *app) help(cmd *cobra.Command, _ []string) {
 	if cmd.HasAvailableSubCommands() {
 		fmt.Fprintf(&b, "\nMore about a command: %s COMMAND --help\n", cmd.CommandPath())
 	}
-	fmt.Fprint(a.stdout, b.String())
+	_, a.helpErr = fmt.Fprint(a.stdout, b.String())
 }
 
 func usageLine(cmd *cobra.Command) string {

@@ -39,6 +39,7 @@ type app struct {
 	configPath string
 	verbose    bool
 	started    bool // the command has begun: what fails now is no mistake of usage
+	helpErr    error
 }
 
 // commands is the table of all commands, in the order of the help.
@@ -76,6 +77,9 @@ func (a *app) run(ctx context.Context, args []string) int {
 	cmd, err := root.ExecuteContextC(ctx)
 	if err != nil && !a.started {
 		err = &usageError{err}
+	}
+	if err == nil {
+		err = a.helpErr
 	}
 	a.report(ctx, cmd, err)
 	return exitStatus(ctx, err)

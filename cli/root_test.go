@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/spf13/cobra"
@@ -160,6 +161,22 @@ func TestExitStatuses(t *testing.T) {
 		status := a.run(context.Background(), strings.Fields(tt.args))
 		if got := stderr.String(); status != tt.status || !strings.Contains(got, tt.stderr) || strings.Count(got, "\n") > 1 {
 			t.Errorf("wirelab %s: status %d, want %d; stderr %q, want %q", tt.args, status, tt.status, got, tt.stderr)
+		}
+	}
+}
+
+// A fullDisk takes nothing.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+func TestHelpThatCannotBePrintedFails(t *testing.T) {
+	for _, args := range []string{"", "--help", "load --help", "help load", "load", "version --help", "version"} {
+		a, _, stderr := newTestApp("")
+		a.stdout = fullDisk{}
+		status := a.run(context.Background(), strings.Fields(args))
+		if got := stderr.String(); status != exitFailed || got != "wirelab: "+syscall.ENOSPC.Error()+"\n" {
+			t.Errorf("wirelab %s: status %d, %q", args, status, got)
 		}
 	}
 }
