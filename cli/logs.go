@@ -9,6 +9,8 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -49,6 +51,9 @@ func (a *app) newLogsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := checkComponents(filter.Components, cfg.Logs.Dir); err != nil {
+				return err
+			}
 			return a.showLogs(cmd.Context(), cfg.Logs.Dir, filter, flags.follow)
 		},
 	}
@@ -79,6 +84,22 @@ func (f logsFlags) filter(now time.Time) (observe.Filter, error) {
 		filter.Last = followedLines
 	}
 	return filter, err
+}
+
+// checkComponents refuses a name of none of the components that this wirelab has, or
+// that has log files in dir. Such a file may be of another version.
+func checkComponents(names []string, dir string) error {
+	known := []string{"client", "server-tcp", "server-udp"}
+	if here, err := observe.LogComponents(dir); err == nil { // else reading the logs says what is wrong
+		known = append(known, here...)
+	}
+	slices.Sort(known)
+	for _, name := range names {
+		if !slices.ContainsFunc(known, func(k string) bool { return observe.StandsFor(name, k) }) {
+			return usagef("--component %q: components are %s", name, strings.Join(slices.Compact(known), ", "))
+		}
+	}
+	return nil
 }
 
 func parseLogLevel(name string) (slog.Level, error) {

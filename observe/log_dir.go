@@ -103,7 +103,25 @@ func compareNames(a, b string) int {
 
 // matches reports whether the filter wants any line of the group.
 func (g *logGroup) matches(components []string) bool {
-	return len(components) == 0 || slices.ContainsFunc(components, func(c string) bool {
-		return g.component == c || strings.HasPrefix(g.component, c+"-")
-	})
+	return len(components) == 0 || slices.ContainsFunc(components, func(c string) bool { return StandsFor(c, g.component) })
+}
+
+// StandsFor reports whether a name in a Filter means a component: its own, or that of
+// several, as "server" is of "server-tcp".
+func StandsFor(name, component string) bool {
+	return name == component || strings.HasPrefix(component, name+"-")
+}
+
+// LogComponents returns the components that have log files in dir, sorted.
+func LogComponents(dir string) ([]string, error) {
+	groups, err := scanLogs(dir)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, g := range groups {
+		names = append(names, g.component)
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
 }

@@ -123,6 +123,20 @@ func TestReadLogs(t *testing.T) {
 	}
 }
 
+func TestLogComponents(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"server-tcp.log", "client.2.log", "client.log", "old-2020-02-29T10-00-00.000-size.log.gz", "notes.txt"} {
+		writeLog(t, dir, name, "")
+	}
+	names, err := LogComponents(dir)
+	if want := []string{"client", "old", "server-tcp"}; err != nil || !slices.Equal(names, want) {
+		t.Errorf("%v, %v, want %v", names, err, want)
+	}
+	if _, err := LogComponents(filepath.Join(dir, "none")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no directory: %v", err)
+	}
+}
+
 func TestReadLogsStops(t *testing.T) {
 	enough, calls := errors.New("enough"), 0
 	err := ReadLogs(laboratory(t), Filter{}, func(Entry) error { calls++; return enough })
