@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -16,14 +17,19 @@ import (
 // supported here, 130 interrupted.
 //
 // The first SIGINT or SIGTERM cancels the command, which then drains; the second
-// ends the process at once.
+// ends the process at once, unless it comes within sameSignal of the first.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop)
+	context.AfterFunc(ctx, func() { time.AfterFunc(sameSignal, stop) })
 	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, getenv: os.Getenv, environ: os.Environ()}
 	return a.run(ctx, args)
 }
+
+// sameSignal is how soon after the first signal a second one is none of its own:
+// timeout(1) and others send one to the process and one to its group, and nobody
+// presses Ctrl-C so fast.
+const sameSignal = 100 * time.Millisecond
 
 // An app is one run of the command line: where it reads and writes, and the
 // flags that every command has.
