@@ -48,6 +48,22 @@ func TestLoadVerdictAdvises(t *testing.T) {
 	}
 }
 
+// A search that was interrupted in its first step has tried nothing.
+func TestHeadlineOfSearches(t *testing.T) {
+	step := []load.RateStep{{RatePerS: 1000}}
+	for want, r := range map[string]load.Report{
+		"p99<2ms holds up to 500 messages/s (interrupted)":        {Interrupted: true, Curve: step, Search: &load.Search{Limit: "p99<2ms", RatePerS: 500}},
+		"p99<2ms holds at no rate that was tried":                 {Curve: step, Search: &load.Search{Limit: "p99<2ms"}},
+		"p99<2ms holds at no rate that was tried (interrupted)":   {Interrupted: true, Curve: step, Search: &load.Search{Limit: "p99<2ms"}},
+		"p99<2ms: no rate was tried to its end (interrupted)":     {Interrupted: true, Search: &load.Search{Limit: "p99<2ms"}},
+		"p99<2\ufffd: no rate was tried to its end (interrupted)": {Interrupted: true, Search: &load.Search{Limit: "p99<2\x1b"}},
+	} {
+		if got := loadHeadline(&r); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 func TestVerdict(t *testing.T) {
 	ended, end := context.WithCancel(t.Context())
 	end()

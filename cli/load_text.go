@@ -57,15 +57,24 @@ func loadHeadline(r *load.Report) string {
 	switch {
 	case r.Flooded():
 		s = fmt.Sprintf("%s of %s sent", formatCount(r.Sent), counted(r.Messages, "message"))
-	case r.Search != nil && r.Search.RatePerS > 0:
-		s = fmt.Sprintf("%s holds up to %s messages/s", r.Search.Limit, formatRate(r.Search.RatePerS))
 	case r.Search != nil:
-		s = fmt.Sprintf("%s holds at no rate that was tried", r.Search.Limit)
+		s = oneLine(r.Search.Limit) + searchOutcome(r)
 	}
 	if r.Interrupted {
 		s += " (interrupted)"
 	}
 	return s
+}
+
+// searchOutcome says at what rates a limit holds.
+func searchOutcome(r *load.Report) string {
+	switch {
+	case r.Search.RatePerS > 0:
+		return " holds up to " + formatRate(r.Search.RatePerS) + " messages/s"
+	case len(r.Curve) == 0:
+		return ": no rate was tried to its end"
+	}
+	return " holds at no rate that was tried"
 }
 
 // loadLines are the counts of a report, those that say nothing left out.
