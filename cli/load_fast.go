@@ -187,7 +187,7 @@ func receiverLines(v *load.FastReceiver) [][2]string {
 	if v.Numbered {
 		lines = append(lines, [2]string{"order", fmt.Sprintf("%s late, %s again, %s missing before the last", formatCount(v.Reordered), formatCount(v.Duplicate), formatCount(v.Gap))})
 	} else {
-		lines = append(lines, [2]string{"order", "not known: the payload has no numbers the server knows (seq has)"})
+		lines = append(lines, [2]string{"order", "not known: the server saw no numbers in this payload (use seq)"})
 	}
 	if v.Drops > 0 && v.LongestRun > 1 {
 		lines = append(lines, [2]string{"", fmt.Sprintf("the kernel dropped %s of up to %d datagrams", counted(v.Drops, "run"), v.LongestRun)})
