@@ -166,12 +166,29 @@ type fastRun struct {
 func (r *fastRun) open() error {
 	for i := range r.cfg.Senders {
 		s, err := newFastSender(r, i)
+		if errors.Is(err, syscall.EMFILE) {
+			return r.noDescriptors(err)
+		}
 		if err != nil {
 			return err
 		}
 		r.senders = append(r.senders, s)
 	}
 	return nil
+}
+
+// noDescriptors says how many descriptors the senders need, when this process may
+// open no more. It gives up those that it has, because counting takes one too.
+func (r *fastRun) noDescriptors(err error) error {
+	r.close()
+	r.senders = nil
+	limit, used, limitErr := sys.DescriptorLimit()
+	if limitErr != nil {
+		return fmt.Errorf("%w: %w; raise the limit (ulimit -Hn)", sys.ErrNotPermitted, err)
+	}
+	need := used + r.cfg.Senders + descriptorReserve
+	return fmt.Errorf("%w: %d senders need %d descriptors and this process may open %d; raise the limit (ulimit -Hn %d) or use fewer senders",
+		sys.ErrNotPermitted, r.cfg.Senders, need, limit, need)
 }
 
 func (r *fastRun) close() {
