@@ -213,18 +213,18 @@ func sendAroundUrgent(t *testing.T, c *net.TCPConn, before, urgent, after string
 	if err != nil {
 		t.Fatal(err)
 	}
+	const cork, more = 3, 0x8000 // TCP_CORK and MSG_MORE of Linux: to go with what follows
 	send := func(fd uintptr, text string, flags int) {
-		const more = 0x8000 // MSG_MORE: to go with what follows
 		if _, err := syscall.SendmsgN(int(fd), []byte(text), nil, nil, flags|more); err != nil {
 			t.Error(err)
 		}
 	}
 	raw.Control(func(fd uintptr) {
-		syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_CORK, 1)
+		syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, cork, 1)
 		send(fd, before, 0)
 		send(fd, urgent, syscall.MSG_OOB)
 		send(fd, after, 0)
-		syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_CORK, 0)
+		syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, cork, 0)
 	})
 }
 
