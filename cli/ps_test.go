@@ -116,6 +116,21 @@ func TestPsShowsLongFiguresWhole(t *testing.T) {
 	}
 }
 
+// An ordinary run with --fast has no timestamps, and its figures fit in one table.
+func TestPsShowsAFastPeerInOneTable(t *testing.T) {
+	p := busyProcess(4711, 1)
+	peer := &p.Servers[1].Peers[0]
+	peer.Diff, peer.Packets, peer.Bytes, peer.Lost = nil, 34_177_024, 2.19e9, 315_392
+	peer.LastSeen = psNow().Add(-121 * time.Millisecond)
+	want := `
+PEER                PACKETS    BYTES     LOST  REORD  DUP  FIRST  LAST SEEN
+127.0.0.1:50000  34,177,024  2.19 GB  315,392      1    0  1m05s      121ms
+`
+	if shown := psShown(t, 5, p); !strings.HasSuffix(shown, want) || strings.Contains(shown, "JITTER") {
+		t.Errorf("%s", shown)
+	}
+}
+
 func TestPsDoesNotFlood(t *testing.T) {
 	shown := psShown(t, 5, busyProcess(4711, 10_000), busyProcess(4712, 3))
 	if n := strings.Count(shown, "\n"); n > 80 {

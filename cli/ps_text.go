@@ -201,15 +201,9 @@ func (t *psText) peerTables(p observe.Status, s observe.Server) {
 	if !t.heading(p, s, "peers", len(rows), len(s.Peers)) {
 		return
 	}
-	traffic := newTable("PEER", ">PACKETS", ">BYTES", ">LOST", ">REORD", ">DUP", ">JITTER", ">FIRST", ">LAST SEEN")
+	traffic := trafficTable(rows, t.since)
 	differences := newTable("PEER", ">DIFFERENCE MIN", ">MEDIAN", ">P99", ">LAST", ">OF")
 	for _, r := range rows {
-		jitter := "-" // of peers without timestamps
-		if r.Diff != nil {
-			jitter = formatMicros(r.JitterUS)
-		}
-		traffic.row(r.Peer, formatCount(r.Packets), formatBytes(r.Bytes), formatCount(r.Lost), formatCount(r.Reordered), formatCount(r.Duplicate),
-			jitter, t.since(r.FirstSeen), t.since(r.LastSeen))
 		if d := r.Diff; d != nil {
 			differences.row(r.Peer, formatMicros(d.Min), formatMicros(d.Median), formatMicros(d.P99), formatMicros(d.Last), formatCount(uint64(max(d.Window, 0))))
 		}
@@ -219,6 +213,36 @@ func (t *psText) peerTables(p observe.Status, s observe.Server) {
 		t.line("")
 		t.table(differences)
 	}
+}
+
+// trafficTable shows what came from peers. Without any that sends timestamps there is
+// no jitter, and its room is left to the figures that there are.
+func trafficTable(peers []observe.Peer, since func(time.Time) string) *table {
+	headings := []string{"PEER", ">PACKETS", ">BYTES", ">LOST", ">REORD", ">DUP", ">FIRST", ">LAST SEEN"}
+	const jitterAt = 6
+	stamped := slices.ContainsFunc(peers, func(p observe.Peer) bool { return p.Diff != nil })
+	if stamped {
+		headings = slices.Insert(headings, jitterAt, ">JITTER")
+	}
+	tab := newTable(headings...)
+	for _, p := range peers {
+		cells := []any{
+			p.Peer, formatCount(p.Packets), formatBytes(p.Bytes), formatCount(p.Lost), formatCount(p.Reordered), formatCount(p.Duplicate),
+			since(p.FirstSeen), since(p.LastSeen),
+		}
+		if stamped {
+			cells = slices.Insert(cells, jitterAt, any(jitterText(p)))
+		}
+		tab.row(cells...)
+	}
+	return tab
+}
+
+func jitterText(p observe.Peer) string {
+	if p.Diff == nil {
+		return "-"
+	}
+	return formatMicros(p.JitterUS)
 }
 
 // limit returns how many of n rows to show.

@@ -68,6 +68,7 @@ func printerAs[R any](s *load.Saved, print func(*R) error) (func() error, error)
 
 func (a *app) printFigures(figures []load.Figure, labels []load.Label) error {
 	t := newTable("", "")
+	t.whole = true
 	for _, l := range labels {
 		t.row(figureName(l.Name), l.Value)
 	}
