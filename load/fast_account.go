@@ -27,7 +27,7 @@ type FastReceiver struct {
 
 	// Where runs arrive as one, the kernel counts them as one when it drops them: then
 	// DroppedByKernel is as many of Lost as its Drops of up to LongestRun can explain.
-	Drops      uint64  `json:"kernel_drops"`
+	Drops      uint64  `json:"kernel_drops"` // requests for these counts among them
 	LongestRun uint32  `json:"longest_run"`
 	Shared     bool    `json:"shared"`     // others sent to the same sockets, whose drops may be among these
 	Surplus    uint64  `json:"surplus"`    // counted beyond what was sent: of another sender, or for want of numbers again

@@ -140,7 +140,10 @@ func TestFastSplitsTheLoss(t *testing.T) {
 	for _, withoutGRO := range []bool{false, true} {
 		addr, _ := fastServer(t, busy{}, func(cfg *server.UDPConfig) { cfg.WithoutGRO, cfg.Batch = withoutGRO, 1 })
 		v := accounted(t, runFast(t, FastConfig{Target: addr, Messages: 60_000, WithoutGSO: withoutGRO, Payload: fastPayload(t, "seq", 1024)}))
-		if v.DroppedByKernel == 0 || v.LostElsewhere != 0 || v.Drops == 0 || withoutGRO && v.Drops != v.DroppedByKernel {
+		// What asks for the counts comes to the same full buffer, and is repeated until answered.
+		const requests = 10 // in askAfter, each waited for twice as long as the one before
+		exact := v.Drops >= v.DroppedByKernel && v.Drops <= v.DroppedByKernel+requests
+		if v.DroppedByKernel == 0 || v.LostElsewhere != 0 || v.Drops == 0 || withoutGRO && !exact {
 			t.Errorf("without GRO: %v: %+v", withoutGRO, v)
 		}
 	}
