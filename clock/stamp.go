@@ -34,5 +34,8 @@ type Stamp struct {
 	Source Source
 }
 
+// Sub returns how much later s is than o by the wall clock.
+func (s Stamp) Sub(o Stamp) time.Duration { return s.Time.Round(0).Sub(o.Time.Round(0)) }
+
 // Now reads the clock here, as a user-space stamp.
 func Now() Stamp { return Stamp{Time: time.Now().Round(0), Source: User} }

@@ -12,7 +12,7 @@ import (
 type Reflection struct {
 	Sequence uint32 // of the packet that was reflected
 	// Offset is how far the reflector's clock is ahead of ours, wrong by at most
-	// Bound: half of RoundTrip, all of which may have been spent on one way.
+	// Bound, see [clock.Exchange.Bound].
 	Offset, Bound time.Duration
 	RoundTrip     time.Duration // less the time in the reflector
 	Held          time.Duration // the time in the reflector
@@ -54,9 +54,9 @@ func parseReflection(b []byte, received time.Time) *Reflection {
 	if !ok {
 		return nil
 	}
-	e := Exchange{T1: t1, T2: t2, T3: t3, T4: received}
+	e := userExchange(t1, t2, t3, received)
 	return &Reflection{
-		Sequence: packet.SenderSequence, Offset: e.Offset(), Bound: e.Delay() / 2,
-		RoundTrip: e.Delay(), Held: wallSub(t3, t2),
+		Sequence: packet.SenderSequence, Offset: e.Offset(), Bound: e.Bound(),
+		RoundTrip: e.Delay(), Held: e.Held(),
 	}
 }

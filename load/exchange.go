@@ -3,6 +3,8 @@ package load
 import (
 	"math"
 	"time"
+
+	"wirelab/clock"
 )
 
 // exchangeRecorder holds what STAMP exchanges say about the two clocks.
@@ -20,7 +22,7 @@ func newExchangeRecorder() *exchangeRecorder {
 	}
 }
 
-func (r *exchangeRecorder) add(e *Exchange) {
+func (r *exchangeRecorder) add(e *clock.Exchange) {
 	offset := e.Offset()
 	r.offset.add(offset)
 	r.forward.add(e.Forward())

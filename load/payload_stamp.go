@@ -42,34 +42,22 @@ func (c *Check) judgeReflection() string {
 // Exchange returns the four stamps of a stamp message whose reflection, complete
 // and OK, arrived at received. It reports false for an echo, which has no stamps of
 // its own, and for a reflector that did not know the time.
-func (c *Check) Exchange(received time.Time) (Exchange, bool) {
+func (c *Check) Exchange(received time.Time) (clock.Exchange, bool) {
 	if c.payload.kind != stampPayload || c.Echoed() {
-		return Exchange{}, false
+		return clock.Exchange{}, false
 	}
 	r, err := clock.ParseReflector(c.packet[:])
 	if err != nil {
-		return Exchange{}, false
+		return clock.Exchange{}, false
 	}
 	_, t2, t3, ok := r.Times(received)
-	return Exchange{T1: c.sent, T2: t2, T3: t3, T4: received}, ok
+	return userExchange(c.sent, t2, t3, received), ok
 }
 
-// An Exchange is four stamps of the wall clocks at both ends: the client sent at
-// T1, the reflector received at T2 and sent at T3, the client received at T4.
-type Exchange struct{ T1, T2, T3, T4 time.Time }
-
-// Forward returns T2 - T1: the one-way delay to the reflector plus the offset.
-func (e *Exchange) Forward() time.Duration { return wallSub(e.T2, e.T1) }
-
-// Backward returns T4 - T3: the one-way delay from the reflector less the offset.
-func (e *Exchange) Backward() time.Duration { return wallSub(e.T4, e.T3) }
-
-// Offset returns how far the reflector's clock is ahead of the client's if both
-// ways took the same time. Whatever they took, it is off by at most Delay/2.
-func (e *Exchange) Offset() time.Duration { return e.Forward()/2 - e.Backward()/2 }
-
-// Delay returns how long the packet was under way in both directions together.
-func (e *Exchange) Delay() time.Duration { return wallSub(e.T4, e.T1) - wallSub(e.T3, e.T2) }
+// userExchange is one whose stamps of ours were both read in this process.
+func userExchange(t1, t2, t3, t4 time.Time) clock.Exchange {
+	return clock.Exchange{T1: clock.Stamp{Time: t1}, T2: clock.Stamp{Time: t2}, T3: clock.Stamp{Time: t3}, T4: clock.Stamp{Time: t4}}
+}
 
 // wallSub subtracts by the wall clock even where monotonic readings are at hand.
 func wallSub(a, b time.Time) time.Duration { return a.Round(0).Sub(b.Round(0)) }

@@ -64,7 +64,8 @@ func TestRecordersMerge(t *testing.T) {
 	b.fail("no answer in time")
 	b.connect(time.Millisecond, true)
 	b.answer(2 * time.Millisecond)
-	b.exchanges.add(&Exchange{T1: testTime, T2: testTime.Add(5), T3: testTime.Add(6), T4: testTime.Add(3)})
+	exchange := userExchange(testTime, testTime.Add(5), testTime.Add(6), testTime.Add(3))
+	b.exchanges.add(&exchange)
 	a.merge(b)
 	if a.failures != 3 || a.errors["connection reset"] != 2 || a.errors["no answer in time"] != 1 {
 		t.Errorf("errors %v, %d", a.errors, a.failures)
