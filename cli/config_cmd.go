@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"wirelab/cli/config"
+	"wirelab/internal/setting"
 )
 
 func (a *app) newConfigCommand() *cobra.Command {
@@ -192,13 +193,12 @@ func (a *app) printMistakes(err error) error {
 	}
 	name, _, _ := a.readConfig() // that it cannot be read is err already
 	check := configCheck{Schema: "wirelab.config-check/1", File: name}
-	var mistakes config.Errors
+	var mistakes setting.Errors
 	if !errors.As(err, &mistakes) {
 		check.Errors = []configMistake{{Problem: err.Error()}}
 	}
 	for _, m := range mistakes {
-		line, column := m.Position()
-		check.Errors = append(check.Errors, configMistake{Origin: m.Origin, Key: m.Key, Problem: m.Problem, Line: line, Column: column})
+		check.Errors = append(check.Errors, configMistake{Origin: m.Origin, Key: m.Key, Problem: m.Problem, Line: m.Place.Line, Column: m.Place.Column})
 	}
 	return a.printJSON(check)
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"wirelab/cli/config"
 	"wirelab/cli/spell"
+	"wirelab/internal/setting"
 	"wirelab/internal/sys"
 	"wirelab/observe"
 )
@@ -53,7 +53,7 @@ func (e *usageError) Unwrap() error { return e.err }
 
 func exitStatus(ctx context.Context, err error) int {
 	var usage *usageError
-	var configuration config.Errors
+	var configuration setting.Errors
 	switch {
 	case err == nil:
 		return exitDone
@@ -78,7 +78,7 @@ func interrupted(ctx context.Context, err error) bool {
 // report says on stderr what went wrong: one line for an error, and for each in
 // a file the line that it is in.
 func (a *app) report(ctx context.Context, cmd *cobra.Command, err error) {
-	var configuration config.Errors
+	var configuration setting.Errors
 	var usage *usageError
 	switch {
 	case err == nil, err == errCheckFailed:

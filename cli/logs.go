@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"wirelab/cli/config"
+	"wirelab/internal/setting"
 	"wirelab/observe"
 )
 
@@ -112,7 +113,7 @@ func parseLogLevel(name string) (slog.Level, error) {
 
 // parseSince takes how long ago it was, or when.
 func parseSince(s string, now time.Time) (time.Time, error) {
-	if ago, err := config.ParseDuration(s); err == nil {
+	if ago, err := setting.ParseDuration(s); err == nil {
 		if ago < 0 {
 			return time.Time{}, usagef("--since %s: no log line is from the future", s)
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"wirelab/cli/config"
+	"wirelab/internal/setting"
 	"wirelab/server"
 )
 
@@ -112,7 +113,7 @@ func (a *app) readConfig() (name string, source []byte, err error) {
 	if !asked {
 		name = defaultConfig
 	}
-	source, err = config.ReadFile(name)
+	source, err = setting.ReadFile(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !asked:
 		return "", nil, nil

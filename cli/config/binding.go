@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"log/slog"
+
+	"wirelab/internal/setting"
 )
 
 // A kind is how values of one type are written.
@@ -83,7 +85,7 @@ func parseAll[T any](k kind[T], items []string) (values []T, bad []badItem) {
 	for i, item := range items {
 		v, err := k.parse(item)
 		if err != nil {
-			bad = append(bad, badItem{i, fmt.Errorf("%s %w", quote(item), err)})
+			bad = append(bad, badItem{i, fmt.Errorf("%s %w", setting.Quote(item), err)})
 		}
 		values = append(values, v)
 	}

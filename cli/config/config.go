@@ -11,6 +11,8 @@ import (
 	"log/slog"
 	"net/netip"
 	"time"
+
+	"wirelab/internal/setting"
 )
 
 // A Config is a complete configuration: every key has a value.
@@ -19,8 +21,9 @@ type Config struct {
 	Client Client
 	Logs   Logs
 
-	file    string
-	origins map[string]string
+	file     string
+	origins  map[string]string
+	sections map[string]setting.Value
 }
 
 // Server holds what the TCP server does, and what both servers share.
@@ -79,3 +82,7 @@ func (c *Config) File() string { return c.file }
 // file such as "wirelab.yaml:3:9", a variable such as "WIRELAB_SERVER_PORT", a
 // flag such as "--port", or the name of the key whose value it follows.
 func (c *Config) Origin(key string) string { return c.origins[key] }
+
+// Section returns the value of an open section of the file, which its owner has
+// checked; Null where the file has none.
+func (c *Config) Section(name string) setting.Value { return c.sections[name] }

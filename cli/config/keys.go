@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"wirelab/internal/setting"
 )
 
 // A Key is one setting.
@@ -52,11 +54,11 @@ func (k Key) Value(c *Config) any { return k.json(c) }
 
 func (k Key) format(items []string) string {
 	if !k.List {
-		return quoteYAML(items[0])
+		return setting.QuoteYAML(items[0])
 	}
 	quoted := make([]string, len(items))
 	for i, item := range items {
-		quoted[i] = quoteYAML(item)
+		quoted[i] = setting.QuoteYAML(item)
 	}
 	return "[" + strings.Join(quoted, ", ") + "]"
 }

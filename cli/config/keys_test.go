@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 )
@@ -69,49 +68,6 @@ func TestParsePrefixOfMappedAddresses(t *testing.T) {
 	if p, err := parsePrefix("::ffff:192.0.2.0/120"); err == nil {
 		t.Errorf("a network: %v", p)
 	}
-}
-
-func TestParseSize(t *testing.T) {
-	for s, want := range map[string]int64{
-		"0": 0, "16384": 16384, "1B": 1, "16KiB": 16384, "10MB": 10_000_000, "1kB": 1000, "1KB": 1000, "3GiB": 3 << 30, "2GB": 2_000_000_000,
-		"": -1, "B": -1, "KB": -1, "-1": -1, "1.5MB": -1, "10XB": -1, "1e3": -1, "10 MB": -1, "9223372036854775808": -1, "9223372036854775807KB": -1,
-	} {
-		n, err := ParseSize(s)
-		if (err != nil) != (want < 0) || err == nil && n != want {
-			t.Errorf("ParseSize(%q) = %d, %v", s, n, err)
-		}
-	}
-}
-
-func TestSizesReadBack(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		n := rapid.Int64Range(0, 1<<62).Draw(t, "n")
-		if got, err := ParseSize(FormatSize(n)); err != nil || got != n {
-			t.Fatalf("%d is written %s and read %d, %v", n, FormatSize(n), got, err)
-		}
-	})
-}
-
-func TestParseDuration(t *testing.T) {
-	for s, want := range map[string]time.Duration{
-		"0": 0, "0s": 0, "5s": 5 * time.Second, "1h30m": 90 * time.Minute, "7d": 7 * day, "1d12h": 36 * time.Hour, "1.5s": 1500 * time.Millisecond,
-		"": -1, "5": -1, "d": -1, "5x": -1, "1d-1h": -1, "1.5d": -1, "9999999999d": -1, "106751d100h": -1, "300000000h": -1,
-	} {
-		d, err := ParseDuration(s)
-		if (err != nil) != (want < 0) || err == nil && d != want {
-			t.Errorf("ParseDuration(%q) = %v, %v", s, d, err)
-		}
-	}
-}
-
-func TestDurationsReadBack(t *testing.T) {
-	units := rapid.SampledFrom([]time.Duration{1, time.Microsecond, time.Millisecond, time.Second, time.Minute, time.Hour, day})
-	rapid.Check(t, func(t *rapid.T) {
-		d := time.Duration(rapid.Int64Range(0, 10_000).Draw(t, "n")) * units.Draw(t, "unit")
-		if got, err := ParseDuration(FormatDuration(d)); err != nil || got != d {
-			t.Fatalf("%v is written %s and read %v, %v", d, FormatDuration(d), got, err)
-		}
-	})
 }
 
 func TestTextReadsBack(t *testing.T) {

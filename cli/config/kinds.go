@@ -8,6 +8,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+
+	"wirelab/internal/setting"
 )
 
 func same(s string) string { return s }
@@ -51,10 +54,10 @@ func parseWhole(s string, least, most int) (int, error) {
 }
 
 func size(least, most int64) kind[int64] {
-	return kind[int64]{name: "size", format: FormatSize,
-		allowed: fmt.Sprintf("%s to %s (units B, KB, MB, GB, KiB, MiB, GiB)", FormatSize(least), FormatSize(most)),
+	return kind[int64]{name: "size", format: setting.FormatSize,
+		allowed: fmt.Sprintf("%s to %s (units B, KB, MB, GB, KiB, MiB, GiB)", setting.FormatSize(least), setting.FormatSize(most)),
 		parse: func(s string) (int64, error) {
-			n, err := ParseSize(s)
+			n, err := setting.ParseSize(s)
 			if err == nil && (n < least || n > most) {
 				err = errors.New("is out of range")
 			}
@@ -63,10 +66,10 @@ func size(least, most int64) kind[int64] {
 }
 
 func duration(least, most time.Duration) kind[time.Duration] {
-	return kind[time.Duration]{name: "duration", format: FormatDuration,
-		allowed: fmt.Sprintf("%s to %s, such as 500ms, 5s, 10m, 1h or 7d", FormatDuration(least), FormatDuration(most)),
+	return kind[time.Duration]{name: "duration", format: setting.FormatDuration,
+		allowed: fmt.Sprintf("%s to %s, such as 500ms, 5s, 10m, 1h or 7d", setting.FormatDuration(least), setting.FormatDuration(most)),
 		parse: func(s string) (time.Duration, error) {
-			d, err := ParseDuration(s)
+			d, err := setting.ParseDuration(s)
 			if err == nil && (d < least || d > most) {
 				err = errors.New("is out of range")
 			}
@@ -89,7 +92,7 @@ func name() kind[string] {
 func path() kind[string] {
 	return kind[string]{name: "path", allowed: "a path", format: same,
 		parse: func(s string) (string, error) {
-			if len(s) > 4095 || strings.ContainsFunc(s, isControl) {
+			if len(s) > 4095 || strings.ContainsFunc(s, unicode.IsControl) {
 				return "", errors.New("is not a path")
 			}
 			return s, nil

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"wirelab/cli/spell"
+	"wirelab/internal/setting"
 )
 
 const envPrefix = "WIRELAB_"
@@ -22,6 +23,9 @@ type Input struct {
 	Environ []string // "NAME=value", as os.Environ returns them; other names are ignored
 	Flags   []Flag   // those that were given
 	Choices Choices
+
+	// Sections are those that other packages own; Load keeps their values, checked.
+	Sections []setting.Section
 }
 
 // A Flag is a flag that was given on the command line.
@@ -33,19 +37,12 @@ type Flag struct {
 
 // Load makes a configuration: defaults, then what Source sets, then the
 // environment, then flags. It reads nothing else, and keeps nothing of in. Its
-// error is always an Errors, with everything that is wrong: a value is checked
+// error is always a setting.Errors, with everything that is wrong: a value is checked
 // even when a later one takes its place.
 func Load(in Input) (*Config, error) {
-	l := loader{choices: in.Choices, config: &Config{file: in.File, origins: map[string]string{}}, latest: map[string]setting{}}
+	l := loader{choices: in.Choices, config: &Config{file: in.File, origins: map[string]string{}}, latest: map[string]assignment{}}
 	l.defaults()
-	settings, errs := parseFile(in.File, in.Source)
-	l.errs = append(l.errs, errs...)
-	for _, s := range settings {
-		l.assign(s)
-	}
-	slices.SortStableFunc(l.errs, func(a, b *Error) int {
-		return cmp.Or(cmp.Compare(a.number, b.number), cmp.Compare(a.column, b.column))
-	})
+	l.file(in)
 	l.environment(in.Environ)
 	l.flags(in.Flags)
 	l.follow()
@@ -56,11 +53,26 @@ func Load(in Input) (*Config, error) {
 	return l.config, nil
 }
 
+// file assigns what the file sets.
+func (l *loader) file(in Input) {
+	value, errs := setting.Read(in.File, in.Source)
+	f := newFile(in.Sections)
+	f.section(value)
+	l.errs = append(append(l.errs, errs...), f.errs...)
+	l.config.sections = f.values
+	for _, a := range f.settings {
+		l.assign(a)
+	}
+	slices.SortStableFunc(l.errs, func(a, b *setting.Error) int {
+		return cmp.Or(cmp.Compare(a.Place.Line, b.Place.Line), cmp.Compare(a.Place.Column, b.Place.Column))
+	})
+}
+
 type loader struct {
 	choices Choices
 	config  *Config
-	latest  map[string]setting // what set each key that is not at its default
-	errs    Errors
+	latest  map[string]assignment // what set each key that is not at its default
+	errs    setting.Errors
 }
 
 // defaults sets every key that follows no other. That they can be set is a
@@ -74,21 +86,20 @@ func (l *loader) defaults() {
 	}
 }
 
-func (l *loader) assign(s setting) {
+func (l *loader) assign(s assignment) {
 	l.latest[s.key.Name] = s
 	bad := s.key.set(l.config, s.items)
-	l.config.origins[s.key.Name] = s.places[0].origin
+	l.config.origins[s.key.Name] = s.origin
 	if bad != nil {
 		l.errs = append(l.errs, s.problems(bad)...)
 		return
 	}
-	at, name := s.place(0), s.nameInFile()
 	if names, ok := l.choices[s.key.Name]; ok && !slices.Contains(names, s.items[0]) {
-		problem := "unknown " + s.key.Leaf() + " " + quote(s.items[0])
+		problem := "unknown " + s.key.Leaf() + " " + setting.Quote(s.items[0])
 		if nearest := spell.Nearest(s.items[0], names); nearest != "" {
 			problem += "; did you mean " + nearest + "?"
 		}
-		l.errs = append(l.errs, at.problem(name, "%s; allowed: %s", problem, strings.Join(names, ", ")))
+		l.errs = append(l.errs, s.problem(0, "%s; allowed: %s", problem, strings.Join(names, ", ")))
 	}
 }
 
@@ -103,7 +114,7 @@ func (l *loader) environment(environ []string) {
 	}
 	for _, k := range Keys() {
 		if value, ok := values[k.Env()]; ok {
-			l.assign(setting{key: k, items: k.split(value), places: []place{{origin: k.Env()}}})
+			l.assign(assignment{key: k, items: k.split(value), origin: k.Env()})
 			delete(values, k.Env())
 		}
 	}
@@ -130,7 +141,7 @@ func (l *loader) unknownVariables(values map[string]string) {
 		if nearest := spell.Nearest(name, known); nearest != "" {
 			problem = "no key has this variable; did you mean " + nearest + "?"
 		}
-		l.errs = append(l.errs, place{origin: name}.problem("", "%s", problem))
+		l.errs = append(l.errs, &setting.Error{Origin: name, Problem: problem})
 	}
 }
 
@@ -138,14 +149,14 @@ func (l *loader) flags(flags []Flag) {
 	for _, f := range flags {
 		k, ok := Lookup(f.Key)
 		if !ok {
-			l.errs = append(l.errs, place{origin: f.Name}.problem("", "no key %s", quote(f.Key)))
+			l.errs = append(l.errs, &setting.Error{Origin: f.Name, Problem: "no key " + setting.Quote(f.Key)})
 			continue
 		}
 		var items []string
 		for _, v := range f.Values {
 			items = append(items, k.split(v)...)
 		}
-		l.assign(setting{key: k, items: items, places: []place{{origin: f.Name}}})
+		l.assign(assignment{key: k, items: items, origin: f.Name})
 	}
 }
 
@@ -182,7 +193,7 @@ func (l *loader) checkPairs() {
 		s, set := l.latest[pair[0]]
 		other, _ := Lookup(pair[1])
 		if set && s.items[0] != "" && other.items(l.config)[0] == "" {
-			l.errs = append(l.errs, s.place(0).problem("", "%s is set but %s is not; TLS needs both, or neither and tls: true", pair[0], pair[1]))
+			l.errs = append(l.errs, s.problem(0, "it is set but %s is not; TLS needs both, or neither and tls: true", pair[1]))
 		}
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"wirelab/internal/setting"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
@@ -169,7 +171,7 @@ func TestFileErrors(t *testing.T) {
 		{"logs: {level: loud}", `logs.level: "loud" is not a level; allowed: debug, info, warn or error`, ""},
 		{"logs: {keep: 0}", "allowed: 1 to 1000", ""},
 		{"logs: {max_size: 1}", "out of range", ""},
-		{"server: {tls_cert: a.pem}", "wirelab.yaml:1:20: server.tls_cert is set but server.tls_key is not", ""},
+		{"server: {tls_cert: a.pem}", "wirelab.yaml:1:20: server.tls_cert: it is set but server.tls_key is not", ""},
 		{"server:\n\tport: 1\n", "wirelab.yaml:2:1: not YAML: a tab; YAML is indented with spaces", "  2 |  port: 1\n    | ^"},
 		{"server: {port: 1", "not YAML: could not find flow mapping end token '}'", ""},
 		{"server:\n  port: 1\n bind: x\n", "wirelab.yaml:3:2: not YAML:", ""},
@@ -178,7 +180,7 @@ func TestFileErrors(t *testing.T) {
 		{"server: \xff\n", "wirelab.yaml:1:9: a character that is not UTF-8 text", "  1 | server: \ufffd\n    |         ^"},
 		{"# é\nserver: {port: 'é'}", `wirelab.yaml:2:16: server.port: "é" is not a whole number`, ""},
 		{"server: \x00\n", "not UTF-8 text", ""},
-		{strings.Repeat("#\n", MaxFile), "larger than 1MiB", ""},
+		{strings.Repeat("#\n", setting.MaxFile), "larger than 8MiB", ""},
 		{strings.Repeat("[", 100_000), "nested too deeply", ""},
 		{strings.Repeat("- ", 100_000), "nested too deeply", ""},
 		{strings.Repeat("a: 1\n", 100_000), "too many keys", ""},
@@ -186,7 +188,7 @@ func TestFileErrors(t *testing.T) {
 	}
 	for _, tt := range tests {
 		_, err := load(tt.source)
-		var errs Errors
+		var errs setting.Errors
 		if !errors.As(err, &errs) {
 			t.Errorf("%.60q: error %v, want %q", tt.source, err, tt.want)
 			continue
@@ -202,15 +204,14 @@ func TestFileErrors(t *testing.T) {
 
 func TestEveryEntryOfAListIsChecked(t *testing.T) {
 	_, err := load("server:\n  allow: [10.0.0.0/33, \"\", 127.0.0.1, ~,\n    300.1.1.1]\n")
-	var errs Errors
+	var errs setting.Errors
 	if !errors.As(err, &errs) {
 		t.Fatal(err)
 	}
 	var got []string
 	for _, e := range errs {
 		problem, _, _ := strings.Cut(e.Problem, "; allowed")
-		line, column := e.Position()
-		got = append(got, fmt.Sprintf("%d:%d %s", line, column, problem))
+		got = append(got, fmt.Sprintf("%d:%d %s", e.Place.Line, e.Place.Column, problem))
 	}
 	want := []string{
 		`2:11 "10.0.0.0/33" is neither an address nor a network`, `2:24 "" is neither an address nor a network`,
@@ -236,7 +237,7 @@ func TestErrorsOfOtherOrigins(t *testing.T) {
 		Flags:   []Flag{{"server.allow", "--allow", []string{"10.0.0.0/8,x"}}, {"server.engine", "--engine", []string{"x"}}, {"no.key", "--no", nil}},
 		Choices: choices(),
 	})
-	var errs Errors
+	var errs setting.Errors
 	if !errors.As(err, &errs) {
 		t.Fatal(err)
 	}
@@ -259,7 +260,7 @@ func TestErrorsOfOtherOrigins(t *testing.T) {
 
 func TestExcerptOfALongLine(t *testing.T) {
 	_, err := load("server: {handler: echo, allow: [" + strings.Repeat("10.0.0.1, ", 200) + "10.0.0.x]}")
-	var e *Error
+	var e *setting.Error
 	if !errors.As(err, &e) {
 		t.Fatal(err)
 	}
@@ -282,7 +283,7 @@ func FuzzLoad(f *testing.F) {
 	f.Fuzz(func(t *testing.T, source string) {
 		c, err := Load(Input{File: "f", Source: []byte(source)})
 		if err != nil {
-			var errs Errors
+			var errs setting.Errors
 			if !errors.As(err, &errs) || len(errs) == 0 {
 				t.Fatalf("error %T", err)
 			}

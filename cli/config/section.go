@@ -1,49 +1,96 @@
 package config
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/goccy/go-yaml/ast"
-
 	"wirelab/cli/spell"
+	"wirelab/internal/setting"
 )
+
+// An assignment gives a key items, as they were written, before they are looked at.
+type assignment struct {
+	key    Key
+	items  []string
+	places []setting.Value // of each item, or one for all; none: not in a file
+	origin string          // "wirelab.yaml:3:9", "WIRELAB_SERVER_PORT", "--port"
+}
+
+// problem returns an error about an item.
+func (a assignment) problem(item int, format string, args ...any) *setting.Error {
+	if len(a.places) == 0 {
+		return &setting.Error{Origin: a.origin, Problem: fmt.Sprintf(format, args...)}
+	}
+	return a.places[min(item, len(a.places)-1)].Errorf(format, args...)
+}
+
+// problems returns an error for each place in which items are bad.
+func (a assignment) problems(bad []badItem) setting.Errors {
+	if len(a.places) > 1 {
+		var errs setting.Errors
+		for _, b := range bad {
+			errs = append(errs, a.problem(b.index, "%v; allowed: %s", b.err, a.key.Allowed))
+		}
+		return errs
+	}
+	var texts []string
+	for _, b := range bad {
+		texts = append(texts, b.err.Error())
+	}
+	return setting.Errors{a.problem(0, "%s; allowed: %s", strings.Join(texts, "; "), a.key.Allowed)}
+}
+
+// A file is a wirelab.yaml whose values find their keys.
+type file struct {
+	keys     map[string]Key
+	sections map[string]bool
+	open     map[string]setting.Section
+	values   map[string]setting.Value // of open sections
+	settings []assignment
+	errs     setting.Errors
+}
+
+func newFile(open []setting.Section) *file {
+	f := &file{keys: map[string]Key{}, sections: map[string]bool{"": true}, open: map[string]setting.Section{}, values: map[string]setting.Value{}}
+	for _, k := range Keys() {
+		f.keys[k.Name] = k
+		for s := k.Name; strings.Contains(s, "."); {
+			s = s[:strings.LastIndexByte(s, '.')]
+			f.sections[s] = true
+		}
+	}
+	for _, s := range open {
+		f.open[s.Name] = s
+	}
+	return f
+}
 
 // section reads the keys of a section; "" is the whole file. It descends only
 // into sections of the table, so its depth is bounded.
-func (f *file) section(name string, node ast.Node) {
-	switch node := node.(type) {
-	case *ast.NullNode: // all its keys are commented out
-	case *ast.MappingNode:
-		for _, pair := range node.Values {
-			f.pair(name, pair)
+func (f *file) section(v setting.Value) {
+	switch v.Kind {
+	case setting.Null: // all its keys are commented out
+	case setting.Map:
+		for _, e := range v.Entries {
+			f.entry(v.Path, e)
 		}
-	case *ast.MappingValueNode:
-		f.pair(name, node)
 	default:
-		f.fail(f.at(node.GetToken()), name, "keys belong here, such as \"port: 12345\", not %s", describe(node))
+		f.errs = append(f.errs, v.Errorf("keys belong here, such as \"port: 12345\", not %s", v.Describe()))
 	}
 }
 
-func (f *file) pair(section string, pair *ast.MappingValueNode) {
-	at := f.at(pair.Key.GetToken())
-	leaf, ok := pair.Key.(*ast.StringNode)
-	if !ok {
-		f.fail(at, section, "%s is not a key", describe(pair.Key))
-		return
-	}
-	name := strings.TrimPrefix(section+"."+leaf.Value, ".")
-	if first, again := f.seen[name]; again {
-		f.fail(at, name, "the key is set twice; it stands already on line %d", first)
-		return
-	}
-	f.seen[name] = at.number
+func (f *file) entry(section string, e setting.Entry) {
+	name := e.Value.Path
 	if f.sections[name] {
-		f.section(name, pair.Value)
+		f.section(e.Value)
 	} else if key, ok := f.keys[name]; ok {
-		f.value(key, pair.Value)
+		f.value(key, e.Value)
+	} else if owner, ok := f.open[name]; ok {
+		f.values[name] = e.Value
+		f.errs = append(f.errs, owner.Check(e.Value)...)
 	} else {
-		f.fail(at, "", "%s", f.unknown(section, leaf.Value))
+		f.errs = append(f.errs, e.Errorf("%s", f.unknown(section, e.Key)))
 	}
 }
 
@@ -59,7 +106,12 @@ func (f *file) unknown(section, leaf string) string {
 			elsewhere = append(elsewhere, k.Name)
 		}
 	}
-	problem := "unknown key " + quote(leaf)
+	if section == "" {
+		for name := range f.open {
+			names = append(names, name)
+		}
+	}
+	problem := "unknown key " + setting.Quote(leaf)
 	if section != "" {
 		problem += " in " + section
 	}
@@ -72,60 +124,26 @@ func (f *file) unknown(section, leaf string) string {
 	return problem + "; allowed: " + strings.Join(names, ", ")
 }
 
-func (f *file) value(key Key, node ast.Node) {
-	s := setting{key: key, places: []place{f.at(node.GetToken())}}
-	nodes := []ast.Node{node}
-	if list, ok := node.(*ast.SequenceNode); ok {
+func (f *file) value(key Key, v setting.Value) {
+	a := assignment{key: key, places: []setting.Value{v}, origin: v.Place.String()}
+	items := []setting.Value{v}
+	if v.Kind == setting.List {
 		if !key.List {
-			f.fail(s.places[0], key.Name, "one value is expected, not a list; allowed: %s", key.Allowed)
+			f.errs = append(f.errs, v.Errorf("one value is expected, not a list; allowed: %s", key.Allowed))
 			return
 		}
-		nodes = list.Values
+		items = v.Items
 	}
-	for _, n := range nodes {
-		text, ok := scalar(n)
-		at := f.at(n.GetToken())
-		if !ok {
-			f.fail(at, key.Name, "a plain value is expected, not %s; allowed: %s", describe(n), key.Allowed)
+	for _, item := range items {
+		if item.Kind != setting.Scalar {
+			f.errs = append(f.errs, item.Errorf("a plain value is expected, not %s; allowed: %s", item.Describe(), key.Allowed))
 			continue
 		}
-		s.places = append(s.places[:len(s.items)], at)
-		s.items = append(s.items, text)
+		a.places = append(a.places[:len(a.items)], item)
+		a.items = append(a.items, item.Text)
 	}
-	if len(s.items) > 0 || len(nodes) == 0 { // else all of it is a mistake already
-		f.settings = append(f.settings, s)
+	if len(a.items) > 0 || len(items) == 0 { // else all of it is a mistake already
+		a.origin = a.places[0].Place.String()
+		f.settings = append(f.settings, a)
 	}
-}
-
-// scalar returns the text of a plain value as it was written.
-func scalar(node ast.Node) (string, bool) {
-	switch n := node.(type) {
-	case *ast.StringNode:
-		return n.Value, true
-	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
-		return n.GetToken().Value, true
-	}
-	return "", false
-}
-
-func describe(node ast.Node) string {
-	switch node.(type) {
-	case *ast.NullNode:
-		return "nothing"
-	case *ast.MappingNode, *ast.MappingValueNode:
-		return "keys"
-	case *ast.SequenceNode:
-		return "a list"
-	case *ast.LiteralNode:
-		return "a block of text"
-	case *ast.AnchorNode, *ast.AliasNode, *ast.MergeKeyNode:
-		return "an anchor or alias"
-	case *ast.TagNode:
-		return "a tag"
-	case *ast.DirectiveNode:
-		return "a directive"
-	case *ast.MappingKeyNode:
-		return "a complex key"
-	}
-	return quote(node.GetToken().Value)
 }

@@ -99,7 +99,7 @@ func openDatagrams(cfg DatagramConfig, bind func(fd, family int, sa unix.Sockadd
 	// In blocking mode, so that os.File leaves it out of the poller; no call here blocks.
 	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, unix.IPPROTO_UDP)
 	if err != nil {
-		return nil, opError("socket", err)
+		return nil, NewOpError("socket", err)
 	}
 	local, err := bind(fd, family, sa, cfg)
 	if err != nil {
@@ -120,7 +120,7 @@ func openDatagrams(cfg DatagramConfig, bind func(fd, family int, sa unix.Sockadd
 
 func bindShared(fd, family int, sa unix.Sockaddr, cfg DatagramConfig) (netip.AddrPort, error) {
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
-		return netip.AddrPort{}, opError("setsockopt SO_REUSEPORT", err)
+		return netip.AddrPort{}, NewOpError("setsockopt SO_REUSEPORT", err)
 	}
 	return bindDatagrams(fd, family, sa, cfg)
 }
@@ -131,7 +131,7 @@ func connectDatagrams(fd, family int, sa unix.Sockaddr, cfg DatagramConfig, peer
 		return netip.AddrPort{}, err
 	}
 	if err := unix.Bind(fd, sa); err != nil {
-		return netip.AddrPort{}, opError("bind", err)
+		return netip.AddrPort{}, NewOpError("bind", err)
 	}
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_RECVERR, 1) // what it lacks is not counted; see discardErrors
 	if family == unix.AF_INET6 {
@@ -139,10 +139,10 @@ func connectDatagrams(fd, family int, sa unix.Sockaddr, cfg DatagramConfig, peer
 	}
 	peerFamily, to := sockaddr(peer)
 	if peerFamily != family {
-		return netip.AddrPort{}, opError("connect", unix.EAFNOSUPPORT)
+		return netip.AddrPort{}, NewOpError("connect", unix.EAFNOSUPPORT)
 	}
 	if err := unix.Connect(fd, to); err != nil {
-		return netip.AddrPort{}, opError("connect", err)
+		return netip.AddrPort{}, NewOpError("connect", err)
 	}
 	return LocalAddr(fd)
 }
@@ -151,7 +151,7 @@ func connectDatagrams(fd, family int, sa unix.Sockaddr, cfg DatagramConfig, peer
 func bindDatagrams(fd, family int, sa unix.Sockaddr, cfg DatagramConfig) (netip.AddrPort, error) {
 	if family == unix.AF_INET6 {
 		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 0); err != nil {
-			return netip.AddrPort{}, opError("setsockopt IPV6_V6ONLY", err)
+			return netip.AddrPort{}, NewOpError("setsockopt IPV6_V6ONLY", err)
 		}
 	}
 	if err := setReceiveBuffer(fd, cfg.ReceiveBuffer); err != nil {
@@ -159,7 +159,7 @@ func bindDatagrams(fd, family int, sa unix.Sockaddr, cfg DatagramConfig) (netip.
 	}
 	askForControl(fd, family, cfg.Addr.Addr().IsUnspecified())
 	if err := unix.Bind(fd, sa); err != nil {
-		return netip.AddrPort{}, opError("bind", err)
+		return netip.AddrPort{}, NewOpError("bind", err)
 	}
 	return LocalAddr(fd)
 }
@@ -169,7 +169,7 @@ func setReceiveBuffer(fd, size int) error {
 	if size <= 0 || unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, size) == nil {
 		return nil
 	}
-	return opError("setsockopt SO_RCVBUF", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, size))
+	return NewOpError("setsockopt SO_RCVBUF", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, size))
 }
 
 // askForControl asks for what is reported beside each datagram. A kernel that
@@ -209,7 +209,7 @@ func (c *DatagramConn) share() error {
 	err := c.raw.Control(func(fd uintptr) {
 		failed = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
 	})
-	return opError("setsockopt SO_REUSEPORT", errors.Join(err, failed))
+	return NewOpError("setsockopt SO_REUSEPORT", errors.Join(err, failed))
 }
 
 // waitError names the operation that failed, by errno or by err where waiting for
@@ -221,7 +221,7 @@ func (c *DatagramConn) waitError(op string, err error, errno syscall.Errno) erro
 	case err == nil && errno != 0:
 		err = errno
 	}
-	return opError(op, err)
+	return NewOpError(op, err)
 }
 
 // Dropped returns how many datagrams the kernel has discarded since the socket

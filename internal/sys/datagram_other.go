@@ -10,7 +10,7 @@ import (
 type DatagramConn struct{}
 
 func ListenDatagrams(DatagramConfig) (*DatagramConn, error) {
-	return nil, opError("receive stamps and batches of datagrams", ErrUnsupported)
+	return nil, NewOpError("receive stamps and batches of datagrams", ErrUnsupported)
 }
 func ListenDatagramGroup(cfg DatagramConfig, _ int) ([]*DatagramConn, error) {
 	_, err := ListenDatagrams(cfg)

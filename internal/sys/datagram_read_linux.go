@@ -64,7 +64,7 @@ func (c *DatagramConn) NewReader(batch, size int) *DatagramReader {
 func (r *DatagramReader) Read() ([]Datagram, error) {
 	for {
 		if err := r.conn.usable(&r.conn.readDeadline); err != nil {
-			return nil, opError("recvmmsg", err)
+			return nil, NewOpError("recvmmsg", err)
 		}
 		err := r.conn.raw.Control(r.receive)
 		if err != nil || r.errno != unix.EAGAIN {

@@ -37,7 +37,7 @@ func (d *deadline) left(limit time.Duration) time.Duration {
 func (c *DatagramConn) prepareWaiting() error {
 	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
 	if err != nil {
-		return opError("eventfd", err)
+		return NewOpError("eventfd", err)
 	}
 	c.wake = os.NewFile(uintptr(fd), "eventfd")
 	if c.raw, err = c.file.SyscallConn(); err == nil {
@@ -46,7 +46,7 @@ func (c *DatagramConn) prepareWaiting() error {
 	if err != nil {
 		c.wake.Close()
 	}
-	return opError("syscallconn", err)
+	return NewOpError("syscallconn", err)
 }
 
 // SetReadDeadline makes reads fail with os.ErrDeadlineExceeded from t on, one that

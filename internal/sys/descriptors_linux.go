@@ -11,11 +11,11 @@ import (
 func DescriptorLimit() (limit, used int, err error) {
 	var r unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &r); err != nil {
-		return 0, 0, opError("getrlimit", err)
+		return 0, 0, NewOpError("getrlimit", err)
 	}
 	open, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
-		return 0, 0, opError("count descriptors", err)
+		return 0, 0, NewOpError("count descriptors", err)
 	}
 	return int(min(r.Cur, 1<<30)), len(open), nil
 }
@@ -29,12 +29,12 @@ func DescriptorLimit() (limit, used int, err error) {
 func ReserveDescriptors(n int) error {
 	var r unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &r); err != nil {
-		return opError("getrlimit", err)
+		return NewOpError("getrlimit", err)
 	}
 	last := int(min(uint64(max(n, 1)), r.Cur)) - 1
 	some, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
 	if err != nil {
-		return opError("eventfd", err)
+		return NewOpError("eventfd", err)
 	}
 	defer unix.Close(some)
 	fd, err := unix.FcntlInt(uintptr(some), unix.F_DUPFD_CLOEXEC, last)
@@ -42,7 +42,7 @@ func ReserveDescriptors(n int) error {
 		return nil
 	}
 	if err != nil {
-		return opError("make room for descriptors", err)
+		return NewOpError("make room for descriptors", err)
 	}
-	return opError("close", unix.Close(fd))
+	return NewOpError("close", unix.Close(fd))
 }

@@ -25,12 +25,12 @@ type Epoll struct {
 func NewEpoll() (*Epoll, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
-		return nil, opError("epoll_create1", err)
+		return nil, NewOpError("epoll_create1", err)
 	}
 	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
 		unix.Close(fd)
-		return nil, opError("eventfd", err)
+		return nil, NewOpError("eventfd", err)
 	}
 	e := &Epoll{fd: fd, wake: wake}
 	// On edge, so that nobody has to read the eventfd: every write is an edge.
@@ -64,7 +64,7 @@ func (e *Epoll) control(op, fd int, want Ready, token uint64) error {
 	// It waits for nothing but a mutex that Wait does not hold while it sleeps.
 	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(e.fd), uintptr(op), uintptr(fd), uintptr(unsafe.Pointer(&event)), 0, 0)
 	if errno != 0 {
-		return opError("epoll_ctl", errno)
+		return NewOpError("epoll_ctl", errno)
 	}
 	return nil
 }
@@ -111,19 +111,19 @@ func waited(n uintptr, errno unix.Errno) (int, error) {
 	case unix.EINTR:
 		return 0, nil
 	}
-	return 0, opError("epoll_wait", errno)
+	return 0, NewOpError("epoll_wait", errno)
 }
 
 // Wake makes a Wait that waits, or else the next one, return with an event under
 // WakeToken.
 func (e *Epoll) Wake() error {
 	_, err := unix.Write(e.wake, binary.NativeEndian.AppendUint64(nil, 1))
-	return opError("write eventfd", err)
+	return NewOpError("write eventfd", err)
 }
 
 // Close closes the queue. It must not be called while another method runs, and
 // does not wake a Wait.
 func (e *Epoll) Close() error {
 	unix.Close(e.wake)
-	return opError("close epoll", unix.Close(e.fd))
+	return NewOpError("close epoll", unix.Close(e.fd))
 }

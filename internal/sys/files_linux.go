@@ -18,7 +18,7 @@ func LockFile(f *os.File) (bool, error) {
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		return false, nil
 	}
-	return err == nil, opError("flock "+f.Name(), err)
+	return err == nil, NewOpError("flock "+f.Name(), err)
 }
 
 // FileOwner returns the user id that owns the file that info describes.

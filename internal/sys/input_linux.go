@@ -39,7 +39,7 @@ func NewInput(f *os.File) (*Input, error) {
 	}
 	in.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
-		return nil, opError("eventfd", err)
+		return nil, NewOpError("eventfd", err)
 	}
 	return in, nil
 }
@@ -58,7 +58,7 @@ func (in *Input) Read(p []byte) (int, error) {
 		case err == unix.EINTR || err == unix.EAGAIN:
 			continue
 		case err != nil:
-			return 0, opError("read "+in.file.Name(), err)
+			return 0, NewOpError("read "+in.file.Name(), err)
 		case n == 0 && len(p) > 0:
 			return 0, io.EOF
 		}
@@ -81,11 +81,11 @@ func (in *Input) wait() error {
 		switch {
 		case err == unix.EINTR:
 		case err != nil:
-			return opError("poll", err)
+			return NewOpError("poll", err)
 		case fds[0].Revents != 0:
 			return os.ErrClosed
 		case fds[1].Revents&unix.POLLNVAL != 0:
-			return opError("poll "+in.file.Name(), unix.EBADF)
+			return NewOpError("poll "+in.file.Name(), unix.EBADF)
 		case fds[1].Revents != 0:
 			return nil
 		}

@@ -8,7 +8,7 @@ import "os"
 type Input struct{}
 
 // NewInput returns ErrUnsupported.
-func NewInput(*os.File) (*Input, error) { return nil, opError("poll", ErrUnsupported) }
+func NewInput(*os.File) (*Input, error) { return nil, NewOpError("poll", ErrUnsupported) }
 
 // Read returns ErrUnsupported.
 func (*Input) Read([]byte) (int, error) { return 0, ErrUnsupported }

@@ -7,7 +7,7 @@ import "golang.org/x/sys/unix"
 func KernelRelease() (string, error) {
 	var u unix.Utsname
 	if err := unix.Uname(&u); err != nil {
-		return "", opError("uname", err)
+		return "", NewOpError("uname", err)
 	}
 	return unix.ByteSliceToString(u.Release[:]), nil
 }

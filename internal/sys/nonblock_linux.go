@@ -21,7 +21,7 @@ func ConnectStreamFrom(source netip.Addr, addr netip.AddrPort) (fd int, connecti
 	family, sa := sockaddr(addr)
 	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {
-		return -1, false, opError("socket", err)
+		return -1, false, NewOpError("socket", err)
 	}
 	if err := bindSource(fd, source); err != nil {
 		unix.Close(fd)
@@ -37,7 +37,7 @@ func ConnectStreamFrom(source netip.Addr, addr netip.AddrPort) (fd int, connecti
 	}
 	if err != nil {
 		unix.Close(fd)
-		return -1, false, opError("connect", err)
+		return -1, false, NewOpError("connect", err)
 	}
 	return fd, false, nil
 }
@@ -49,10 +49,10 @@ func bindSource(fd int, source netip.Addr) error {
 		return nil
 	}
 	if err := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
-		return opError("setsockopt IP_BIND_ADDRESS_NO_PORT", err)
+		return NewOpError("setsockopt IP_BIND_ADDRESS_NO_PORT", err)
 	}
 	_, sa := sockaddr(netip.AddrPortFrom(source, 0))
-	return opError("bind", unix.Bind(fd, sa))
+	return NewOpError("bind", unix.Bind(fd, sa))
 }
 
 // ConnectDatagram opens a non-blocking UDP socket that exchanges datagrams with
@@ -67,7 +67,7 @@ func ConnectDatagramFrom(source netip.Addr, addr netip.AddrPort) (fd int, err er
 	family, sa := sockaddr(addr)
 	fd, err = unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_UDP)
 	if err != nil {
-		return -1, opError("socket", err)
+		return -1, NewOpError("socket", err)
 	}
 	if err := bindSource(fd, source); err != nil {
 		unix.Close(fd)
@@ -75,7 +75,7 @@ func ConnectDatagramFrom(source netip.Addr, addr netip.AddrPort) (fd int, err er
 	}
 	if err := unix.Connect(fd, sa); err != nil {
 		unix.Close(fd)
-		return -1, opError("connect", err)
+		return -1, NewOpError("connect", err)
 	}
 	return fd, nil
 }

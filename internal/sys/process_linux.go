@@ -38,7 +38,7 @@ func ReadProcessUsage(pid int) (ProcessUsage, error) {
 	}
 	descriptors, err := os.ReadDir(proc + "/fd")
 	u.Descriptors = len(descriptors)
-	return u, opError("count descriptors", err)
+	return u, NewOpError("count descriptors", err)
 }
 
 // processCPUTime reads the processor clock of a process: the sum that utime and
@@ -48,7 +48,7 @@ func processCPUTime(pid int) (time.Duration, error) {
 	const sched = 2
 	var t unix.Timespec
 	if err := unix.ClockGettime(int32(^pid<<3|sched), &t); err != nil {
-		return 0, opError(fmt.Sprintf("processor clock of process %d", pid), err)
+		return 0, NewOpError(fmt.Sprintf("processor clock of process %d", pid), err)
 	}
 	return time.Duration(t.Nano()), nil
 }
@@ -73,7 +73,7 @@ func residentBytes(proc string) (int64, error) {
 func contextSwitches(tasks string) (threads int, switches uint64, err error) {
 	entries, err := os.ReadDir(tasks)
 	if err != nil {
-		return 0, 0, opError("count threads", err)
+		return 0, 0, NewOpError("count threads", err)
 	}
 	for _, task := range entries {
 		text, err := os.ReadFile(tasks + "/" + task.Name() + "/status")
@@ -81,7 +81,7 @@ func contextSwitches(tasks string) (threads int, switches uint64, err error) {
 			continue // the thread has ended
 		}
 		if err != nil {
-			return 0, 0, opError("count context switches", err)
+			return 0, 0, NewOpError("count context switches", err)
 		}
 		voluntary, _ := procField(text, "voluntary_ctxt_switches")
 		involuntary, _ := procField(text, "nonvoluntary_ctxt_switches")

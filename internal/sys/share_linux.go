@@ -13,7 +13,7 @@ import (
 // (SO_REUSEPORT, socket(7)). The option is set only now, when the address is had,
 // because two programs that both begin with it would quietly share a port.
 func ShareStream(listener int) error {
-	return opError("setsockopt SO_REUSEPORT", unix.SetsockoptInt(listener, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1))
+	return NewOpError("setsockopt SO_REUSEPORT", unix.SetsockoptInt(listener, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1))
 }
 
 // ListenShared opens one more blocking listener on addr, the address of a
@@ -22,7 +22,7 @@ func ListenShared(addr netip.AddrPort) (int, error) {
 	family, sa := sockaddr(addr)
 	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {
-		return -1, opError("socket", err)
+		return -1, NewOpError("socket", err)
 	}
 	if err := ShareStream(fd); err != nil {
 		unix.Close(fd)
@@ -36,7 +36,7 @@ func ListenShared(addr netip.AddrPort) (int, error) {
 }
 
 // SetNonblock makes calls on fd that would wait fail with EAGAIN instead.
-func SetNonblock(fd int) error { return opError("fcntl", unix.SetNonblock(fd, true)) }
+func SetNonblock(fd int) error { return NewOpError("fcntl", unix.SetNonblock(fd, true)) }
 
 // TryAccept takes a connection from a non-blocking listener, as a non-blocking
 // descriptor that the caller closes, and returns EAGAIN when there is none.

@@ -17,7 +17,7 @@ func ListenStream(addr netip.AddrPort) (fd int, bound netip.AddrPort, err error)
 	family, sa := sockaddr(addr)
 	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {
-		return -1, bound, opError("socket", err)
+		return -1, bound, NewOpError("socket", err)
 	}
 	if err := listenStream(fd, family, sa); err != nil {
 		unix.Close(fd)
@@ -32,18 +32,18 @@ func ListenStream(addr netip.AddrPort) (fd int, bound netip.AddrPort, err error)
 
 func listenStream(fd, family int, sa unix.Sockaddr) error {
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
-		return opError("setsockopt SO_REUSEADDR", err)
+		return NewOpError("setsockopt SO_REUSEADDR", err)
 	}
 	if family == unix.AF_INET6 {
 		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 0); err != nil {
-			return opError("setsockopt IPV6_V6ONLY", err)
+			return NewOpError("setsockopt IPV6_V6ONLY", err)
 		}
 	}
 	if err := unix.Bind(fd, sa); err != nil {
-		return opError("bind", err)
+		return NewOpError("bind", err)
 	}
 	// The kernel cuts the backlog to net.core.somaxconn.
-	return opError("listen", unix.Listen(fd, 1<<16-1))
+	return NewOpError("listen", unix.Listen(fd, 1<<16-1))
 }
 
 // Accept waits on a blocking listener for a connection and returns it as a
@@ -56,7 +56,7 @@ func Accept(listener int) (fd int, peer netip.AddrPort, err error) {
 			continue
 		}
 		if err != nil {
-			return -1, peer, opError("accept", err)
+			return -1, peer, NewOpError("accept", err)
 		}
 		return fd, addrPort(sa), nil
 	}
@@ -66,7 +66,7 @@ func Accept(listener int) (fd int, peer netip.AddrPort, err error) {
 func LocalAddr(fd int) (netip.AddrPort, error) {
 	sa, err := unix.Getsockname(fd)
 	if err != nil {
-		return netip.AddrPort{}, opError("getsockname", err)
+		return netip.AddrPort{}, NewOpError("getsockname", err)
 	}
 	return addrPort(sa), nil
 }
@@ -84,7 +84,7 @@ func SetupStream(fd int, idle, interval time.Duration, count int) error {
 	}
 	for _, o := range options {
 		if err := unix.SetsockoptInt(fd, o.level, o.name, o.value); err != nil {
-			return opError("setsockopt", err)
+			return NewOpError("setsockopt", err)
 		}
 	}
 	return nil
@@ -100,7 +100,7 @@ func Receive(fd int, p []byte) (int, error) {
 		if err == unix.EINTR {
 			continue
 		}
-		return max(n, 0), opError("read", err)
+		return max(n, 0), NewOpError("read", err)
 	}
 }
 
@@ -113,7 +113,7 @@ func Send(fd int, p []byte) error {
 			continue
 		}
 		if err != nil {
-			return opError("write", err)
+			return NewOpError("write", err)
 		}
 		p = p[n:]
 	}
@@ -123,33 +123,33 @@ func Send(fd int, p []byte) error {
 // SetReceiveTimeout bounds every later Receive on fd; 0 removes the bound.
 func SetReceiveTimeout(fd int, d time.Duration) error {
 	tv := unix.NsecToTimeval(int64(d))
-	return opError("setsockopt SO_RCVTIMEO", unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv))
+	return NewOpError("setsockopt SO_RCVTIMEO", unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv))
 }
 
 // Unacknowledged returns how many bytes that were sent on fd the peer's kernel has
 // not confirmed yet (SIOCOUTQ, tcp(7)).
 func Unacknowledged(fd int) (int, error) {
 	n, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
-	return n, opError("ioctl SIOCOUTQ", err)
+	return n, NewOpError("ioctl SIOCOUTQ", err)
 }
 
 // Unread returns how many bytes have arrived on fd and not been read (SIOCINQ, tcp(7)).
 func Unread(fd int) (int, error) {
 	n, err := unix.IoctlGetInt(fd, unix.SIOCINQ)
-	return n, opError("ioctl SIOCINQ", err)
+	return n, NewOpError("ioctl SIOCINQ", err)
 }
 
 // ShutdownRead makes fd report end of input after what has arrived.
-func ShutdownRead(fd int) error { return opError("shutdown", unix.Shutdown(fd, unix.SHUT_RD)) }
+func ShutdownRead(fd int) error { return NewOpError("shutdown", unix.Shutdown(fd, unix.SHUT_RD)) }
 
 // ShutdownWrite tells the peer that nothing more will be sent.
-func ShutdownWrite(fd int) error { return opError("shutdown", unix.Shutdown(fd, unix.SHUT_WR)) }
+func ShutdownWrite(fd int) error { return NewOpError("shutdown", unix.Shutdown(fd, unix.SHUT_WR)) }
 
 // ShutdownBoth ends both directions and every wait on fd.
-func ShutdownBoth(fd int) error { return opError("shutdown", unix.Shutdown(fd, unix.SHUT_RDWR)) }
+func ShutdownBoth(fd int) error { return NewOpError("shutdown", unix.Shutdown(fd, unix.SHUT_RDWR)) }
 
 // Close closes fd.
-func Close(fd int) error { return opError("close", unix.Close(fd)) }
+func Close(fd int) error { return NewOpError("close", unix.Close(fd)) }
 
 // ThreadID returns the id of the calling OS thread, as ps -L shows it. It means
 // something only to a goroutine that is locked to its thread.

@@ -138,11 +138,11 @@ func TestOpErrorNamesWhatIsMissing(t *testing.T) {
 		{syscall.EADDRINUSE, syscall.EADDRINUSE},
 	}
 	for _, c := range cases {
-		if err := opError("op", c.cause); !errors.Is(err, c.want) || !errors.Is(err, c.cause) {
+		if err := NewOpError("op", c.cause); !errors.Is(err, c.want) || !errors.Is(err, c.cause) {
 			t.Errorf("%v becomes %v", c.cause, err)
 		}
 	}
-	if opError("op", nil) != nil {
+	if NewOpError("op", nil) != nil {
 		t.Error("success became an error")
 	}
 }

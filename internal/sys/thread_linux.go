@@ -13,7 +13,7 @@ import (
 // OS thread to wake up less often: 50 us unless set (PR_SET_TIMERSLACK, prctl(2)).
 // It means something only to a goroutine that is locked to its thread.
 func SetTimerSlack(slack time.Duration) error {
-	return opError("prctl PR_SET_TIMERSLACK", unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(max(slack, 1)), 0, 0, 0))
+	return NewOpError("prctl PR_SET_TIMERSLACK", unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(max(slack, 1)), 0, 0, 0))
 }
 
 // ReadThreadUse returns what the calling OS thread has used since it began. It
@@ -25,7 +25,7 @@ func ReadThreadUse() (ThreadUse, error) {
 	}
 	var r unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_THREAD, &r); err != nil {
-		return ThreadUse{}, opError("getrusage", err)
+		return ThreadUse{}, NewOpError("getrusage", err)
 	}
 	return ThreadUse{CPU: cpu, Waited: readRunDelay(), Yields: uint64(r.Nvcsw), Preemptions: uint64(r.Nivcsw)}, nil
 }
@@ -52,7 +52,7 @@ func CPUTime() (time.Duration, error) { return cpuTime(unix.CLOCK_PROCESS_CPUTIM
 func cpuTime(clock int32) (time.Duration, error) {
 	var t unix.Timespec
 	if err := unix.ClockGettime(clock, &t); err != nil {
-		return 0, opError("clock_gettime", err)
+		return 0, NewOpError("clock_gettime", err)
 	}
 	return time.Duration(t.Nano()), nil
 }

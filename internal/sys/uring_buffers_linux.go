@@ -74,12 +74,12 @@ func (b *BufferRing) register(entries int, flags uint16) (err error) {
 	arg := bufferRingArgument{
 		address: uint64(uintptr(unsafe.Pointer(&b.mapping[0]))), entries: uint32(entries), group: b.group, flags: flags,
 	}
-	return opError("register io_uring buffers", ringRegister(b.ring.fd, ringRegisterBufferRing, unsafe.Pointer(&arg), 1))
+	return NewOpError("register io_uring buffers", ringRegister(b.ring.fd, ringRegisterBufferRing, unsafe.Pointer(&arg), 1))
 }
 
 func mapMemory(size int) ([]byte, error) {
 	b, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANONYMOUS|unix.MAP_PRIVATE)
-	return b, opError("mmap", err)
+	return b, NewOpError("mmap", err)
 }
 
 // Group returns what Ring.Receive names it by.

@@ -90,7 +90,7 @@ func newRing(cfg RingConfig, setups []uint32) (*Ring, error) {
 	}
 	if r.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		r.Close()
-		return nil, opError("eventfd", err)
+		return nil, NewOpError("eventfd", err)
 	}
 	return r, nil
 }
@@ -106,10 +106,10 @@ func setupRing(entries uint32, setups []uint32, p *ringParameters) (int, error) 
 			return int(fd), nil
 		}
 		if errno != unix.EINVAL {
-			return -1, opError("io_uring_setup", errno)
+			return -1, NewOpError("io_uring_setup", errno)
 		}
 	}
-	return -1, opError("io_uring_setup: before Linux 6.0", unix.ENOSYS)
+	return -1, NewOpError("io_uring_setup: before Linux 6.0", unix.ENOSYS)
 }
 
 func (r *Ring) mapQueues(p *ringParameters) (err error) {
@@ -141,14 +141,14 @@ func (r *Ring) mapQueues(p *ringParameters) (err error) {
 
 func mapRing(fd int, offset int64, size uint32) ([]byte, error) {
 	b, err := unix.Mmap(fd, offset, int(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE)
-	return b, opError("mmap io_uring", err)
+	return b, NewOpError("mmap io_uring", err)
 }
 
 // Enable binds the ring to the calling thread. Operations can be prepared from
 // then on.
 func (r *Ring) Enable() error {
 	if err := ringRegister(r.fd, ringRegisterEnable, nil, 0); err != nil {
-		return opError("enable io_uring", err)
+		return NewOpError("enable io_uring", err)
 	}
 	r.enabled = true
 	// The thread may know the ring by a number of its own, which spares every call
@@ -170,7 +170,7 @@ func (r *Ring) Wake() error {
 	if errno == 0 || errno == unix.EAGAIN { // full: it is awake
 		return nil
 	}
-	return opError("write eventfd", errno)
+	return NewOpError("write eventfd", errno)
 }
 
 // armWake waits for Wake. Each write to the eventfd completes it, so that nobody has
@@ -201,7 +201,7 @@ func (r *Ring) Close() error {
 	if r.wake >= 0 {
 		unix.Close(r.wake)
 	}
-	return opError("close io_uring", unix.Close(r.fd))
+	return NewOpError("close io_uring", unix.Close(r.fd))
 }
 
 // cancelAll returns when nothing is in flight.
@@ -288,7 +288,7 @@ func (r *Ring) submit(wait int, flags uint32) error {
 		case unix.EINTR, unix.ETIME, unix.EAGAIN, unix.EBUSY:
 			return nil // what is left goes with the next call
 		default:
-			return opError("io_uring_enter", errno)
+			return NewOpError("io_uring_enter", errno)
 		}
 		if taken == 0 || r.sq.submitted == r.sq.prepared {
 			return nil

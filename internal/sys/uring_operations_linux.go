@@ -37,7 +37,7 @@ func (r *Ring) makeRoom() {
 		runtime.Gosched()
 	}
 	if r.err == nil {
-		r.err = opError("io_uring_enter takes no more operations", unix.EAGAIN)
+		r.err = NewOpError("io_uring_enter takes no more operations", unix.EAGAIN)
 	}
 	r.sq.prepared--
 }

@@ -19,7 +19,7 @@ func ProbeRing() error {
 	defer r.Close()
 	var probe ringProbe
 	if err := ringRegister(r.fd, ringRegisterProbe, unsafe.Pointer(&probe), len(probe.ops)); err != nil {
-		return opError("probe io_uring", err)
+		return NewOpError("probe io_uring", err)
 	}
 	for _, op := range ringOperations {
 		if probe.ops[op].flags&1 == 0 { // IO_URING_OP_SUPPORTED

@@ -1,4 +1,4 @@
-package config
+package setting
 
 import (
 	"fmt"
@@ -10,12 +10,12 @@ import (
 // An Error is one thing that is wrong with a configuration.
 type Error struct {
 	Origin  string // where: "wirelab.yaml:3:9", "WIRELAB_SERVER_PORT", "--port"
-	Key     string // of a value in a file; else empty
+	Key     string // of a value in a file, such as "server.port"; else empty
 	Problem string // what is wrong and what is allowed
+	Place   Place  // in a file; zero: not in a file
 
-	line          string // the offending line of a file
-	number        int    // of the line, from 1; 0: not in a file
-	column, width int    // of what is wrong in it, in characters, from 1
+	line  string // the offending line of the file
+	width int    // of what is wrong in it, in characters
 }
 
 // Error returns one line without the excerpt.
@@ -26,19 +26,15 @@ func (e *Error) Error() string {
 	return e.Origin + ": " + e.Key + ": " + e.Problem
 }
 
-// Position returns where in a file it is, in lines and characters from 1; 0, 0 for what
-// is not in a file.
-func (e *Error) Position() (line, column int) { return e.number, e.column }
-
 // Excerpt returns the offending line with a caret under what is wrong, as two
 // lines, or "" for what is not in a file.
 func (e *Error) Excerpt() string {
-	if e.number == 0 {
+	if e.Place.Line == 0 {
 		return ""
 	}
-	text, column := window([]rune(e.line), e.column)
+	text, column := window([]rune(e.line), e.Place.Column)
 	width := max(1, min(e.width, len(text)-column+1))
-	gutter := strconv.Itoa(e.number)
+	gutter := strconv.Itoa(e.Place.Line)
 	return fmt.Sprintf("  %s | %s\n  %*s | %*s%s", gutter, string(text),
 		len(gutter), "", column-1, "", strings.Repeat("^", width))
 }
@@ -86,22 +82,9 @@ func (e Errors) Unwrap() []error {
 	return all
 }
 
-// A place is where a value was written.
-type place struct {
-	origin        string
-	line          string
-	number        int
-	column, width int
-}
-
-func (p place) problem(key, format string, args ...any) *Error {
-	return &Error{Origin: p.origin, Key: key, Problem: fmt.Sprintf(format, args...),
-		line: p.line, number: p.number, column: p.column, width: p.width}
-}
-
-// quote shows what a person wrote, at bounded length and without control
+// Quote shows what a person wrote, at bounded length and without control
 // characters.
-func quote(s string) string {
+func Quote(s string) string {
 	const most = 60
 	if len(s) > most {
 		s = strings.ToValidUTF8(s[:most], "") + "…"
@@ -109,8 +92,8 @@ func quote(s string) string {
 	return strconv.Quote(s)
 }
 
-// quoteYAML writes s as a YAML value, without quotes where none are needed.
-func quoteYAML(s string) string {
+// QuoteYAML writes s as a YAML value, without quotes where none are needed.
+func QuoteYAML(s string) string {
 	plain := s != "" && !strings.ContainsFunc(s, notPlain) && !strings.ContainsRune("-:%", rune(s[0])) &&
 		!strings.HasSuffix(s, ":") && !strings.EqualFold(s, "null")
 	if plain {
@@ -122,5 +105,3 @@ func quoteYAML(s string) string {
 func notPlain(r rune) bool {
 	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("._/:%-+", r)
 }
-
-func isControl(r rune) bool { return unicode.IsControl(r) }

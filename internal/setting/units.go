@@ -1,4 +1,4 @@
-package config
+package setting
 
 import (
 	"errors"
@@ -7,6 +7,9 @@ import (
 	"strings"
 	"time"
 )
+
+// Day is as long as a day of 24 hours.
+const day = 24 * time.Hour
 
 type unit struct {
 	name   string
