@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"wirelab/cli/spell"
 	"wirelab/internal/setting"
+	"wirelab/internal/spell"
 	"wirelab/internal/sys"
 	"wirelab/observe"
 )

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"wirelab/cli/spell"
 	"wirelab/internal/setting"
+	"wirelab/internal/spell"
 )
 
 const envPrefix = "WIRELAB_"

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"wirelab/cli/spell"
 	"wirelab/internal/setting"
+	"wirelab/internal/spell"
 )
 
 // An assignment gives a key items, as they were written, before they are looked at.
