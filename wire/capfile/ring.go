@@ -1,0 +1,108 @@
+package capfile
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Ring writes a capture to files of a bounded size and keeps the newest of them.
+// The files are named after a path with a number before its extension:
+// trace.pcapng becomes trace_00001.pcapng, trace_00002.pcapng and so on.
+type Ring struct {
+	// Path is the name to number. With Size 0 it is the one file.
+	Path string
+	// Format and Comment are those of each file.
+	Format  Format
+	Comment string
+	// Interfaces are described at the beginning of each file.
+	Interfaces []Interface
+	// Size ends a file once it has that many bytes; 0 means never.
+	Size int64
+	// Keep is how many files stay; 0 means all.
+	Keep int
+	// Finished, if set, is called before a file is closed and may append to it.
+	Finished func(*Writer) error
+
+	number int
+	file   *os.File
+	writer *Writer
+}
+
+// FormatOf returns the format that the name of a file asks for: pcap for .pcap and
+// .cap, and pcapng otherwise.
+func FormatOf(path string) Format {
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".pcap", ".cap":
+		return Pcap
+	}
+	return PcapNG
+}
+
+// Open creates the first file.
+func (r *Ring) Open() error { return r.open() }
+
+func (r *Ring) open() error {
+	r.number++
+	file, err := os.OpenFile(r.name(r.number), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	r.file = file
+	if r.writer, err = NewWriter(file, r.Format, r.Comment); err != nil {
+		return err
+	}
+	for _, i := range r.Interfaces {
+		if _, err := r.writer.AddInterface(i); err != nil {
+			return err
+		}
+	}
+	if old := r.number - r.Keep; r.Keep > 0 && old > 0 {
+		return os.Remove(r.name(old))
+	}
+	return nil
+}
+
+func (r *Ring) name(number int) string {
+	if r.Size == 0 {
+		return r.Path
+	}
+	extension := filepath.Ext(r.Path)
+	return fmt.Sprintf("%s_%05d%s", strings.TrimSuffix(r.Path, extension), number, extension)
+}
+
+// WriteFrame appends a frame, in a new file if the present one is full.
+func (r *Ring) WriteFrame(f *Frame, comment string) error {
+	if r.Size > 0 && r.writer.Size() >= r.Size {
+		if err := r.Close(); err != nil {
+			return err
+		}
+		if err := r.open(); err != nil {
+			return err
+		}
+	}
+	return r.writer.WriteFrame(f, comment)
+}
+
+// Flush hands what was written so far to the file.
+func (r *Ring) Flush() error { return r.writer.Flush() }
+
+// Close finishes the present file. It may be called more than once.
+func (r *Ring) Close() error {
+	if r.file == nil {
+		return nil
+	}
+	var err error
+	if r.Finished != nil {
+		err = r.Finished(r.writer)
+	}
+	if flushed := r.writer.Flush(); err == nil {
+		err = flushed
+	}
+	if closed := r.file.Close(); err == nil {
+		err = closed
+	}
+	r.file = nil
+	return err
+}
