@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"wirelab/cli/term"
 )
 
 // absurd is no value of any number, size, duration, address, choice or switch.
@@ -74,7 +76,7 @@ func refuses(t *testing.T, cmd *cobra.Command, flag, value string) {
 	defer cancel()
 	status := a.run(ctx, args)
 	text := stderr.String()
-	if status != exitUsage && status != exitUnavailable || !strings.HasPrefix(text, "wirelab: ") || strings.Count(text, "\n") != 1 || stdout.Len() > 0 {
+	if status != term.ExitUsage && status != term.ExitUnavailable || !strings.HasPrefix(text, "wirelab: ") || strings.Count(text, "\n") != 1 || stdout.Len() > 0 {
 		t.Errorf("%q: status %d\nstdout: %sstderr: %s", args, status, stdout, text)
 	}
 }

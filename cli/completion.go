@@ -2,6 +2,8 @@ package cli
 
 import (
 	"github.com/spf13/cobra"
+
+	"wirelab/cli/term"
 )
 
 func (a *app) newCompletionCommand() *cobra.Command {
@@ -13,17 +15,17 @@ func (a *app) newCompletionCommand() *cobra.Command {
 		Example: "  wirelab completion bash > ~/.local/share/bash-completion/completions/wirelab\n" +
 			"  wirelab completion zsh > \"${fpath[1]}/_wirelab\"\n" +
 			"  wirelab completion fish > ~/.config/fish/completions/wirelab.fish",
-		Args:      oneOf("a shell", "bash", "zsh", "fish"),
+		Args:      term.OneOf("a shell", "bash", "zsh", "fish"),
 		ValidArgs: []string{"bash", "zsh", "fish"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			root := cmd.Root()
 			switch args[0] {
 			case "zsh":
-				return root.GenZshCompletion(a.stdout)
+				return root.GenZshCompletion(a.Stdout)
 			case "fish":
-				return root.GenFishCompletion(a.stdout, true)
+				return root.GenFishCompletion(a.Stdout, true)
 			}
-			return root.GenBashCompletionV2(a.stdout, true)
+			return root.GenBashCompletionV2(a.Stdout, true)
 		},
 	}
 }

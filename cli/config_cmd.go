@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"wirelab/cli/config"
+	"wirelab/cli/term"
 	"wirelab/internal/setting"
 )
 
@@ -43,7 +44,7 @@ func (a *app) newConfigInitCommand() *cobra.Command {
 			if err := writeNew(name, config.Example(settingChoices()), force); err != nil {
 				return err
 			}
-			a.note("wrote %s", name)
+			a.Note("wrote %s", name)
 			return nil
 		},
 	}
@@ -56,10 +57,10 @@ func (a *app) configName(args []string) string {
 	switch {
 	case len(args) > 0:
 		return args[0]
-	case a.configPath != "":
-		return a.configPath
+	case a.ConfigPath != "":
+		return a.ConfigPath
 	}
-	return cmp.Or(a.getenv("WIRELAB_CONFIG"), defaultConfig)
+	return cmp.Or(a.Getenv("WIRELAB_CONFIG"), term.DefaultConfig)
 }
 
 // writeNew writes a file as a whole or not at all, and over another only with
@@ -79,7 +80,7 @@ func writeNew(name, text string, force bool) error {
 	}
 	err = os.Link(f.Name(), name) // unlike Rename, it fails if the name is taken
 	if errors.Is(err, fs.ErrExist) {
-		return failedCheck(fmt.Errorf("%s exists and was kept; use --force to replace it", name))
+		return term.FailedCheck(fmt.Errorf("%s exists and was kept; use --force to replace it", name))
 	}
 	return err
 }
@@ -91,14 +92,14 @@ func (a *app) newConfigShowCommand() *cobra.Command {
 		Long: "Shows the value of every key after file, environment and defaults, and its origin:\n" +
 			"\"default\", the line of the file, the variable, or the key that it follows.",
 		Example: "  wirelab config show\n  WIRELAB_SERVER_PORT=8000 wirelab config show -o json",
-		Args:    noArgs,
+		Args:    term.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.settings(cmd)
+			c, err := a.Settings(cmd)
 			if err != nil {
 				return err
 			}
-			if a.json() {
-				return a.printJSON(newConfigReport(c))
+			if a.JSON {
+				return a.PrintJSON(newConfigReport(c))
 			}
 			return a.printConfig(c)
 		},
@@ -126,11 +127,11 @@ func newConfigReport(c *config.Config) configReport {
 }
 
 func (a *app) printConfig(c *config.Config) error {
-	t := newTable("KEY", "VALUE", "ORIGIN")
+	t := term.NewTable("KEY", "VALUE", "ORIGIN")
 	for _, k := range config.Keys() {
-		t.row(k.Name, k.Text(c), c.Origin(k.Name))
+		t.Row(k.Name, k.Text(c), c.Origin(k.Name))
 	}
-	return t.write(a.stdout, 0, a.colors(a.stdout))
+	return t.Write(a.Stdout, 0, a.Colors(a.Stdout))
 }
 
 func (a *app) newConfigCheckCommand() *cobra.Command {
@@ -143,9 +144,9 @@ func (a *app) newConfigCheckCommand() *cobra.Command {
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				a.configPath = args[0]
+				a.ConfigPath = args[0]
 			}
-			if _, err := a.settings(cmd); err != nil {
+			if _, err := a.Settings(cmd); err != nil {
 				return errors.Join(err, a.printMistakes(err))
 			}
 			return a.printChecked()
@@ -154,18 +155,18 @@ func (a *app) newConfigCheckCommand() *cobra.Command {
 }
 
 func (a *app) printChecked() error {
-	name, _, err := a.readConfig()
+	name, _, err := a.ReadConfig()
 	switch {
 	case err != nil:
 		return err
-	case a.json():
-		return a.printJSON(configCheck{Schema: "wirelab.config-check/1", File: name, OK: true})
+	case a.JSON:
+		return a.PrintJSON(configCheck{Schema: "wirelab.config-check/1", File: name, OK: true})
 	case name == "":
 		name = "no file; defaults and environment are"
 	default:
 		name += " is"
 	}
-	_, err = fmt.Fprintf(a.stdout, "%s fine\n", name)
+	_, err = fmt.Fprintf(a.Stdout, "%s fine\n", name)
 	return err
 }
 
@@ -188,10 +189,10 @@ type configMistake struct {
 
 // printMistakes prints for programs what is wrong; people read it on stderr.
 func (a *app) printMistakes(err error) error {
-	if !a.json() {
+	if !a.JSON {
 		return nil
 	}
-	name, _, _ := a.readConfig() // that it cannot be read is err already
+	name, _, _ := a.ReadConfig() // that it cannot be read is err already
 	check := configCheck{Schema: "wirelab.config-check/1", File: name}
 	var mistakes setting.Errors
 	if !errors.As(err, &mistakes) {
@@ -200,5 +201,5 @@ func (a *app) printMistakes(err error) error {
 	for _, m := range mistakes {
 		check.Errors = append(check.Errors, configMistake{Origin: m.Origin, Key: m.Key, Problem: m.Problem, Line: m.Place.Line, Column: m.Place.Column})
 	}
-	return a.printJSON(check)
+	return a.PrintJSON(check)
 }

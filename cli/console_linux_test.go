@@ -222,7 +222,7 @@ func TestConsoleInterrupted(t *testing.T) {
 	p.sees("> ")
 	p.types("half")
 	p.sees("half")
-	p.types(string(rune(ctrlC)))
+	p.types("\x03")
 	p.sees("half\r\nsent 0 B in 0 messages")
 	p.sees("interrupted")
 	p.leaves(130)
@@ -241,7 +241,7 @@ func TestConsoleInterruptedAfterEndOfInput(t *testing.T) {
 	p.sees("> ")
 	p.types(ctrlD)
 	p.sees("still here")
-	p.types(string(rune(ctrlC)))
+	p.types("\x03")
 	p.leaves(130)
 }
 

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"wirelab/cli/term"
 )
 
 // help prints what --help shows: first what the command is for and an example,
@@ -27,7 +29,7 @@ func (a *app) help(cmd *cobra.Command, _ []string) {
 	} else {
 		writeCommands(&b, "Commands:", cmd, cmd.Commands())
 	}
-	columns := min(width(a.stdout), 100)
+	columns := min(term.Width(a.Stdout), 100)
 	if cmd.HasAvailableLocalFlags() {
 		fmt.Fprintf(&b, "\nFlags:\n%s", cmd.LocalFlags().FlagUsagesWrapped(columns))
 	}
@@ -42,7 +44,7 @@ func (a *app) help(cmd *cobra.Command, _ []string) {
 	if cmd.HasAvailableSubCommands() {
 		fmt.Fprintf(&b, "\nMore about a command: %s COMMAND --help\n", cmd.CommandPath())
 	}
-	_, a.helpErr = fmt.Fprint(a.stdout, b.String())
+	_, a.helpErr = fmt.Fprint(a.Stdout, b.String())
 }
 
 func usageLine(cmd *cobra.Command) string {

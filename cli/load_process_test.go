@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"wirelab/cli/term"
 	"wirelab/internal/require"
 	"wirelab/load"
 	"wirelab/observe"
@@ -147,7 +148,7 @@ func TestLoadVerdict(t *testing.T) {
 			var complaint bytes.Buffer
 			cmd.Stderr = &complaint
 			out, err := cmd.Output()
-			if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() != exitFailed {
+			if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() != term.ExitFailed {
 				t.Errorf("%v", err)
 			}
 			if head, _, _ := strings.Cut(string(out), "\n"); !strings.Contains(head, tt.headline) {

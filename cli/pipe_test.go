@@ -12,6 +12,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"wirelab/cli/serve"
+	"wirelab/cli/term"
 )
 
 // startPiped starts cmd with one pipe for stdout and stderr, as `2>&1 |` does, and
@@ -64,7 +67,7 @@ func TestServerOutlivesItsReader(t *testing.T) {
 func readyAddr(t *testing.T, file string) string {
 	t.Helper()
 	text, err := os.ReadFile(file)
-	var first listening
+	var first serve.Listening
 	if err == nil {
 		err = json.NewDecoder(strings.NewReader(string(text))).Decode(&first)
 	}
@@ -85,11 +88,11 @@ func TestLoadOutlivesItsReader(t *testing.T) {
 		awaitMessages(t, s)
 		cmd.Process.Signal(syscall.SIGINT)
 		var exit *exec.ExitError
-		if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != exitInterrupted {
+		if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != term.ExitInterrupted {
 			t.Errorf("%s: %v", format, err)
 		}
-		if names := fileNames(t, dir); names != "saved.json" {
-			t.Errorf("%s: the files are %q", format, names)
+		if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 || entries[0].Name() != "saved.json" {
+			t.Errorf("%s: the files are %v (%v)", format, entries, err)
 		}
 	}
 }
@@ -110,7 +113,7 @@ func awaitMessages(t *testing.T, s *runningServer) {
 func TestUnlessGone(t *testing.T) {
 	other := errors.New("disk full")
 	gone := fmt.Errorf("write: %w", syscall.EPIPE)
-	if unlessGone(nil) != nil || unlessGone(gone) != nil || unlessGone(other) != other {
-		t.Error(unlessGone(nil), unlessGone(gone), unlessGone(other))
+	if term.UnlessGone(nil) != nil || term.UnlessGone(gone) != nil || term.UnlessGone(other) != other {
+		t.Error(term.UnlessGone(nil), term.UnlessGone(gone), term.UnlessGone(other))
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 
+	"wirelab/cli/look"
+	"wirelab/cli/serve"
 	"wirelab/internal/require"
 )
 
@@ -47,7 +49,7 @@ func (s *runningServer) start() {
 	}
 	out := bufio.NewReader(stdout)
 	t.Cleanup(func() { s.stop(out) })
-	var first listening
+	var first serve.Listening
 	line, err := out.ReadBytes('\n')
 	if err == nil {
 		err = json.Unmarshal(line, &first)
@@ -77,10 +79,10 @@ func (s *runningServer) command(args ...string) *exec.Cmd {
 }
 
 // processes returns what ps shows.
-func (s *runningServer) processes() psReport {
+func (s *runningServer) processes() look.Report {
 	s.t.Helper()
 	out, err := s.command("ps", "-o", "json").Output()
-	var report psReport
+	var report look.Report
 	if err == nil {
 		err = json.Unmarshal(out, &report)
 	}

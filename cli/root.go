@@ -9,6 +9,11 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"wirelab/cli/load"
+	"wirelab/cli/look"
+	"wirelab/cli/serve"
+	"wirelab/cli/term"
 )
 
 // Main runs the command that args (without the name of the program) asks for
@@ -22,8 +27,13 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, func() { time.AfterFunc(sameSignal, stop) })
-	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, getenv: os.Getenv, environ: os.Environ()}
+	a := newApp(&term.Console{Stdin: stdin, Stdout: stdout, Stderr: stderr, Getenv: os.Getenv, Environ: os.Environ()})
 	return a.run(ctx, args)
+}
+
+func newApp(c *term.Console) *app {
+	c.Choices = settingChoices()
+	return &app{Console: c}
 }
 
 // sameSignal is how soon after the first signal a second one is none of its own:
@@ -31,39 +41,20 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 // presses Ctrl-C so fast.
 const sameSignal = 100 * time.Millisecond
 
-// An app is one run of the command line: where it reads and writes, and the
-// flags that every command has.
+// An app is one run of the command line: the console, and the state of the root.
 type app struct {
-	stdin          io.Reader
-	stdout, stderr io.Writer
-	getenv         func(string) string
-	environ        []string // as os.Environ returns it
-
-	args       []string
-	groups     []commandGroup
-	output     outputFormat
-	configPath string
-	verbose    bool
-	started    bool // the command has begun: what fails now is no mistake of usage
-	helpErr    error
+	*term.Console
+	groups  []commandGroup
+	started bool // the command has begun: what fails now is no mistake of usage
+	helpErr error
 }
 
 // commands is the table of all commands, in the order of the help.
 func (a *app) commands() []commandGroup {
 	return []commandGroup{
-		{"Serve:", []*cobra.Command{
-			a.newUpCommand(),
-			a.newServeCommand(),
-		}},
-		{"Talk and measure:", []*cobra.Command{
-			a.newConnectCommand(),
-			a.newLoadCommand(),
-		}},
-		{"Look:", []*cobra.Command{
-			a.newPsCommand(),
-			a.newLogsCommand(),
-			a.newReportCommand(),
-		}},
+		{"Serve:", serve.Commands(a.Console)},
+		{"Talk and measure:", load.Commands(a.Console)},
+		{"Look:", look.Commands(a.Console, load.Kinds(a.Console))},
 		{"Set up:", []*cobra.Command{
 			a.newConfigCommand(),
 			a.newVersionCommand(),
@@ -78,17 +69,17 @@ type commandGroup struct {
 }
 
 func (a *app) run(ctx context.Context, args []string) int {
-	a.args = args
+	a.Args = args
 	root := a.newRootCommand()
 	cmd, err := root.ExecuteContextC(ctx)
 	if err != nil && !a.started {
-		err = &usageError{err}
+		err = &term.UsageError{Err: err}
 	}
 	if err == nil {
 		err = a.helpErr
 	}
-	a.report(ctx, cmd, err)
-	return exitStatus(ctx, err)
+	a.Report(ctx, cmd, err)
+	return term.ExitStatus(ctx, err)
 }
 
 func (a *app) newRootCommand() *cobra.Command {
@@ -108,14 +99,11 @@ func (a *app) newRootCommand() *cobra.Command {
 		root.AddCommand(g.commands...)
 	}
 	root.SetHelpCommand(a.newHelpCommand())
-	flags := root.PersistentFlags()
-	flags.VarP(&a.output, "output", "o", "text for people, json for programs")
-	flags.StringVar(&a.configPath, "config", "", "configuration `file` (default wirelab.yaml)")
-	flags.BoolVarP(&a.verbose, "verbose", "v", false, "show each message, with function and line")
-	root.SetArgs(a.args)
-	root.SetIn(a.stdin)
-	root.SetOut(a.stdout)
-	root.SetErr(a.stderr)
+	a.AddFlags(root.PersistentFlags())
+	root.SetArgs(a.Args)
+	root.SetIn(a.Stdin)
+	root.SetOut(a.Stdout)
+	root.SetErr(a.Stderr)
 	root.SetHelpFunc(a.help)
 	root.SetFlagErrorFunc(a.flagError)
 	a.prepare(root)

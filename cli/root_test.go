@@ -10,12 +10,15 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"wirelab/cli/term"
+	"wirelab/cli/term/termtest"
 )
 
 // newTestApp returns an app without terminal and environment, and what it prints.
 func newTestApp(stdin string) (a *app, stdout, stderr *bytes.Buffer) {
-	stdout, stderr = new(bytes.Buffer), new(bytes.Buffer)
-	return &app{stdin: strings.NewReader(stdin), stdout: stdout, stderr: stderr, getenv: func(string) string { return "" }}, stdout, stderr
+	c, stdout, stderr := termtest.NewConsole(stdin)
+	return newApp(c), stdout, stderr
 }
 
 // walk calls fn for cmd and for all commands below it.
@@ -114,7 +117,7 @@ func checkExample(t *testing.T, args []string) {
 		err = cmd.ValidateArgs(cmd.Flags().Args())
 	}
 	if err == nil && !cmd.HasSubCommands() {
-		_, err = a.settings(cmd)
+		_, err = a.Settings(cmd)
 	}
 	if err != nil || cmd.HasSubCommands() && cmd.Flags().NArg() > 0 {
 		t.Errorf("the example wirelab %s does not run: %v", strings.Join(args, " "), err)
@@ -123,7 +126,7 @@ func checkExample(t *testing.T, args []string) {
 
 func TestFirstScreenFits(t *testing.T) {
 	a, stdout, _ := newTestApp("")
-	if status := a.run(context.Background(), nil); status != exitDone {
+	if status := a.run(context.Background(), nil); status != term.ExitDone {
 		t.Fatalf("status %d", status)
 	}
 	for line := range strings.Lines(stdout.String()) {
@@ -173,9 +176,9 @@ func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
 func TestHelpThatCannotBePrintedFails(t *testing.T) {
 	for _, args := range []string{"", "--help", "load --help", "help load", "load", "version --help", "version"} {
 		a, _, stderr := newTestApp("")
-		a.stdout = fullDisk{}
+		a.Stdout = fullDisk{}
 		status := a.run(context.Background(), strings.Fields(args))
-		if got := stderr.String(); status != exitFailed || got != "wirelab: "+syscall.ENOSPC.Error()+"\n" {
+		if got := stderr.String(); status != term.ExitFailed || got != "wirelab: "+syscall.ENOSPC.Error()+"\n" {
 			t.Errorf("wirelab %s: status %d, %q", args, status, got)
 		}
 	}

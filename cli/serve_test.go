@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"wirelab/cli/term"
 	"wirelab/internal/require"
 	"wirelab/internal/sys"
 	"wirelab/server"
@@ -116,7 +117,7 @@ func TestServeLowPortUnprivileged(t *testing.T) {
 		var complaint bytes.Buffer
 		cmd.Stderr = &complaint
 		var exit *exec.ExitError
-		if out, err := cmd.Output(); !errors.As(err, &exit) || exit.ExitCode() != exitUnavailable || len(out) > 0 {
+		if out, err := cmd.Output(); !errors.As(err, &exit) || exit.ExitCode() != term.ExitUnavailable || len(out) > 0 {
 			t.Errorf("%s: %v\n%s", cmd, err, out)
 		}
 		if text := complaint.String(); !strings.Contains(text, "CAP_NET_BIND_SERVICE: choose a higher --port") || strings.Count(text, "\n") != 1 {

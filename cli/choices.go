@@ -1,0 +1,23 @@
+package cli
+
+import (
+	"wirelab/cli/config"
+	"wirelab/server"
+)
+
+// settingChoices returns what may be chosen for the keys that name something in a
+// table of another package.
+func settingChoices() config.Choices {
+	var engines, handlers, udpHandlers []string
+	for _, e := range server.Engines() {
+		engines = append(engines, e.Name)
+	}
+	engines = append(engines, server.AutoEngine)
+	for _, h := range server.TCPHandlers() {
+		handlers = append(handlers, h.Name)
+	}
+	for _, h := range server.UDPHandlers() {
+		udpHandlers = append(udpHandlers, h.Name)
+	}
+	return config.Choices{"server.engine": engines, "server.handler": handlers, "server.udp.handler": udpHandlers}
+}

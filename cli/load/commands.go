@@ -1,0 +1,42 @@
+// Package load has the commands that talk to servers and measure them: connect and load.
+package load
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"wirelab/cli/term"
+	"wirelab/load"
+)
+
+// An app is the console that the commands here use.
+type app struct{ *term.Console }
+
+// Commands returns the commands of this package.
+func Commands(c *term.Console) []*cobra.Command {
+	a := &app{c}
+	return []*cobra.Command{a.newConnectCommand(), a.newLoadCommand()}
+}
+
+// Kinds returns the reports that these commands save, with what prints them.
+func Kinds(c *term.Console) []term.SavedKind {
+	a := &app{c}
+	return []term.SavedKind{
+		{Schema: load.ReportSchema, Printer: printerAs(a.printLoad)},
+		{Schema: load.FastReportSchema, Printer: printerAs(a.printFastLoad)},
+		{Schema: load.EnginesSchema, Printer: printerAs(a.printEngines)},
+	}
+}
+
+// printerAs makes of what prints a report what prints a saved one.
+func printerAs[R any](print func(*R) error) func(json.RawMessage) (func() error, error) {
+	return func(saved json.RawMessage) (func() error, error) {
+		r := new(R)
+		if err := json.Unmarshal(saved, r); err != nil {
+			return nil, fmt.Errorf("%w: %w", load.ErrReport, err)
+		}
+		return func() error { return print(r) }, nil
+	}
+}

@@ -1,0 +1,48 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"wirelab/cli/term"
+	"wirelab/load"
+)
+
+// explainConnect says in one line what went wrong with a peer and what to do.
+func explainConnect(err error, network, address string) error {
+	switch {
+	case err == nil, errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return term.RefusedError{Err: err, Network: network, Address: address, Attempts: attempts(err)}
+	case term.IsUnknownHost(err):
+		return term.ExplainHost(err)
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
+		return fmt.Errorf("%w; is the address right, and does no firewall drop it? --timeout waits longer", err)
+	}
+	return explainTLS(err)
+}
+
+func explainTLS(err error) error {
+	if fingerprint, ok := load.UntrustedFingerprint(err); ok {
+		return fmt.Errorf("%w; if the server has printed the same, give --tls-fingerprint %s", err, fingerprint)
+	}
+	var mismatch *load.FingerprintError
+	var failed *load.ConnectError
+	if errors.As(err, &failed) && failed.Op == load.OpTLS && !errors.As(err, &mismatch) {
+		return fmt.Errorf("%w; does the server speak TLS?", err)
+	}
+	return err
+}
+
+// attempts returns how often a connection was tried; 0: it is not known.
+func attempts(err error) int {
+	var failed *load.ConnectError
+	if !errors.As(err, &failed) {
+		return 0
+	}
+	return failed.Attempts
+}

@@ -1,0 +1,206 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"wirelab/cli/term"
+	"wirelab/load"
+)
+
+const fastHelp = `
+With --fast, datagrams go one way and as fast as this host can send them, or at
+--rate: many with one system call, and in runs that the kernel cuts apart (GSO).
+A wirelab server is asked before and after what it counted, so that every
+datagram is accounted for; of another target only the sender's side is known.
+A server for it: wirelab serve udp --handler discard.
+`
+
+// defaultFastDuration is how long a fast load goes on unless it is told.
+const defaultFastDuration = 3 * time.Second
+
+// fastFlags are the flags of `wirelab load udp` that --fast needs, beside those of
+// every load.
+type fastFlags struct {
+	on          bool
+	senders     int
+	batch       int
+	gso, gro    bool
+	allowPublic bool
+}
+
+func (f *fastFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.BoolVar(&f.on, "fast", false, "send one way, as fast as this host can, for --duration (then 3s by default)")
+	flags.IntVar(&f.senders, "senders", 1, "with --fast: `number` of sockets, each with a thread of its own; 0: one a core")
+	flags.IntVar(&f.batch, "batch", 0, "with --fast: `number` of datagrams, or runs of them, in one system call (default 32)")
+	flags.BoolVar(&f.gso, "gso", true, "with --fast: hand datagrams to the kernel in runs (UDP_SEGMENT)")
+	flags.BoolVar(&f.gro, "gro", true, "with --fast: take answers from the kernel in runs (UDP_GRO)")
+	flags.BoolVar(&f.allowPublic, "allow-public", false, "with --fast: send to public addresses too")
+}
+
+// check refuses flags that have no meaning without --fast, and with it.
+func (f *fastFlags) check(cmd *cobra.Command) error {
+	only := []string{"senders", "batch", "gso", "gro", "allow-public"}
+	never := []string{"clients", "timeout", "loops", "ramp", "outstanding", "source", "search", "step"}
+	refused, format := only, "--%s has a meaning only with --fast"
+	if f.on {
+		refused, format = never, "--%s has no meaning with --fast"
+	}
+	for _, name := range refused {
+		if cmd.Flags().Changed(name) {
+			return term.Usagef(format, name)
+		}
+	}
+	return nil
+}
+
+func (a *app) runFastLoad(cmd *cobra.Command, flags loadFlags, fast fastFlags, args []string) error {
+	cfg, err := fast.config(cmd, flags)
+	if err != nil {
+		return err
+	}
+	settings, all, err := a.prepareLoad(cmd, args, 1)
+	if err != nil {
+		return err
+	}
+	cfg.Target = all[0]
+	return term.Perform(a.Console, cmd, &flags.save, term.Measurement[*load.FastReport]{
+		Run: func(ctx context.Context) (*load.FastReport, error) {
+			logs := a.OpenLogs(settings)
+			defer logs.Close()
+			cfg.Log = logs.Component("client")
+			report, err := a.measureFast(ctx, cfg)
+			return report, explainLoad(err, "udp", cfg.Target.String(), "discard")
+		},
+		Print: a.printFastLoad,
+		Verdict: func(ctx context.Context, r *load.FastReport) error {
+			return term.Verdict(ctx, r.Interrupted, r.Verify())
+		},
+	})
+}
+
+// measureFast runs cfg and shows progress.
+func (a *app) measureFast(ctx context.Context, cfg load.FastConfig) (*load.FastReport, error) {
+	line := a.Progress(term.Plan{
+		Label: "load udp", Unit: "datagrams", Until: cfg.Duration, Total: cfg.Messages * uint64(max(cfg.Senders, 0)),
+	})
+	defer line.Clear()
+	cfg.Progress = func(p load.Progress) { line.Update(p.Sent) }
+	return load.RunFast(ctx, cfg)
+}
+
+// config returns what the flags ask for, without target and log.
+func (f *fastFlags) config(cmd *cobra.Command, flags loadFlags) (load.FastConfig, error) {
+	cfg := load.FastConfig{
+		Duration: flags.duration, Rate: flags.pace.rate,
+		Senders: f.senders, Batch: f.batch, WithoutGSO: !f.gso, WithoutGRO: !f.gro, AllowPublic: f.allowPublic,
+	}
+	var err error
+	if cfg.Payload, cfg.Messages, err = flags.content(cmd); err != nil {
+		return cfg, err
+	}
+	if cmd.Flags().Changed("batch") && f.batch == 0 {
+		return cfg, term.Usagef("--batch must be at least 1")
+	}
+	if f.senders == 0 {
+		cfg.Senders = runtime.GOMAXPROCS(0)
+	}
+	if !cmd.Flags().Changed("messages") && cfg.Duration == 0 {
+		cfg.Messages, cfg.Duration = 0, defaultFastDuration
+	}
+	return cfg, flags.pace.check(cmd)
+}
+
+func (a *app) printFastLoad(r *load.FastReport) error {
+	if a.JSON {
+		return a.PrintJSON(r)
+	}
+	var b strings.Builder
+	term.WriteReport(&b, a.Colors(a.Stdout), fastHeadline(r), r.Verify() == nil, fastLines(r))
+	_, err := fmt.Fprint(a.Stdout, b.String())
+	return err
+}
+
+func fastHeadline(r *load.FastReport) string {
+	s := term.Counted(r.Sent, "datagram") + " sent"
+	if v := r.Receiver; v != nil {
+		s = fmt.Sprintf("%s of %s received", term.Count(v.Distinct), term.Counted(r.Sent, "datagram"))
+	}
+	if r.Interrupted {
+		s += " (interrupted)"
+	}
+	return s
+}
+
+// fastLines are the counts of a report, the sender's and then the receiver's.
+func fastLines(r *load.FastReport) [][2]string {
+	lines := [][2]string{
+		{"target", r.Network + " " + term.OneLine(r.Target)},
+		{"payload", term.Cut(term.OneLine(r.Payload), 40) + ", " + term.Bytes(uint64(r.SizeBytes))},
+		{"sent", fmt.Sprintf("%s, %s in %s, %s/s", term.Count(r.Sent), term.Bytes(r.BytesSent),
+			term.Duration(time.Duration(r.ElapsedS*float64(time.Second))), term.Count(uint64(r.RatePerS+0.5)))},
+		{"  batches", fastBatches(r)},
+		{"  refused", fastRefused(r)},
+		{"  generator", fmt.Sprintf("%s, %s of processor time a datagram", term.Counted(uint64(r.Senders), "sender"), term.Micros(r.CPUUS))},
+		{"errors", loadErrors(r.Errors)},
+	}
+	if r.GSORefused != "" {
+		lines = append(lines, [2]string{"  no GSO", term.Cut(term.OneLine(r.GSORefused), 66)})
+	}
+	if r.Answers > 0 {
+		lines = append(lines, [2]string{"answers", fmt.Sprintf("%s, %s; %.1f a read, %.1f as one", term.Count(r.Answers), term.Bytes(r.AnswerBytes),
+			r.AnswersPerRead, r.AnswerSegmentsPerRun)})
+	}
+	if r.Receiver == nil {
+		return append(lines, [2]string{"receiver", "only the sender's side is known:"}, [2]string{"", term.Cut(term.OneLine(r.ReceiverUnknown), 66)})
+	}
+	return append(lines, receiverLines(r.Receiver)...)
+}
+
+func fastBatches(r *load.FastReport) string {
+	s := fmt.Sprintf("%.1f datagrams a call", r.DatagramsPerCall)
+	if r.GSO {
+		s += fmt.Sprintf(", %.1f runs of %.1f (GSO)", r.MessagesPerCall, r.SegmentsPerRun)
+	}
+	return s
+}
+
+func fastRefused(r *load.FastReport) string {
+	s := term.Count(r.Refused) + " by this host"
+	if r.Waits > 0 {
+		s += ", which had no room " + term.Counted(r.Waits, "time")
+	}
+	return s
+}
+
+// receiverLines say what the receiver counted, and where the rest is.
+func receiverLines(v *load.FastReceiver) [][2]string {
+	lines := [][2]string{
+		{"received", fmt.Sprintf("%s, %s/s", term.Count(v.Received), term.Count(uint64(v.RatePerS+0.5)))},
+		{"lost", fmt.Sprintf("%s: %s at the receiver's full buffer, %s elsewhere", term.Count(v.Lost), term.Count(v.DroppedByKernel), term.Count(v.LostElsewhere))},
+	}
+	if v.Numbered {
+		lines = append(lines, [2]string{"order", fmt.Sprintf("%s late, %s again, %s missing before the last", term.Count(v.Reordered), term.Count(v.Duplicate), term.Count(v.Gap))})
+	} else {
+		lines = append(lines, [2]string{"order", "not known: the server saw no numbers in this payload (use seq)"})
+	}
+	if v.Drops > 0 && v.LongestRun > 1 {
+		lines = append(lines, [2]string{"", fmt.Sprintf("the kernel dropped %s of up to %d datagrams", term.Counted(v.Drops, "run"), v.LongestRun)})
+	}
+	if v.Surplus > 0 {
+		lines = append(lines, [2]string{"surplus", term.Count(v.Surplus) + " more than were sent"})
+	}
+	if v.Shared {
+		lines = append(lines, [2]string{"shared", "others sent to the server too: drops may be theirs"})
+	}
+	if v.Evicted {
+		lines = append(lines, [2]string{"forgotten", "the server forgot peers meanwhile: it may have counted too little"})
+	}
+	return lines
+}

@@ -1,0 +1,245 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"wirelab/cli/config"
+	"wirelab/cli/term"
+	"wirelab/load"
+)
+
+func (a *app) newLoadCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "load",
+		Short: "Put a server under load with many clients, and measure it",
+		Long: "Runs many clients at once against a server. Each sends a message, verifies every\n" +
+			"byte of the answer, and sends the next; or, with --rate, messages have their times\n" +
+			"whatever the answers do. The report says what was lost, what differed, how long\n" +
+			"answers took, and whether this generator itself was the limit.",
+		Example: "  wirelab load tcp --clients 500 --messages 200 --size 512\n" +
+			"  wirelab load udp --clients 4 --payload stamp",
+	}
+	cmd.AddCommand(
+		a.newLoadNetworkCommand(&cobra.Command{
+			Use:   "tcp [HOST:PORT...]",
+			Short: "Load a TCP server, or several",
+			Long: "Connects all clients first, then measures. A client ends when its connection\n" +
+				"fails or an answer takes longer than --timeout. The exit status is 1 when a byte\n" +
+				"differs or an answer is missing.\n\n" + paceHelp + payloadHelp,
+			Example: "  wirelab load tcp --clients 500 --messages 200 --size 512\n" +
+				"  wirelab load tcp --clients 50 --rate 20000 --duration 10s --ramp 2s\n" +
+				"  wirelab load tcp --clients 50 --search 'p99<2ms'\n" +
+				"  wirelab load tcp 127.0.0.1:12345 --clients 4 --flood --duration 5s -o json\n" +
+				"  wirelab load tcp --clients 100 --reconnect 1 --source 127.0.0.2-127.0.0.20",
+		}),
+		a.newLoadNetworkCommand(&cobra.Command{
+			Use:   "udp [HOST:PORT...]",
+			Short: "Load a UDP server",
+			Long: "A datagram that is not answered within --timeout is lost, and its client goes on\n" +
+				"with the next. With the payloads seq, random and stamp, late and repeated answers\n" +
+				"are told apart. The exit status is 1 when a byte differs or no answer came at all.\n" +
+				"A wirelab server is asked before and after the run what it counted, to say where\n" +
+				"datagrams were lost; another server gets a few datagrams more that it need not know.\n\n" +
+				paceHelp + payloadHelp + fastHelp,
+			Example: "  wirelab load udp --clients 100 --messages 1000 --timeout 200ms\n" +
+				"  wirelab load udp --clients 10 --rate 20000 --duration 10s\n" +
+				"  wirelab load udp --clients 1 --payload stamp\n" +
+				"  wirelab load udp --fast --duration 5s",
+		}),
+		a.newLoadEnginesCommand(),
+	)
+	return cmd
+}
+
+const paceHelp = `With --rate two times are reported. Service is what the server took: from the moment
+a message was really sent. Response is what a user waits: from the moment it was to be
+sent, even if a slow server or this generator held it back.
+
+`
+
+const payloadHelp = `Payloads:
+  seq          begins with client and message number
+  pattern      printable characters, always the same
+  random:SEED  bytes that follow from the seed, different in every message
+  text:WORDS   these bytes; \n, \xFF and so on are understood
+  hex:0a0bff   these bytes
+  file:PATH    the bytes of a file
+  time         seconds since 1970 as a line: for timediff servers
+  stamp        a STAMP packet (RFC 8762): offset and one-way differences are reported
+`
+
+// loadFlags are the flags of `wirelab load`.
+type loadFlags struct {
+	clients  int
+	messages uint64
+	size     int
+	duration time.Duration
+	payload  string
+	timeout  time.Duration
+	loops    int
+	save     term.SaveFlag
+	pace     paceFlags
+}
+
+func (f *loadFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.IntVarP(&f.clients, "clients", "c", 10, "`number` of clients at once")
+	flags.Uint64VarP(&f.messages, "messages", "m", 100, "`number` of messages that each client sends; with --duration alone, no limit")
+	flags.IntVarP(&f.size, "size", "s", 0, "`bytes` of a message (default 64, or what the payload has)")
+	flags.DurationVarP(&f.duration, "duration", "d", 0, "`time` after which no message is sent, such as 10s")
+	flags.StringVarP(&f.payload, "payload", "p", "seq", "`what` messages hold, see above")
+	flags.DurationVarP(&f.timeout, "timeout", "t", 5*time.Second, "the most `time` that a connect or an answer may take")
+	flags.IntVar(&f.loops, "loops", 0, "`number` of event loops, each on a thread of its own (default one a core, half of them for a server on this host)")
+	f.pace.add(cmd)
+	f.save.Add(cmd)
+}
+
+// newLoadNetworkCommand completes a command for the network that its name says.
+func (a *app) newLoadNetworkCommand(cmd *cobra.Command) *cobra.Command {
+	var flags loadFlags
+	flags.add(cmd)
+	var fast fastFlags
+	if cmd.Name() == "udp" {
+		fast.add(cmd)
+	}
+	cmd.Args = cobra.ArbitraryArgs
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := fast.check(cmd); err != nil {
+			return err
+		}
+		if fast.on {
+			return a.runFastLoad(cmd, flags, fast, args)
+		}
+		return a.runLoad(cmd, flags, args)
+	}
+	return cmd
+}
+
+func (a *app) runLoad(cmd *cobra.Command, flags loadFlags, args []string) error {
+	cfg, err := flags.config(cmd)
+	if err != nil {
+		return err
+	}
+	settings, all, err := a.prepareLoad(cmd, args, load.MaxTargets)
+	if err != nil {
+		return err
+	}
+	cfg.Targets = all
+	return term.Perform(a.Console, cmd, &flags.save, term.Measurement[*load.Report]{
+		Run: func(ctx context.Context) (*load.Report, error) {
+			logs := a.OpenLogs(settings)
+			defer logs.Close()
+			cfg.Log = logs.Component("client")
+			report, err := a.measureLoad(ctx, &flags.pace, cfg)
+			return report, explainLoad(err, cfg.Network, all[0].String(), "")
+		},
+		Print:   a.printLoad,
+		Verdict: loadVerdict,
+	})
+}
+
+// measureLoad runs cfg, or the search that the flags ask for, and shows progress.
+func (a *app) measureLoad(ctx context.Context, flags *paceFlags, cfg load.Config) (*load.Report, error) {
+	processors := cfg.FixLoops()
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), processors))
+	if flags.limit != nil {
+		return a.runSearch(ctx, flags, cfg)
+	}
+	line := a.Progress(loadPlan(cfg))
+	defer line.Clear()
+	cfg.Progress = func(p load.Progress) {
+		if cfg.Flood {
+			line.UpdateIn(p.Sent, p.Elapsed)
+		} else {
+			line.UpdateIn(p.Received, p.Elapsed)
+		}
+	}
+	return load.Run(ctx, cfg)
+}
+
+// config returns what the flags ask for, without target and log.
+func (f *loadFlags) config(cmd *cobra.Command) (load.Config, error) {
+	cfg := load.Config{Network: cmd.Name(), Clients: f.clients, Duration: f.duration, Timeout: f.timeout, Loops: f.loops}
+	var err error
+	if cfg.Payload, cfg.Messages, err = f.content(cmd); err != nil {
+		return cfg, err
+	}
+	if cmd.Flags().Changed("timeout") && f.timeout <= 0 {
+		return cfg, term.Usagef("--timeout must be longer than nothing")
+	}
+	return cfg, f.pace.apply(cmd, &cfg)
+}
+
+// content returns what is sent, and how often at most; 0: until the duration ends.
+func (f *loadFlags) content(cmd *cobra.Command) (payload *load.Payload, messages uint64, err error) {
+	if payload, err = load.ParsePayload(f.payload, f.size); err != nil {
+		return nil, 0, term.Usagef("%w", err)
+	}
+	if cmd.Flags().Changed("size") && f.size == 0 {
+		return nil, 0, term.Usagef("--size must be at least 1 byte")
+	}
+	if f.duration != 0 && !cmd.Flags().Changed("messages") {
+		return payload, 0, nil
+	}
+	return payload, f.messages, nil
+}
+
+func loadPlan(cfg load.Config) term.Plan {
+	unit := "answers"
+	if cfg.Flood {
+		unit = "messages"
+	}
+	return term.Plan{
+		Label: "load " + cfg.Network, Unit: unit, Until: cfg.Duration,
+		Total: cfg.Messages * uint64(max(cfg.Clients, 0)),
+	}
+}
+
+// loadVerdict returns the error that ends the command as the report deserves.
+func loadVerdict(ctx context.Context, r *load.Report) error {
+	failed := r.Verify()
+	if failed != nil && nothingListens(r) {
+		handler := ""
+		if r.Flooded() {
+			handler = "discard"
+		}
+		failed = term.RefusedError{Err: failed, Network: r.Network, Address: r.Target, Handler: handler}
+	}
+	return term.Verdict(ctx, r.Interrupted, failed)
+}
+
+// nothingListens reports whether all went wrong because the one target refused. A
+// flood has no answers even if all is well, and of several targets one may be up.
+func nothingListens(r *load.Report) bool {
+	reached := r.Received > 0 || r.Network == "tcp" && r.Connected > 0
+	return !reached && len(r.Targets) <= 1 && r.Errors["connection refused"] > 0
+}
+
+// prepareLoad returns the settings and the targets, of which there may be so many.
+func (a *app) prepareLoad(cmd *cobra.Command, args []string, most int) (*config.Config, []netip.AddrPort, error) {
+	settings, err := a.Settings(cmd)
+	if err != nil {
+		return nil, nil, err
+	}
+	all, err := term.Targets(cmd.Context(), settings, args, most)
+	return settings, all, err
+}
+
+// explainLoad says why a load could not be run, and what to do. The handler is that
+// of a server that takes it; empty: the usual one.
+func explainLoad(err error, network, target, handler string) error {
+	switch {
+	case errors.Is(err, load.ErrConfig):
+		return term.Usagef("%w", err)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return term.FailedCheck(term.RefusedError{Err: err, Network: network, Address: target, Handler: handler})
+	}
+	return err
+}

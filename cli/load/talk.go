@@ -1,0 +1,180 @@
+package load
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"wirelab/cli/term"
+	"wirelab/load"
+)
+
+// A talk shows a conversation: bytes on stdout, or the console, and what
+// happens around them on stderr and in the log.
+type talk struct {
+	app     *app
+	log     *slog.Logger
+	view    load.View     // of the bytes
+	console *term.Editor  // nil unless a person types
+	safe    *term.Escaper // nil unless stdout is a terminal without console
+	release []func()      // undo what opening did, last first
+}
+
+// openTalk decides how the conversation that cfg describes is held and shown, and
+// completes cfg. cancel ends it.
+func (a *app) openTalk(ctx context.Context, f *connectFlags, cfg *load.ConnectConfig, cancel context.CancelFunc) (*talk, error) {
+	t := &talk{app: a}
+	cfg.View = t.show
+	cfg.EndWithPeer = term.IsTerminal(a.Stdin)
+	out := a.Stdout
+	var err error
+	switch stdin, isFile := a.Stdin.(*os.File); {
+	case f.payload != "":
+	case isFile && term.IsTerminal(stdin) && term.IsTerminal(a.Stdout) && !a.JSON:
+		t.console, err = t.openEditor(stdin, cancel)
+		cfg.Input, out = t.console, t.console
+	default:
+		cfg.Input, err = term.OpenInput(a.Stdin)
+	}
+	if err != nil {
+		t.close()
+		return nil, err
+	}
+	if t.console == nil && term.IsTerminal(a.Stdout) {
+		t.safe = &term.Escaper{W: a.Stdout}
+		out = t.safe
+	}
+	t.view = t.newView(out, f.hex)
+	return t, nil
+}
+
+func (t *talk) newView(out io.Writer, hex bool) load.View {
+	switch {
+	case t.app.JSON:
+		return load.JSONView(t.app.Stdout)
+	case hex:
+		return load.HexView(out)
+	}
+	return load.RawView(out)
+}
+
+// openEditor opens the console and sees to it that no signal leaves the
+// terminal in raw mode.
+func (t *talk) openEditor(stdin *os.File, cancel context.CancelFunc) (*term.Editor, error) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGQUIT)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if _, ok := <-signals; ok {
+			cancel()
+		}
+	}()
+	t.release = append(t.release, func() { signal.Stop(signals); close(signals); <-ended })
+	c, err := term.OpenEditor(stdin, t.app.Stdout, cancel)
+	if err != nil {
+		return nil, err
+	}
+	// What others print must not tear the line that is being typed.
+	stderr := t.app.Stderr
+	if term.IsTerminal(stderr) {
+		t.app.Stderr = c
+	}
+	t.release = append(t.release, func() { t.app.Stderr = stderr }, func() { _ = c.Restore() })
+	return c, nil
+}
+
+// close gives the terminal back. Calling it again does nothing.
+func (t *talk) close() {
+	for i := len(t.release) - 1; i >= 0; i-- {
+		t.release[i]()
+	}
+	t.release = nil
+}
+
+// show is the View of the conversation.
+func (t *talk) show(e *load.Event) error {
+	t.record(e)
+	return t.view(e)
+}
+
+// record says on stderr and in the log what happens around the bytes.
+func (t *talk) record(e *load.Event) {
+	switch e.Kind {
+	case load.EventRetry:
+		t.app.Note("%v; trying again in %v", e.Err, e.Wait)
+		t.log.Info("connecting failed", "attempt", e.Attempt, "err", e.Err)
+	case load.EventConnected:
+		t.app.Note("connected to %s %s from %s%s", e.Network, e.Remote, e.Local, describeTLS(e.TLS))
+		t.log.Info("connected", "network", e.Network, "peer", e.Remote, "local", e.Local, "attempts", e.Attempt)
+	case load.EventSent:
+		t.log.Debug("sent", "bytes", len(e.Data))
+	case load.EventReceived:
+		t.log.Debug("received", "bytes", len(e.Data))
+	case load.EventPeerEnded:
+		t.log.Debug("peer sends no more")
+	}
+}
+
+func describeTLS(s *load.TLSState) string {
+	if s == nil {
+		return ""
+	}
+	return ", " + s.Version + ", certificate SHA-256 " + s.Fingerprint
+}
+
+// closedEvent is the last line of connect -o json.
+type closedEvent struct {
+	Schema      string  `json:"schema"`
+	Event       string  `json:"event"` // "closed"
+	Network     string  `json:"network"`
+	Local       string  `json:"local,omitempty"`
+	Remote      string  `json:"remote,omitempty"`
+	Attempts    int     `json:"attempts"`
+	BytesOut    uint64  `json:"bytes_out"`
+	BytesIn     uint64  `json:"bytes_in"`
+	MessagesOut uint64  `json:"messages_out"`
+	MessagesIn  uint64  `json:"messages_in"`
+	Elapsed     float64 `json:"elapsed_s"`
+	Error       string  `json:"error,omitempty"`
+}
+
+// sumUp ends what is shown and says what was said; failed is why it ended.
+func (t *talk) sumUp(c load.Conversation, failed error) (err error) {
+	ended := []any{"bytes_out", c.BytesOut, "bytes_in", c.BytesIn, "duration", c.Duration.String()}
+	if failed != nil {
+		ended = append(ended, "err", failed)
+	}
+	t.log.Info("ended", ended...)
+	switch {
+	case t.console != nil:
+		err = t.console.Finish()
+	case t.safe != nil:
+		err = t.safe.Finish()
+	}
+	if t.app.JSON {
+		return t.app.PrintEvent(newClosedEvent(c, failed))
+	}
+	if c.Local.IsValid() && (term.IsTerminal(t.app.Stderr) || t.app.Verbose) {
+		t.app.Note("%s", describeConversation(c))
+	}
+	return err
+}
+
+func newClosedEvent(c load.Conversation, failed error) closedEvent {
+	e := closedEvent{
+		Schema: load.ConversationSchema, Event: "closed", Network: c.Network, Attempts: c.Attempts,
+		BytesOut: c.BytesOut, BytesIn: c.BytesIn, MessagesOut: c.MessagesOut, MessagesIn: c.MessagesIn,
+		Elapsed: c.Duration.Seconds(),
+	}
+	if c.Local.IsValid() {
+		e.Local, e.Remote = c.Local.String(), c.Remote.String()
+	}
+	if failed != nil {
+		e.Error = failed.Error()
+	}
+	return e
+}

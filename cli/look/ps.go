@@ -1,0 +1,180 @@
+package look
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/spf13/cobra"
+
+	"wirelab/cli/term"
+	"wirelab/observe"
+)
+
+// psFlags are the flags of ps.
+type psFlags struct {
+	control     string
+	pid         int
+	kick        uint64
+	connections int // rows for each server
+	peers       int
+	all         bool // rows
+}
+
+func (a *app) newPsCommand() *cobra.Command {
+	var flags psFlags
+	cmd := &cobra.Command{
+		Use:   "ps",
+		Short: "Show running servers, their connections and peers",
+		Long: "Shows what your running wirelab processes serve: each server with its counters, its\n" +
+			"open TCP connections with the OS thread that serves them, and its UDP peers with\n" +
+			"loss, jitter and time difference. --kick ends one connection.",
+		Example: "  wirelab ps\n  wirelab ps -o json\n  wirelab ps --kick 17",
+		Args:    term.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := flags.check(); err != nil {
+				return err
+			}
+			processes, err := a.findProcesses(cmd.Context(), flags)
+			if err != nil {
+				return err
+			}
+			if cmd.Flags().Changed("kick") {
+				return a.kickConnection(cmd.Context(), processes, flags)
+			}
+			return a.printProcesses(processes, flags)
+		},
+	}
+	f := cmd.Flags()
+	f.Uint64Var(&flags.kick, "kick", 0, "end the connection with this `id`")
+	f.IntVar(&flags.pid, "pid", 0, "only the process with this `id`")
+	f.StringVar(&flags.control, "control", "", "ask at this control socket alone (`path`)")
+	f.IntVar(&flags.connections, "connections", 20, "show at most so `many` connections of each server")
+	f.IntVar(&flags.peers, "peers", 20, "show at most so `many` peers of each server")
+	f.BoolVar(&flags.all, "all", false, "show all connections and peers")
+	cmd.MarkFlagsMutuallyExclusive("pid", "control")
+	return cmd
+}
+
+func (f psFlags) check() error {
+	switch {
+	case f.pid < 0:
+		return term.Usagef("--pid %d: process ids begin at 1", f.pid)
+	case f.connections < 0:
+		return term.Usagef("--connections %d: at least 0, or --all", f.connections)
+	case f.peers < 0:
+		return term.Usagef("--peers %d: at least 0, or --all", f.peers)
+	}
+	return nil
+}
+
+// A process is a running wirelab.
+type process struct {
+	control string // path of its socket
+	status  observe.Status
+}
+
+// findProcesses asks all processes that the flags mean, in the order of their ids.
+// One that does not answer is named on stderr.
+func (a *app) findProcesses(ctx context.Context, flags psFlags) ([]process, error) {
+	if flags.control != "" {
+		status, err := observe.QueryStatus(ctx, flags.control)
+		return []process{{flags.control, status}}, err
+	}
+	paths, err := observe.FindControls(a.ControlDir())
+	if err != nil {
+		return nil, err
+	}
+	found, err := a.askProcesses(ctx, paths)
+	if err != nil {
+		return nil, err
+	}
+	if flags.pid != 0 {
+		found = slices.DeleteFunc(found, func(p process) bool { return p.status.PID != flags.pid })
+		if len(found) == 0 {
+			return nil, term.FailedCheck(fmt.Errorf("no wirelab of yours with process id %d answers; see them all: wirelab ps", flags.pid))
+		}
+	}
+	slices.SortFunc(found, func(a, b process) int { return a.status.PID - b.status.PID })
+	return found, nil
+}
+
+// askProcesses asks several processes at once. Its error is that of ctx.
+func (a *app) askProcesses(ctx context.Context, paths []string) ([]process, error) {
+	statuses, errs := make([]observe.Status, len(paths)), make([]error, len(paths))
+	var wg sync.WaitGroup
+	for i, path := range paths {
+		wg.Go(func() { statuses[i], errs[i] = observe.QueryStatus(ctx, path) })
+	}
+	wg.Wait()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	var found []process
+	for i, path := range paths {
+		switch {
+		case errs[i] == nil:
+			found = append(found, process{path, statuses[i]})
+		case !errors.Is(errs[i], os.ErrNotExist): // else it has just ended
+			a.Complain(errs[i].Error())
+		}
+	}
+	return found, nil
+}
+
+// kicked is what `wirelab ps --kick -o json` prints.
+type kicked struct {
+	Schema string `json:"schema"` // "wirelab.kick/1"
+	PID    int    `json:"pid"`
+	ID     uint64 `json:"id"`
+	Peer   string `json:"peer"`
+}
+
+// kickConnection ends the one connection with the id that the flags give.
+func (a *app) kickConnection(ctx context.Context, processes []process, flags psFlags) error {
+	gone := term.FailedCheck(fmt.Errorf("no connection %d is open; see them all: wirelab ps --all", flags.kick))
+	var with []process
+	var pids []string
+	for _, p := range processes {
+		if p.connection(flags.kick) != nil {
+			with, pids = append(with, p), append(pids, strconv.Itoa(p.status.PID))
+		}
+	}
+	switch {
+	case len(with) == 0:
+		return gone
+	case len(with) > 1:
+		return term.Usagef("processes %s all have a connection %d; say which with --pid", strings.Join(pids, ", "), flags.kick)
+	}
+	p := with[0]
+	ended, err := observe.RequestKick(ctx, p.control, flags.kick)
+	switch {
+	case err != nil:
+		return err
+	case !ended:
+		return gone
+	}
+	k := kicked{Schema: "wirelab.kick/1", PID: p.status.PID, ID: flags.kick, Peer: p.connection(flags.kick).Peer}
+	if a.JSON {
+		return a.PrintJSON(k)
+	}
+	_, err = fmt.Fprintf(a.Stdout, "connection %d of %s was ended\n", k.ID, term.OneLine(k.Peer))
+	return err
+}
+
+// connection returns the open connection with that id, or nil.
+func (p process) connection(id uint64) *observe.Connection {
+	for _, s := range p.status.Servers {
+		for i := range s.Connections {
+			if s.Connections[i].ID == id {
+				return &s.Connections[i]
+			}
+		}
+	}
+	return nil
+}

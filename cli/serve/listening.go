@@ -1,0 +1,108 @@
+package serve
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+
+	"wirelab/cli/term"
+)
+
+// Listening is what a server says first.
+type Listening struct {
+	Event          string `json:"event"` // "listening"
+	Network        string `json:"network"`
+	Addr           string `json:"addr"`
+	Handler        string `json:"handler"`
+	Engine         string `json:"engine,omitempty"`
+	EngineNote     string `json:"engine_note,omitempty"`     // why not the engine asked for, or a better one
+	TLSFingerprint string `json:"tls_fingerprint,omitempty"` // SHA-256 of the certificate
+	PID            int    `json:"pid"`
+	Schema         string `json:"schema"` // term.EventSchema
+}
+
+// announce says where the servers listen, on stdout and in the ready file.
+func (s *service) announce() error {
+	if s.flags.readyFile != "" {
+		if err := writeReadyFile(s.flags.readyFile, s.parts); err != nil {
+			return err
+		}
+	}
+	for _, p := range s.parts {
+		if s.app.JSON {
+			if err := term.UnlessGone(s.app.PrintEvent(p.listening)); err != nil {
+				return err
+			}
+			continue
+		}
+		fmt.Fprintln(s.app.Stdout, p.listening)
+	}
+	if !s.app.JSON {
+		hint := fmt.Sprintf("Try: %s   Look: wirelab ps   End: Ctrl-C", s.tryCommand())
+		s.app.Note("%s", s.app.Colors(s.app.Stderr).Dim(hint))
+	}
+	return nil
+}
+
+// tryCommand is the command that talks to the first server from here.
+func (s *service) tryCommand() string {
+	l := s.parts[0].listening
+	command := "wirelab connect " + l.Network
+	if known := net.JoinHostPort(s.cfg.Client.Server, strconv.Itoa(int(s.cfg.Client.Port))); l.Addr != known {
+		command += " " + l.Addr
+	}
+	if l.TLSFingerprint != "" {
+		command += " --tls-fingerprint " + l.TLSFingerprint // the roots of this host know no generated one
+	}
+	return command
+}
+
+// listening describes a server of s that has been opened.
+func (s *service) listening(network string, addr netip.AddrPort, handler string) Listening {
+	return Listening{Event: "listening", Network: network, Addr: addr.String(), Handler: handler, PID: os.Getpid(), Schema: term.EventSchema}
+}
+
+func (l Listening) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "listening on %s %s: %s", l.Network, l.Addr, l.Handler)
+	if l.Engine != "" {
+		fmt.Fprintf(&b, ", engine %s", l.Engine)
+	}
+	if l.EngineNote != "" {
+		fmt.Fprintf(&b, " (%s)", l.EngineNote)
+	}
+	if l.TLSFingerprint != "" {
+		fmt.Fprintf(&b, ", TLS\n  certificate SHA-256 %s", l.TLSFingerprint)
+	}
+	return b.String()
+}
+
+// writeReadyFile writes the file as a whole, so that whoever waits for it never
+// reads half of it.
+func writeReadyFile(name string, parts []part) error {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	for _, p := range parts {
+		if err := e.Encode(p.listening); err != nil {
+			return err
+		}
+	}
+	draft := name + ".new"
+	if err := os.WriteFile(draft, []byte(b.String()), 0o644); err != nil {
+		return fmt.Errorf("write ready file: %w", err)
+	}
+	if err := os.Rename(draft, name); err != nil {
+		return fmt.Errorf("write ready file: %w", err)
+	}
+	return nil
+}
+
+func (s *service) removeReadyFile() {
+	if s.flags.readyFile != "" {
+		os.Remove(s.flags.readyFile)
+	}
+}

@@ -1,0 +1,237 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"wirelab/cli/config"
+	"wirelab/cli/term"
+	"wirelab/internal/task"
+	"wirelab/observe"
+	"wirelab/server"
+)
+
+// serviceFlags are the flags of commands that run servers.
+type serviceFlags struct {
+	readyFile string
+	control   string
+}
+
+func (f *serviceFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.readyFile, "ready-file", "", "`file` to write a JSON line to for each server that listens")
+	cmd.Flags().StringVar(&f.control, "control", "", "`path` of the control socket for ps and kick (default one for each process)")
+}
+
+// A service is one process that runs servers, with what belongs to them: logs,
+// the control socket, the ready file, access rules that SIGHUP renews, a summary.
+type service struct {
+	app       *app
+	cmd       *cobra.Command
+	flags     serviceFlags
+	cfg       *config.Config
+	since     time.Time
+	logs      *observe.Logs
+	access    server.Access
+	rulesFile string // that the access rules were last read with; empty: none
+	screen    *term.Screen
+	hangup    chan os.Signal // SIGHUP
+	parts     []part
+}
+
+// A part is one server of a service, listening and not yet running.
+type part struct {
+	listening Listening
+	run       task.Task
+	source    observe.Source
+	// processors is how many goroutines Go should run at a time for it to run well; 0: any.
+	processors int
+	accepted   func() uint64 // connections so far; nil where there are none
+}
+
+// serviceGCPercent is Go's GOGC for servers. They make garbage when connections come
+// and go and hardly any in between, so that a heap kept smaller costs next to nothing,
+// and of many silent connections a quarter of the memory would be room for garbage.
+const serviceGCPercent = 50
+
+// runService opens the servers and runs them until ctx ends or one fails.
+func (a *app) runService(cmd *cobra.Command, flags serviceFlags, open ...func(*service) (part, error)) error {
+	term.OutliveReaders()
+	cfg, err := a.Settings(cmd)
+	if err != nil {
+		return err
+	}
+	if a.Getenv("GOGC") == "" {
+		debug.SetGCPercent(serviceGCPercent)
+	}
+	s := &service{app: a, cmd: cmd, flags: flags, cfg: cfg, since: time.Now(), logs: a.OpenLogs(cfg), screen: term.NewScreen(a.Console), hangup: make(chan os.Signal, 1)}
+	defer s.logs.Close()
+	// Before anybody is told that the server is there and may send one.
+	signal.Notify(s.hangup, syscall.SIGHUP)
+	defer signal.Stop(s.hangup)
+	s.setAccess(cfg)
+	control, err := s.listenControl()
+	if err != nil {
+		return err
+	}
+	defer control.Close()
+	if err := s.openParts(open); err != nil {
+		return err
+	}
+	if err := s.announce(); err != nil {
+		return errors.Join(err, s.abandon())
+	}
+	defer s.removeReadyFile()
+	err = s.runParts(cmd.Context(), control)
+	return errors.Join(err, s.summarize())
+}
+
+// setAccess makes the access rules those of cfg.
+func (s *service) setAccess(cfg *config.Config) {
+	s.access.Set(cfg.Server.Allow, cfg.Server.Deny)
+	s.rulesFile = cfg.File()
+}
+
+// listenControl opens the control socket. A --control that cannot be one is a mistake
+// of usage; that another process has it is none.
+func (s *service) listenControl() (*observe.Control, error) {
+	control, err := observe.ListenControl(s.controlPath())
+	if err != nil && s.flags.control != "" && !errors.Is(err, observe.ErrControlBusy) {
+		return nil, term.Usagef("--control: %w", err)
+	}
+	return control, err
+}
+
+func (s *service) controlPath() string {
+	if s.flags.control != "" {
+		return s.flags.control
+	}
+	return filepath.Join(s.app.ControlDir(), strconv.Itoa(os.Getpid())+".sock")
+}
+
+// openParts opens all servers or none. How many processors they want is heeded when
+// all are open: as many workers as there are is what each takes unless told.
+func (s *service) openParts(open []func(*service) (part, error)) error {
+	processors := runtime.GOMAXPROCS(0)
+	for _, o := range open {
+		p, err := o(s)
+		if err != nil {
+			return errors.Join(err, s.abandon())
+		}
+		s.parts = append(s.parts, p)
+		processors = max(processors, p.processors)
+	}
+	runtime.GOMAXPROCS(processors)
+	return nil
+}
+
+// abandon closes servers that were opened and are not to run.
+func (s *service) abandon() error {
+	ended, end := context.WithCancel(context.Background())
+	end()
+	var errs []error
+	for _, p := range s.parts {
+		errs = append(errs, task.Run(ended, p.run))
+	}
+	return errors.Join(errs...)
+}
+
+// explainListen says what to do about an address that cannot be had; autoPort: nor
+// the ports after it.
+func explainListen(err error, autoPort bool) error {
+	var busy *server.PortBusyError
+	switch {
+	case errors.As(err, &busy) && autoPort:
+		return fmt.Errorf("%w, and so are the ports after it; choose another with --port", err)
+	case errors.As(err, &busy):
+		return fmt.Errorf("%w; choose another with --port, or take the next free one with --auto-port", err)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%w; ports below 1024 need CAP_NET_BIND_SERVICE: choose a higher --port, or grant it with setcap", err)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("%w; --bind takes an address of this host, 0.0.0.0 or :: (see: ip address)", err)
+	}
+	return err
+}
+
+// runParts runs the servers and what belongs to them.
+func (s *service) runParts(ctx context.Context, control *observe.Control) error {
+	around, endAround := context.WithCancel(context.WithoutCancel(ctx))
+	aroundEnded := make(chan error, 1)
+	go func() {
+		control := func(ctx context.Context) error {
+			return control.Run(ctx, observe.ControlHandlers{Status: s.status, Kick: s.kick})
+		}
+		memory := func(ctx context.Context) error { return giveBackMemory(ctx, s.accepted, processorTime) }
+		aroundEnded <- task.Run(around, s.reloadOnHangup, s.screen.Run, control, memory)
+	}()
+	tasks := make([]task.Task, len(s.parts))
+	for i, p := range s.parts {
+		tasks[i] = p.run
+	}
+	err := task.Run(ctx, tasks...)
+	endAround() // after the servers: a drain can be looked at too
+	return errors.Join(err, <-aroundEnded)
+}
+
+// reloadOnHangup reads the access rules again on each SIGHUP. A file with
+// mistakes changes nothing.
+func (s *service) reloadOnHangup(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.hangup:
+			s.reload()
+		}
+	}
+}
+
+func (s *service) reload() {
+	cfg, err := s.app.Settings(s.cmd)
+	if err == nil && cfg.File() == "" && s.rulesFile != "" {
+		// Without a file there would be no rules: everybody would be let in.
+		err = fmt.Errorf("%s is gone", s.rulesFile)
+	}
+	if err != nil {
+		s.app.Complain(fmt.Sprintf("not reloaded, the old access rules stay: %v", err))
+		return
+	}
+	s.setAccess(cfg)
+	s.app.Note("access rules reloaded: %d allow, %d deny", len(cfg.Server.Allow), len(cfg.Server.Deny))
+}
+
+func (s *service) status() observe.Status {
+	st := observe.Status{
+		Schema: observe.StatusSchema, PID: os.Getpid(), Command: "wirelab " + strings.Join(s.app.Args, " "),
+		Since: s.since, Logs: s.logs.Status(),
+	}
+	for _, p := range s.parts {
+		st.Servers = append(st.Servers, p.source.Status())
+	}
+	return st
+}
+
+func (s *service) kick(id uint64) bool {
+	for _, p := range s.parts {
+		if p.source.Kick(id) {
+			return true
+		}
+	}
+	return false
+}
+
+// writeChoice writes a line of a table of names that may be chosen.
+func writeChoice(b *strings.Builder, name, summary string) {
+	fmt.Fprintf(b, "  %-10s %s\n", name, summary)
+}

@@ -1,0 +1,102 @@
+package serve
+
+import (
+	"crypto/tls"
+	"net/netip"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"wirelab/cli/config"
+	"wirelab/cli/term"
+	"wirelab/server"
+)
+
+func (a *app) newServeTCPCommand() *cobra.Command {
+	var flags serviceFlags
+	cmd := &cobra.Command{
+		Use:   "tcp",
+		Short: "Run a TCP server",
+		Long: "Runs a TCP server. Its handler decides what happens to bytes, its engine how\n" +
+			"connections share the machine; every handler runs on every engine.\n\n" +
+			"Handlers:\n" + tcpHandlerTable() + "\nEngines:\n" + engineTable() +
+			"\n" + reloadHelp + "Connections stay.",
+		Example: "  wirelab serve tcp --port 0 --engine thread\n" +
+			"  wirelab serve tcp --handler chat --max-per-ip 3 --idle-timeout 10m\n" +
+			"  wirelab serve tcp --tls --auto-port",
+		Args: term.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.runService(cmd, flags, openTCP) },
+	}
+	a.BindSettings(cmd, "server.bind", "server.port", "server.auto_port", "server.handler", "server.engine", "server.loops",
+		"server.buffer", "server.max_conns", "server.max_per_ip", "server.idle_timeout", "server.drain_timeout",
+		"server.allow", "server.deny", "server.tls", "server.tls_cert", "server.tls_key")
+	flags.add(cmd)
+	return cmd
+}
+
+// openTCP opens the TCP server that the configuration describes.
+func openTCP(s *service) (part, error) {
+	c := s.cfg.Server
+	tlsConfig, err := serverTLS(c)
+	if err != nil {
+		return part{}, err
+	}
+	tcp, err := server.ListenTCP(server.TCPConfig{
+		Addr: netip.AddrPortFrom(c.Bind, c.Port), AutoPort: c.AutoPort, Engine: c.Engine,
+		Handler: tcpHandler(c, s.screen.Show), HandlerName: c.Handler, Buffer: int(c.Buffer), Loops: c.Loops,
+		MaxConns: c.MaxConns, MaxPerIP: c.MaxPerIP, IdleTimeout: c.IdleTimeout, DrainTimeout: c.DrainTimeout,
+		Access: &s.access, TLS: tlsConfig, Log: s.logs.Component("server-tcp"),
+	})
+	if err != nil {
+		return part{}, explainListen(err, c.AutoPort)
+	}
+	l := s.listening("tcp", tcp.Addr(), c.Handler)
+	l.Engine, l.EngineNote = tcp.Engine()
+	if tlsConfig != nil {
+		l.TLSFingerprint = server.Fingerprint(tlsConfig)
+	}
+	return part{listening: l, run: tcp.Run, source: tcp, processors: tcp.Processors(), accepted: tcp.Accepted}, nil
+}
+
+// tcpHandler makes the handler of that name; config.Load has checked it.
+func tcpHandler(c config.Server, show func(string)) server.Handler {
+	for _, h := range server.TCPHandlers() {
+		if h.Name == c.Handler {
+			return h.New(int(c.Buffer)-len("\r\n"), show)
+		}
+	}
+	return nil
+}
+
+// serverTLS returns nil without TLS. Files that hold no certificate and key are a mistake of
+// usage, even where what is wrong with them is that they may not be read.
+func serverTLS(c config.Server) (*tls.Config, error) {
+	switch {
+	case c.TLSCert != "":
+		loaded, err := server.LoadTLS(c.TLSCert, c.TLSKey)
+		if err != nil {
+			return nil, term.Usagef("%w", err)
+		}
+		return loaded, nil
+	case c.TLS:
+		return server.GenerateTLS(c.Bind.String())
+	}
+	return nil, nil
+}
+
+func tcpHandlerTable() string {
+	var b strings.Builder
+	for _, h := range server.TCPHandlers() {
+		writeChoice(&b, h.Name, h.Summary)
+	}
+	return b.String()
+}
+
+func engineTable() string {
+	var b strings.Builder
+	for _, e := range server.Engines() {
+		writeChoice(&b, e.Name, e.Summary)
+	}
+	writeChoice(&b, server.AutoEngine, "the cheapest of these that works here")
+	return b.String()
+}

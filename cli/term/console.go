@@ -1,0 +1,96 @@
+package term
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"wirelab/cli/config"
+	"wirelab/internal/sys"
+	"wirelab/observe"
+)
+
+// A Console is where one run of the command line reads and writes, and what the
+// flags of every command have set. Results go to Stdout, everything else to Stderr.
+type Console struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	Getenv         func(string) string
+	Environ        []string // as os.Environ returns it
+	Args           []string // without the program's name
+
+	JSON       bool           // results are for programs (-o json)
+	Verbose    bool           // show each log message, with function and line
+	ConfigPath string         // --config; "": not given
+	Choices    config.Choices // what may be chosen for keys that name something in a table
+}
+
+// EventSchema names the form of what servers and logs print line by line with -o json:
+// an event, and what belongs to it.
+const EventSchema = "wirelab.event/1"
+
+// PrintJSON prints a result to stdout.
+func (c *Console) PrintJSON(v any) error {
+	e := json.NewEncoder(c.Stdout)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// PrintEvent prints one of a series of results to stdout, as one line.
+func (c *Console) PrintEvent(v any) error {
+	e := json.NewEncoder(c.Stdout)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// Note prints a line for people to stderr.
+func (c *Console) Note(format string, args ...any) {
+	fmt.Fprintf(c.Stderr, format+"\n", args...)
+}
+
+// Complain prints to stderr, in one line, what went wrong.
+func (c *Console) Complain(message string) {
+	fmt.Fprintln(c.Stderr, c.Colors(c.Stderr).Red("wirelab:"), OneLine(message))
+}
+
+// OneLine makes one line of s that cannot drive a terminal.
+func OneLine(s string) string {
+	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
+}
+
+// OpenLogs starts logging as cfg says, with warnings on stderr, and with
+// --verbose everything. The caller closes it.
+func (c *Console) OpenLogs(cfg *config.Config) *observe.Logs {
+	l := cfg.Logs
+	return observe.OpenLogs(observe.LogConfig{
+		Dir: l.Dir, Level: l.Level, MaxSize: l.MaxSize, Keep: l.Keep, MaxAge: l.MaxAge,
+		Terminal: c.Stderr, Color: c.Colors(c.Stderr).on, Verbose: c.Verbose,
+	})
+}
+
+// ControlDir returns the directory of the control sockets of this user's
+// processes. XDG_RUNTIME_DIR counts only where it is ours: sudo and su may leave that
+// of another user. Else it is one in /tmp, and not in TMPDIR, so that processes with
+// different environments find each other.
+func (c *Console) ControlDir() string {
+	if runtime := c.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(runtime) {
+		if info, err := os.Stat(runtime); err == nil {
+			if uid, err := sys.FileOwner(info); err == nil && uid == os.Getuid() {
+				return filepath.Join(runtime, "wirelab")
+			}
+		}
+	}
+	return filepath.Join("/tmp", "wirelab-"+strconv.Itoa(os.Getuid()))
+}

@@ -1,0 +1,109 @@
+package term
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"wirelab/load"
+)
+
+// A SaveFlag is --save of the commands that measure.
+type SaveFlag struct{ name string }
+
+// Add gives cmd the flag.
+func (f *SaveFlag) Add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.name, "save", "", "`file` to save the report to, for 'wirelab report'")
+}
+
+// A saver is a file that a report will be saved to. It is made before the
+// measurement, so that one of an hour is not lost because of a misspelt directory.
+type saver struct {
+	name  string
+	draft *os.File // nil: nothing is to be saved
+}
+
+// open makes the saver that the flag asks for. The caller closes it.
+func (f *SaveFlag) open() (*saver, error) {
+	if f.name == "" {
+		return &saver{}, nil
+	}
+	if info, err := os.Stat(f.name); err == nil && !info.Mode().IsRegular() {
+		return nil, Usagef("--save %s: not a file", f.name)
+	}
+	draft, err := os.CreateTemp(filepath.Dir(f.name), "."+filepath.Base(f.name)+".")
+	if err != nil {
+		return nil, fmt.Errorf("--save: %w", err)
+	}
+	return &saver{f.name, draft}, nil
+}
+
+// save writes the report in place of what the file was, as a whole or not at all.
+func (s *saver) save(args []string, report any) error {
+	if s.draft == nil {
+		return nil
+	}
+	err := load.Save(s.draft, time.Now(), commandLine(args), thisMachine(), report)
+	if err == nil {
+		err = s.draft.Chmod(0o644)
+	}
+	if err == nil {
+		err = s.draft.Close()
+	}
+	if err == nil {
+		err = os.Rename(s.draft.Name(), s.name)
+	}
+	if err != nil {
+		return fmt.Errorf("--save %s: %w", s.name, err)
+	}
+	return nil
+}
+
+// announce says to people how to look at what was saved.
+func (s *saver) announce(c *Console) {
+	if s.draft != nil && !c.JSON {
+		c.Note("saved; look at it: wirelab report show %s", shellQuote(s.name))
+	}
+}
+
+// close removes what is left if nothing was saved.
+func (s *saver) close() {
+	if s.draft != nil {
+		s.draft.Close()
+		os.Remove(s.draft.Name()) // it is gone if it became the file
+	}
+}
+
+// commandLine returns what a shell takes to run wirelab with args.
+func commandLine(args []string) string {
+	line := "wirelab"
+	for _, arg := range args {
+		line += " " + shellQuote(arg)
+	}
+	return line
+}
+
+// shellQuote returns s as a shell takes it for one word.
+func shellQuote(s string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:,=+@%", r)
+	}
+	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// A SavedKind is a kind of report that 'wirelab report show' prints as the command
+// did that saved it.
+type SavedKind struct {
+	Schema string
+	// Printer returns what prints a report of this kind. Its error is that of a report
+	// that makes no sense; nothing is printed before that is known.
+	Printer func(json.RawMessage) (print func() error, err error)
+}

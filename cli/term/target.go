@@ -1,0 +1,120 @@
+package term
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"wirelab/cli/config"
+)
+
+// Target returns where a client connects to, as HOST:PORT: what its argument
+// leaves out, client.server and client.port of the configuration say.
+func Target(cfg *config.Config, args []string) (string, error) {
+	arg := ""
+	if len(args) > 0 {
+		arg = args[0]
+	}
+	host, port, ok := splitTarget(arg)
+	if !ok {
+		return "", Usagef("%q is not an address: write HOST, HOST:PORT, :PORT or [IPv6]:PORT", arg)
+	}
+	if host == "" {
+		host = cfg.Client.Server
+	}
+	if port == "" {
+		port = strconv.Itoa(int(cfg.Client.Port))
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return "", Usagef("%q: port %q is not a number from 1 to 65535", arg, port)
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+// splitTarget splits what may lack either part; an IPv6 address without a port
+// needs no brackets.
+func splitTarget(arg string) (host, port string, ok bool) {
+	if addr, err := netip.ParseAddr(arg); err == nil {
+		return addr.String(), "", true
+	}
+	if bare := strings.TrimSuffix(strings.TrimPrefix(arg, "["), "]"); len(bare) == len(arg)-2 {
+		addr, err := netip.ParseAddr(bare)
+		return bare, "", err == nil && addr.Is6()
+	}
+	host, port, hasPort := strings.Cut(arg, ":")
+	if strings.HasPrefix(arg, "[") {
+		var err error
+		host, port, err = net.SplitHostPort(arg)
+		hasPort = err == nil
+		if _, err := netip.ParseAddr(host); err != nil {
+			return "", "", false
+		}
+	}
+	ok = !strings.ContainsAny(host, " \t/[]@") && (!hasPort || port != "" && !strings.Contains(port, ":"))
+	return host, port, ok
+}
+
+// AtMostTarget is the Args of a client command.
+func AtMostTarget(cmd *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return Usagef("%s takes one address, but was given %q too", cmd.CommandPath(), args[1])
+	}
+	return nil
+}
+
+// Targets resolves HOST:PORT,HOST:PORT... of all arguments, at most so many; without
+// any, what the configuration says.
+func Targets(ctx context.Context, cfg *config.Config, args []string, most int) ([]netip.AddrPort, error) {
+	words := strings.Split(strings.Join(args, ","), ",")
+	if len(words) > most {
+		return nil, Usagef("%d targets are more than this takes: %d", len(words), most)
+	}
+	var all []netip.AddrPort
+	for _, word := range words {
+		if word == "" && len(words) > 1 {
+			return nil, Usagef("%q: a target is missing between commas", strings.Join(args, ","))
+		}
+		address, err := Target(cfg, []string{word})
+		if err != nil {
+			return nil, err
+		}
+		resolved, err := Resolve(ctx, address)
+		if err != nil {
+			return nil, ExplainHost(err)
+		}
+		all = append(all, resolved)
+	}
+	return all, nil
+}
+
+// Resolve returns the address that HOST:PORT means: of a name that has several, the
+// first of IPv4, which servers here bind to by default.
+func Resolve(ctx context.Context, address string) (netip.AddrPort, error) {
+	host, portText, err := net.SplitHostPort(address)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	port, err := strconv.ParseUint(portText, 10, 16)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	return netip.AddrPortFrom(preferIPv4(addrs), uint16(port)), nil
+}
+
+// preferIPv4 returns the first IPv4 address, or the first of all if there is none.
+func preferIPv4(addrs []netip.Addr) netip.Addr {
+	for _, addr := range addrs {
+		if addr = addr.Unmap(); addr.Is4() {
+			return addr
+		}
+	}
+	return addrs[0]
+}

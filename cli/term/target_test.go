@@ -1,0 +1,87 @@
+package term
+
+import (
+	"net/netip"
+	"testing"
+
+	"wirelab/cli/config"
+)
+
+func TestTarget(t *testing.T) {
+	cfg := &config.Config{Client: config.Client{Server: "192.0.2.1", Port: 12345}}
+	tests := map[string]string{
+		"":                  "192.0.2.1:12345",
+		"127.0.0.1":         "127.0.0.1:12345",
+		"127.0.0.1:80":      "127.0.0.1:80",
+		":80":               "192.0.2.1:80",
+		"localhost":         "localhost:12345",
+		"localhost:7":       "localhost:7",
+		"::1":               "[::1]:12345",
+		"[::1]":             "[::1]:12345",
+		"[::1]:80":          "[::1]:80",
+		"[fe80::1%lo]:80":   "[fe80::1%lo]:80",
+		"[::1]80":           "",
+		"[::1]:":            "",
+		"[localhost]:80":    "",
+		"[127.0.0.1]":       "",
+		"127.0.0.1:":        "",
+		"127.0.0.1:0":       "",
+		"127.0.0.1:65536":   "",
+		"127.0.0.1:-1":      "",
+		"127.0.0.1:http":    "",
+		"a:b:c":             "",
+		"http://127.0.0.1":  "",
+		"two words":         "",
+		"someone@localhost": "",
+	}
+	for arg, want := range tests {
+		var args []string
+		if arg != "" {
+			args = []string{arg}
+		}
+		got, err := Target(cfg, args)
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("%q: got %q, %v; want %q", arg, got, err, want)
+		}
+	}
+}
+
+func FuzzSplitTarget(f *testing.F) {
+	for _, arg := range []string{"", "[::1]:80", "[", "]", "[]", "[]:", ":", "a:1"} {
+		f.Add(arg)
+	}
+	f.Fuzz(func(t *testing.T, arg string) { splitTarget(arg) })
+}
+
+func TestPreferIPv4(t *testing.T) {
+	addr := netip.MustParseAddr
+	for _, tt := range []struct {
+		addrs []netip.Addr
+		want  string
+	}{
+		{[]netip.Addr{addr("::1"), addr("127.0.0.1")}, "127.0.0.1"},
+		{[]netip.Addr{addr("::1"), addr("::ffff:127.0.0.1")}, "127.0.0.1"},
+		{[]netip.Addr{addr("2001:db8::1"), addr("::1")}, "2001:db8::1"},
+		{[]netip.Addr{addr("192.0.2.1"), addr("192.0.2.2")}, "192.0.2.1"},
+	} {
+		if got := preferIPv4(tt.addrs); got.String() != tt.want {
+			t.Errorf("of %v: %v, want %s", tt.addrs, got, tt.want)
+		}
+	}
+}
+
+func TestResolve(t *testing.T) {
+	for _, address := range []string{"127.0.0.1:80", "[::1]:80"} {
+		if got, err := Resolve(t.Context(), address); err != nil || got.String() != address {
+			t.Errorf("%s: %v, %v", address, got, err)
+		}
+	}
+	if got, err := Resolve(t.Context(), "localhost:80"); err != nil || !got.Addr().IsLoopback() || got.Port() != 80 {
+		t.Errorf("localhost: %v, %v", got, err)
+	}
+	for _, address := range []string{"127.0.0.1", "127.0.0.1:x", "127.0.0.1:65536"} {
+		if got, err := Resolve(t.Context(), address); err == nil {
+			t.Errorf("%s: %v", address, got)
+		}
+	}
+}
