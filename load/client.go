@@ -4,7 +4,8 @@ import (
 	"syscall"
 	"time"
 
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/epoll"
+	"wirelab/internal/sys/stream"
 )
 
 // A client is one socket of a run and what it is doing. Its loop alone touches it.
@@ -47,19 +48,19 @@ const (
 func (c *client) begun() uint64 { return c.window.next - 1 }
 
 // ready handles an event of c.
-func (l *loop) ready(c *client, ready sys.Ready) {
+func (l *loop) ready(c *client, ready epoll.Ready) {
 	switch c.state {
 	case connecting:
 		l.dialed(c)
 	case open:
-		if ready&sys.ReadyOut != 0 {
+		if ready&epoll.ReadyOut != 0 {
 			l.writable(c)
 		}
 	case unconnected, closed:
 		return // an event from before the end
 	}
-	if ready&(sys.ReadyIn|sys.ReadyEnd) != 0 && c.fd >= 0 && c.state != connecting {
-		l.receive(c, ready&sys.ReadyEnd != 0)
+	if ready&(epoll.ReadyIn|epoll.ReadyEnd) != 0 && c.fd >= 0 && c.state != connecting {
+		l.receive(c, ready&epoll.ReadyEnd != 0)
 	}
 }
 
@@ -167,11 +168,11 @@ func (l *loop) send(c *client) {
 // write sends what is left of a message, as far as the socket takes it now. On
 // edge, the queue tells when it takes more.
 func (l *loop) write(c *client, message []byte) {
-	n, errno := sys.TrySend(c.fd, message[c.written:])
+	n, errno := stream.TrySend(c.fd, message[c.written:])
 	if errno == syscall.ECONNREFUSED && l.datagrams {
 		// The error is of an earlier datagram, and is cleared with this.
 		l.refused(c)
-		n, errno = sys.TrySend(c.fd, message)
+		n, errno = stream.TrySend(c.fd, message)
 	}
 	switch {
 	case errno == 0:
@@ -267,7 +268,7 @@ func (l *loop) fail(c *client, kind string) {
 
 func (l *loop) hangUp(c *client) {
 	if c.fd >= 0 {
-		sys.Close(c.fd)
+		stream.Close(c.fd)
 	}
 	c.fd, c.state = -1, closed
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"wirelab/internal/sys"
+	"wirelab/internal/sys/process"
 )
 
 // Bounds of a run.
@@ -233,7 +234,7 @@ func (c *Config) mostRate() float64 {
 const descriptorReserve = 16
 
 func (c *Config) reserveDescriptors() error {
-	limit, used, err := sys.DescriptorLimit()
+	limit, used, err := process.DescriptorLimit()
 	if err != nil {
 		return fmt.Errorf("load: %w", err)
 	}
@@ -241,7 +242,7 @@ func (c *Config) reserveDescriptors() error {
 	if need > limit {
 		return &DescriptorError{Clients: c.Clients, Need: need, Limit: limit}
 	}
-	if err := sys.ReserveDescriptors(need); err != nil { // or dialling would wait for it
+	if err := process.ReserveDescriptors(need); err != nil { // or dialling would wait for it
 		return fmt.Errorf("load: %w", err)
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"wirelab/internal/sys"
+	"wirelab/internal/sys/process"
 )
 
 func TestRunRejectsWhatMakesNoSense(t *testing.T) {
@@ -149,7 +150,7 @@ func TestOutstandingTakesNoMemoryBeforehand(t *testing.T) {
 }
 
 func TestRunMoreClientsThanDescriptors(t *testing.T) {
-	limit, _, err := sys.DescriptorLimit()
+	limit, _, err := process.DescriptorLimit()
 	if err != nil {
 		t.Fatal(err)
 	}

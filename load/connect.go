@@ -34,7 +34,7 @@ type ConnectConfig struct {
 
 	// Input is what is sent. TCP: all of it, then the direction is shut down. UDP:
 	// one datagram for each Read. Connect closes Input before it returns, whatever
-	// happens; Close must unblock a Read (as that of net.Conn and sys.Input does).
+	// happens; Close must unblock a Read (as that of net.Conn and file.Input does).
 	Input io.ReadCloser
 	// Message, if not nil, is sent Count times in place of Input. It appends
 	// message n, counted from 0, to dst. Over UDP, with an IdleTimeout, the next one

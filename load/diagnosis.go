@@ -6,7 +6,7 @@ import (
 	"runtime/metrics"
 	"time"
 
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/process"
 )
 
 // A Generator says what the generator itself was like during a run: what is
@@ -131,7 +131,7 @@ func (r *run) generator(redials uint64) Generator {
 	return g
 }
 
-func (g *Generator) addLoop(number int, use sys.ThreadUse, ran time.Duration) {
+func (g *Generator) addLoop(number int, use process.ThreadUse, ran time.Duration) {
 	g.Yields += use.Yields
 	g.Preemptions += use.Preemptions
 	if ran <= 0 {

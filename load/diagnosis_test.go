@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/process"
 )
 
 func TestClockWitness(t *testing.T) {
@@ -86,8 +86,8 @@ func TestPausesBeforeTheMeasurementDoNotCount(t *testing.T) {
 func TestLimits(t *testing.T) {
 	busy := func(cpu time.Duration) Generator {
 		var g Generator
-		g.addLoop(0, sys.ThreadUse{CPU: cpu, Waited: 100 * time.Millisecond}, time.Second)
-		g.addLoop(1, sys.ThreadUse{}, time.Second)
+		g.addLoop(0, process.ThreadUse{CPU: cpu, Waited: 100 * time.Millisecond}, time.Second)
+		g.addLoop(1, process.ThreadUse{}, time.Second)
 		return g
 	}
 	tests := []struct {
@@ -112,7 +112,7 @@ func TestLimits(t *testing.T) {
 		}
 	}
 	var g Generator
-	g.addLoop(0, sys.ThreadUse{CPU: time.Millisecond}, time.Millisecond)
+	g.addLoop(0, process.ThreadUse{CPU: time.Millisecond}, time.Millisecond)
 	if len(g.limits) > 0 || g.CPUShare != 1 {
 		t.Errorf("a run of a millisecond is judged: %+v", g)
 	}

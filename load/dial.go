@@ -3,7 +3,9 @@ package load
 import (
 	"time"
 
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/datagram"
+	"wirelab/internal/sys/epoll"
+	"wirelab/internal/sys/stream"
 )
 
 // A dialer says when a loop opens connections. A server whose queue of connections
@@ -120,7 +122,7 @@ func (l *loop) connect(c *client) {
 	c.fd = fd
 	c.generation++
 	token := uint64(c.generation&0x7fffffff)<<32 | uint64(c.index)
-	if err := l.epoll.Add(fd, sys.ReadyIn|sys.ReadyOut|sys.ReadyEOF|sys.OnEdge, token); err != nil {
+	if err := l.epoll.Add(fd, epoll.ReadyIn|epoll.ReadyOut|epoll.ReadyEOF|epoll.OnEdge, token); err != nil {
 		l.fail(c, errorKind(err))
 		return
 	}
@@ -136,17 +138,17 @@ func (l *loop) connect(c *client) {
 func (l *loop) open(number uint64) (fd int, underWay bool, err error) {
 	source, target := l.run.endpoints.source(number), l.run.endpoints.target(number)
 	if l.datagrams {
-		fd, err = sys.ConnectDatagramFrom(source, target)
+		fd, err = datagram.ConnectFrom(source, target)
 		return fd, false, err
 	}
-	return sys.ConnectStreamFrom(source, target)
+	return stream.ConnectFrom(source, target)
 }
 
 // dialed handles the end of the connect of c.
 func (l *loop) dialed(c *client) {
 	l.leaveDialer(c)
 	l.now()
-	if errno := sys.SocketError(c.fd); errno != 0 {
+	if errno := stream.SocketError(c.fd); errno != 0 {
 		l.fail(c, errorKind(errno))
 		return
 	}
@@ -176,7 +178,7 @@ func (l *loop) established(c *client) {
 
 // reconnect ends the connection of c, which owes nothing, and lets it connect anew.
 func (l *loop) reconnect(c *client) {
-	sys.Close(c.fd)
+	stream.Close(c.fd)
 	c.fd, c.state = -1, unconnected
 	l.dialer.enqueue(c.index)
 }
@@ -201,7 +203,7 @@ func (l *loop) watchDials() {
 func (l *loop) redial(c *client) {
 	l.dialer.backOff(l.clock)
 	l.leaveDialer(c)
-	sys.Close(c.fd)
+	stream.Close(c.fd)
 	c.fd, c.state = -1, unconnected
 	c.attempt.tries++
 	l.rec.redials++

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/process"
 )
 
 // EnginesSchema names the shape of an EnginesReport as JSON.
@@ -106,7 +106,7 @@ func (r *EnginesReport) Result(t Trial, engine string) *EngineResult {
 
 // AddRun adds a run and what the server used during it, from the first message to
 // the last answer.
-func (e *EngineResult) AddRun(run *Report, server sys.ProcessUsage) {
+func (e *EngineResult) AddRun(run *Report, server process.Usage) {
 	messages, elapsed := run.Received, time.Duration(run.ElapsedS*float64(time.Second))
 	if e.Mode == Flood {
 		messages = run.Sent
@@ -131,7 +131,7 @@ func (e *EngineResult) AddRun(run *Report, server sys.ProcessUsage) {
 }
 
 // AddIdle adds what the server held before the connections and with them.
-func (e *EngineResult) AddIdle(before, with sys.ProcessUsage) {
+func (e *EngineResult) AddIdle(before, with process.Usage) {
 	e.Resident = e.Resident.add(float64(with.Resident-before.Resident) / float64(e.Connections))
 	e.Threads = e.Threads.add(float64(with.Threads))
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"wirelab/internal/require"
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/process"
 )
 
 func TestEngineOrderIsFair(t *testing.T) {
@@ -45,11 +45,11 @@ func TestEngineResults(t *testing.T) {
 		Sent: 250, Received: 200, BytesSent: 16000, ElapsedS: 0.5,
 		LatencyUS: &Quantiles{P50: 7, P99: 9},
 	}
-	server := sys.ProcessUsage{CPU: time.Millisecond, Switches: 400, Threads: 8, Resident: 5_600_000}
+	server := process.Usage{CPU: time.Millisecond, Switches: 400, Threads: 8, Resident: 5_600_000}
 	r.Result(Trial{PingPong, 64}, "epoll").AddRun(run, server)
 	r.Result(Trial{Flood, 64}, "epoll").AddRun(run, server)
 	r.Result(Trial{Flood, 64}, "thread").AddRun(run, server)
-	r.Result(Trial{Idle, 1000}, "epoll").AddIdle(sys.ProcessUsage{Resident: 5_000_000}, server)
+	r.Result(Trial{Idle, 1000}, "epoll").AddIdle(process.Usage{Resident: 5_000_000}, server)
 	r.Result(Trial{PingPong, 64}, "epoll").AddRun(run, server)
 	if len(r.Results) != 4 {
 		t.Fatalf("%+v", r.Results)
@@ -79,7 +79,7 @@ func TestEngineResults(t *testing.T) {
 
 func TestEngineRunOfNothing(t *testing.T) {
 	var e EngineResult
-	if e.AddRun(&Report{}, sys.ProcessUsage{}); e.Error == "" || e.RequestsPerS != nil {
+	if e.AddRun(&Report{}, process.Usage{}); e.Error == "" || e.RequestsPerS != nil {
 		t.Errorf("%+v", e)
 	}
 }

@@ -15,6 +15,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"wirelab/internal/sys"
+	"wirelab/internal/sys/datagram"
+	"wirelab/internal/sys/process"
 )
 
 // Bounds of a fast run.
@@ -126,7 +128,7 @@ func (c *FastConfig) perMessage() int {
 	if c.WithoutGSO {
 		return 1
 	}
-	return max(1, min(sys.MaxSegments, MaxDatagram/c.Payload.Len()))
+	return max(1, min(datagram.MaxSegments, MaxDatagram/c.Payload.Len()))
 }
 
 // memory returns how many bytes the senders' trains have, as far as it can be told.
@@ -182,7 +184,7 @@ func (r *fastRun) open() error {
 func (r *fastRun) noDescriptors(err error) error {
 	r.close()
 	r.senders = nil
-	limit, used, limitErr := sys.DescriptorLimit()
+	limit, used, limitErr := process.DescriptorLimit()
 	if limitErr != nil {
 		return fmt.Errorf("%w: %w; raise the limit (ulimit -Hn)", sys.ErrNotPermitted, err)
 	}

@@ -8,7 +8,8 @@ import (
 	"syscall"
 	"time"
 
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/datagram"
+	"wirelab/internal/sys/process"
 	"wirelab/internal/tally"
 )
 
@@ -17,9 +18,9 @@ import (
 type fastSender struct {
 	config *FastConfig
 	stop   *atomic.Bool
-	conn   *sys.DatagramConn
-	writer *sys.DatagramWriter
-	reader *sys.DatagramReader
+	conn   *datagram.Conn
+	writer *datagram.Writer
+	reader *datagram.Reader
 	train  *train
 	rate   float64 // datagrams a second; 0: no limit
 	burst  int     // datagrams that are due before any is sent
@@ -39,7 +40,7 @@ type fastSender struct {
 	published atomic.Uint64 // sent, for progress
 
 	answers, answerBytes, answerRuns, answerReads uint64
-	queue                                         []sys.Datagram // read and not yet given out by Read
+	queue                                         []datagram.Datagram // read and not yet given out by Read
 	before, after                                 tally.Counts
 }
 
@@ -49,7 +50,7 @@ const fastReads = 16
 
 func newFastSender(r *fastRun, number int) (*fastSender, error) {
 	cfg := &r.cfg
-	conn, err := sys.DialDatagrams(sys.DatagramConfig{ReceiveBuffer: 1 << 20, Runs: !cfg.WithoutGRO}, cfg.Target)
+	conn, err := datagram.Dial(datagram.Config{ReceiveBuffer: 1 << 20, Runs: !cfg.WithoutGRO}, cfg.Target)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +60,7 @@ func newFastSender(r *fastRun, number int) (*fastSender, error) {
 	}
 	s := &fastSender{
 		config: cfg, stop: &r.stopped, conn: conn, errors: map[string]uint64{},
-		writer: conn.NewWriter(cfg.Batch), reader: conn.NewReader(fastReads, sys.MaxRun),
+		writer: conn.NewWriter(cfg.Batch), reader: conn.NewReader(fastReads, datagram.MaxRun),
 		train: newTrain(cfg.Payload, uint64(number), cfg.Batch, perMessage),
 	}
 	if cfg.Rate > 0 {
@@ -74,7 +75,7 @@ func (s *fastSender) gso() bool { return s.train.perMessage > 1 }
 
 // run sends until all is sent, the time is over, or it is told to stop.
 func (s *fastSender) run() {
-	before, err := sys.ThreadCPUTime()
+	before, err := process.ThreadCPUTime()
 	callsBefore, waitsBefore := s.writer.Calls()
 	s.began = time.Now()
 	s.intervals.begin(0)
@@ -102,7 +103,7 @@ func (s *fastSender) run() {
 	_ = s.takeAnswers() // nothing is left to be sent
 	s.calls, s.waits = s.writer.Calls()
 	s.calls, s.waits = s.calls-callsBefore, s.waits-waitsBefore
-	if after, err2 := sys.ThreadCPUTime(); err == nil && err2 == nil {
+	if after, err2 := process.ThreadCPUTime(); err == nil && err2 == nil {
 		s.cpu = after - before
 	}
 }
@@ -175,11 +176,11 @@ func (s *fastSender) send(n int) bool {
 
 // cope deals with the error of a message that was not sent. It returns how many
 // bytes to pass over, and whether to go on.
-func (s *fastSender) cope(err error, message *sys.Datagram) (skip int, goOn bool) {
+func (s *fastSender) cope(err error, message *datagram.Datagram) (skip int, goOn bool) {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, os.ErrClosed):
 		return 0, false
-	case errors.Is(err, sys.ErrSegmentation):
+	case errors.Is(err, datagram.ErrSegmentation):
 		s.noGSO = err
 		s.config.Log.Warn("datagrams are handed over one by one from now on", "err", err)
 		s.train.split()
@@ -243,7 +244,7 @@ func (s *fastSender) Read(b []byte) (int, error) {
 }
 
 func (s *fastSender) Write(b []byte) (int, error) {
-	if _, err := s.writer.Write([]sys.Datagram{{Payload: b}}); err != nil {
+	if _, err := s.writer.Write([]datagram.Datagram{{Payload: b}}); err != nil {
 		return 0, err
 	}
 	return len(b), nil

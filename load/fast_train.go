@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/datagram"
 )
 
 // A train is the memory of datagrams that are sent together, one behind the other
@@ -20,13 +20,13 @@ type train struct {
 	perMessage int    // datagrams of one message
 	capacity   int    // datagrams in all
 	bytes      []byte
-	loaded     []sys.Datagram
+	loaded     []datagram.Datagram
 }
 
 func newTrain(p *Payload, client uint64, batch, perMessage int) *train {
 	t := &train{
 		payload: p, client: client, size: p.Len(), batch: batch, perMessage: perMessage,
-		capacity: batch * perMessage, loaded: make([]sys.Datagram, 0, batch),
+		capacity: batch * perMessage, loaded: make([]datagram.Datagram, 0, batch),
 	}
 	t.bytes = make([]byte, 0, t.capacity*t.size)
 	for range t.capacity {
@@ -74,10 +74,10 @@ func (t *train) loadSequence(b []byte) {
 
 // messages cuts loaded datagrams into messages, as many as one system call takes.
 // They are valid until the next call.
-func (t *train) messages(b []byte) []sys.Datagram {
+func (t *train) messages(b []byte) []datagram.Datagram {
 	t.loaded = t.loaded[:0]
 	for piece := range slices.Chunk(b, t.perMessage*t.size) {
-		m := sys.Datagram{Payload: piece}
+		m := datagram.Datagram{Payload: piece}
 		if len(piece) > t.size {
 			m.Segment = t.size
 		}

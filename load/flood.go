@@ -4,7 +4,7 @@ import (
 	"syscall"
 	"time"
 
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/stream"
 )
 
 // A flood goes one way: a client sends as fast as its socket takes it. At the end it
@@ -33,7 +33,7 @@ func (l *loop) pump(c *client) {
 		}
 		chunk := l.chunk(c)
 		chunk = chunk[:min(uint64(len(chunk)), rest)]
-		n, errno := sys.TrySend(c.fd, chunk)
+		n, errno := stream.TrySend(c.fd, chunk)
 		l.now()
 		switch errno {
 		case 0:
@@ -104,7 +104,7 @@ func (l *loop) floodAgain() {
 // endFlood tells the server that c sends no more.
 func (l *loop) endFlood(c *client) {
 	c.state, c.since = closing, l.clock
-	if err := sys.ShutdownWrite(c.fd); err != nil {
+	if err := stream.ShutdownWrite(c.fd); err != nil {
 		l.fail(c, errorKind(err))
 	}
 }
@@ -140,7 +140,7 @@ func (l *loop) failFlood(c *client, kind string) {
 // unread counts which bytes of c, which ends before the server has read all, have not
 // even arrived at its host.
 func (l *loop) unread(c *client) {
-	n, err := sys.Unacknowledged(c.fd)
+	n, err := stream.Unacknowledged(c.fd)
 	if err != nil {
 		return
 	}

@@ -6,15 +6,16 @@ import (
 	"syscall"
 	"time"
 
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/epoll"
+	"wirelab/internal/sys/stream"
 	"wirelab/internal/tally"
 )
 
 // An inquiry asks a receiver what it counted of several clients, all at once. It
 // takes what else comes for them and throws it away.
 type inquiry struct {
-	epoll  *sys.Epoll
-	events []sys.Event
+	epoll  *epoll.Instance
+	events []epoll.Event
 	in     []byte
 	anew   bool          // the clients have sent nothing yet
 	wait   time.Duration // for the answers to the first requests; for further ones twice as long
@@ -32,12 +33,12 @@ type asked struct {
 
 // newInquiry opens an inquiry, which Close closes; see tally.Request for anew.
 func newInquiry(anew bool) (*inquiry, error) {
-	epoll, err := sys.NewEpoll()
+	queue, err := epoll.New()
 	if err != nil {
 		return nil, err
 	}
 	return &inquiry{
-		epoll: epoll, anew: anew, wait: tally.FirstWait, events: make([]sys.Event, eventBatch),
+		epoll: queue, anew: anew, wait: tally.FirstWait, events: make([]epoll.Event, eventBatch),
 		in: make([]byte, tally.Len+1), // what is longer is not taken for an answer
 	}, nil
 }
@@ -74,7 +75,7 @@ func (q *inquiry) ask(ctx context.Context, clients []*client, patience time.Dura
 func (q *inquiry) begin(clients []*client) error {
 	q.asked, q.left = make([]asked, 0, len(clients)), len(clients)
 	for i, c := range clients {
-		if err := q.epoll.Add(c.fd, sys.ReadyIn, uint64(i)); err != nil {
+		if err := q.epoll.Add(c.fd, epoll.ReadyIn, uint64(i)); err != nil {
 			return err
 		}
 		q.asked = append(q.asked, asked{client: c, question: tally.NewQuestion(q.anew)})
@@ -97,9 +98,9 @@ func (q *inquiry) send() error {
 			continue
 		}
 		request := a.question.Request()
-		_, errno := sys.TrySend(a.client.fd, request)
+		_, errno := stream.TrySend(a.client.fd, request)
 		if errno == syscall.ECONNREFUSED { // of an earlier datagram, and cleared by this
-			_, errno = sys.TrySend(a.client.fd, request)
+			_, errno = stream.TrySend(a.client.fd, request)
 		}
 		if errno != 0 && errno != syscall.EAGAIN && errno != syscall.ENOBUFS {
 			return errno
@@ -134,7 +135,7 @@ func (q *inquiry) collect(ctx context.Context, deadline time.Time) error {
 // receive reads what has come for a client, as far as that leaves time for the others.
 func (q *inquiry) receive(a *asked) error {
 	for range eventBatch {
-		n, errno := sys.TryReceive(a.client.fd, q.in)
+		n, errno := stream.TryReceive(a.client.fd, q.in)
 		switch {
 		case errno == syscall.EAGAIN:
 			return nil

@@ -10,7 +10,8 @@ import (
 	"time"
 
 	"wirelab/internal/require"
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/datagram"
+	"wirelab/internal/sys/stream"
 	"wirelab/internal/tally"
 )
 
@@ -86,9 +87,9 @@ func cancellingServer(after bool, cancel context.CancelFunc) func(int, []byte) [
 // TestInquiryEndsWhenInterrupted has patience for longer than the test may take.
 func TestInquiryEndsWhenInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	fd, err := sys.ConnectDatagram(serveDatagrams(t, cancellingServer(false, cancel)))
+	fd, err := datagram.Connect(serveDatagrams(t, cancellingServer(false, cancel)))
 	require.Supported(t, err)
-	defer sys.Close(fd)
+	defer stream.Close(fd)
 	q, err := newInquiry(false)
 	if err != nil {
 		t.Fatal(err)

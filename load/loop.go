@@ -6,7 +6,8 @@ import (
 	"runtime"
 	"time"
 
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/epoll"
+	"wirelab/internal/sys/process"
 )
 
 // A loop carries some of the clients of a run on one OS thread, with an event
@@ -21,7 +22,7 @@ type loop struct {
 	schedule    schedule
 	cutoff      time.Duration // after which nothing is sent
 
-	epoll   *sys.Epoll
+	epoll   *epoll.Instance
 	clients []client
 	dialer  dialer
 	dealer  dealer
@@ -30,7 +31,7 @@ type loop struct {
 	active  int      // clients that have something left to do
 	again   []uint32 // clients of a flood that go on without an event
 	spare   []uint32 // becomes again
-	events  []sys.Event
+	events  []epoll.Event
 	in, out []byte // what was received; the message to be sent
 
 	clock   time.Duration // the latest reading of run.now
@@ -39,11 +40,11 @@ type loop struct {
 
 	rec       *recorder
 	intervals intervals
-	last      time.Duration // when the latest message was sent or answered
-	before    sys.ThreadUse // of the thread, when the measurement began
-	use       sys.ThreadUse // of the thread since then, until used
-	used      time.Duration // soon after last: what is later is waiting
-	cut       bool          // the run was stopped while clients were active
+	last      time.Duration     // when the latest message was sent or answered
+	before    process.ThreadUse // of the thread, when the measurement began
+	use       process.ThreadUse // of the thread since then, until used
+	used      time.Duration     // soon after last: what is later is waiting
+	cut       bool              // the run was stopped while clients were active
 
 	published published
 }
@@ -58,7 +59,7 @@ const (
 
 // newLoop makes the loop for every strideth client of the run, from number first on.
 func newLoop(r *run, first, stride int) (*loop, error) {
-	epoll, err := sys.NewEpoll()
+	queue, err := epoll.New()
 	if err != nil {
 		return nil, err
 	}
@@ -70,10 +71,10 @@ func newLoop(r *run, first, stride int) (*loop, error) {
 		datagrams:   cfg.Network == "udp",
 		flood:       cfg.Flood,
 		outstanding: cfg.Outstanding,
-		epoll:       epoll,
+		epoll:       queue,
 		clients:     make([]client, number),
 		dialer:      newDialer(number, max(1, connectsAtOnce/stride)),
-		events:      make([]sys.Event, eventBatch),
+		events:      make([]epoll.Event, eventBatch),
 		in:          make([]byte, receiveBuffer),
 		out:         make([]byte, 0, cfg.Payload.Len()),
 		rec:         newRecorder(cfg.Payload.kind == stampPayload),
@@ -114,7 +115,7 @@ func (l *loop) drive(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if l.before, err = sys.ReadThreadUse(); err != nil {
+	if l.before, err = process.ReadThreadUse(); err != nil {
 		return err
 	}
 	if err := l.exchangeAll(); err != nil {
@@ -129,7 +130,7 @@ func (l *loop) account() error {
 	if l.last <= l.used {
 		return nil
 	}
-	use, err := sys.ReadThreadUse()
+	use, err := process.ReadThreadUse()
 	l.use, l.used = use.Sub(l.before), l.now()
 	return err
 }
@@ -137,7 +138,7 @@ func (l *loop) account() error {
 // prepare returns when every client is connected or has failed.
 func (l *loop) prepare() error {
 	// Else the kernel wakes the thread up to 50 us after what is due.
-	if err := sys.SetTimerSlack(0); err != nil {
+	if err := process.SetTimerSlack(0); err != nil {
 		return err
 	}
 	l.dealer.upcoming = never
@@ -237,9 +238,9 @@ func (l *loop) turn() error {
 }
 
 // handle passes an event to its client, unless it is of an earlier socket of it.
-func (l *loop) handle(e *sys.Event) {
+func (l *loop) handle(e *epoll.Event) {
 	token := e.Token()
-	if token == sys.WakeToken {
+	if token == epoll.WakeToken {
 		return
 	}
 	if c := &l.clients[uint32(token)]; uint32(token>>32) == c.generation&0x7fffffff {

@@ -5,7 +5,7 @@ import (
 	"syscall"
 	"time"
 
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/stream"
 )
 
 // receive reads what has arrived for c. When ended is true the queue has said that
@@ -20,7 +20,7 @@ func (l *loop) receive(c *client, ended bool) {
 
 // read reads once into l.in, and the clock right after it.
 func (l *loop) read(c *client) (n int, errno syscall.Errno) {
-	n, errno = sys.TryReceive(c.fd, l.in)
+	n, errno = stream.TryReceive(c.fd, l.in)
 	if errno == 0 && l.rec.exchanges != nil {
 		l.wall = time.Now()
 	}

@@ -15,7 +15,7 @@ import (
 	"sync"
 	"time"
 
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/file"
 )
 
 // The errors of control sockets.
@@ -167,7 +167,7 @@ func owner(dir string) (os.FileInfo, int, error) {
 	if err != nil {
 		return nil, 0, fmt.Errorf("control socket: %w", err)
 	}
-	uid, err := sys.FileOwner(info)
+	uid, err := file.Owner(info)
 	if err != nil {
 		return nil, 0, fmt.Errorf("control socket: %w", err)
 	}

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"os"
 
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/file"
 )
 
 // A fileLock marks what a living process uses. The kernel ends it with the
@@ -25,7 +25,7 @@ func lockFile(path string) (*fileLock, error) {
 		if err != nil {
 			return nil, err
 		}
-		ok, err := sys.LockFile(f)
+		ok, err := file.Lock(f)
 		switch {
 		case err == nil && !ok:
 			err = fmt.Errorf("%s: %w", path, errLocked)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"wirelab/internal/sys"
+	"wirelab/internal/sys/process"
 )
 
 // Descriptors for which there is room before any connection comes: of connections
@@ -23,7 +24,7 @@ func (s *TCP) reserveDescriptors() {
 	if s.cfg.MaxConns > 0 {
 		n = min(n, s.cfg.MaxConns+descriptorsBeside)
 	}
-	if err := sys.ReserveDescriptors(n); err != nil && !errors.Is(err, sys.ErrUnsupported) {
+	if err := process.ReserveDescriptors(n); err != nil && !errors.Is(err, sys.ErrUnsupported) {
 		s.log.Warn("connections that come at once may wait for room", "err", err)
 	}
 }

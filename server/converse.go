@@ -6,7 +6,7 @@ import (
 	"syscall"
 	"time"
 
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/stream"
 )
 
 // lingerTime bounds how long a connection that the server ends first is read
@@ -14,11 +14,11 @@ import (
 // the connection and destroy the answer before the peer has read it.
 const lingerTime = time.Second
 
-// A stream is a socket whose calls block: what the goroutine and the thread
+// A blockingStream is a socket whose calls block: what the goroutine and the thread
 // engines have in common. One goroutine, its owner, uses it; send, endInput and
 // abort may be called by others too, as long as it is not closed, the last two
 // also afterwards.
-type stream interface {
+type blockingStream interface {
 	// open does what comes before the first byte: a TLS handshake, if any.
 	open() error
 	// scratch returns an empty buffer to answer in, the owner's until the next await.
@@ -51,7 +51,7 @@ type lastBytes struct {
 // limit cuts buf to what may still be read of fd, nothing at the end.
 func (l *lastBytes) limit(fd int, buf []byte) []byte {
 	if !l.begun {
-		n, _ := sys.Unread(fd) // of a broken socket there is nothing to read
+		n, _ := stream.Unread(fd) // of a broken socket there is nothing to read
 		l.begun, l.left = true, int32(n)
 	}
 	return buf[:min(int(l.left), len(buf))]
@@ -64,7 +64,7 @@ func (l *lastBytes) took(n int) { l.left -= int32(n) }
 // that connection's link to everyone else.
 type conversation struct {
 	conn     *Conn
-	stream   stream
+	stream   blockingStream
 	eof      bool           // the input has ended
 	midway   bool           // the owner has sent a part of its answer and holds sendMu
 	sendMu   sync.Mutex     // order between answers and what others push

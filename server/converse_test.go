@@ -7,7 +7,7 @@ import (
 
 // takenStream is a stream whose peer takes what is sent from a channel.
 type takenStream struct {
-	stream
+	blockingStream
 	taken chan []byte
 }
 
@@ -17,7 +17,7 @@ func (st takenStream) send(p []byte) error {
 }
 
 // converseWith makes a connection that converses over st.
-func converseWith(st stream) *conversation {
+func converseWith(st blockingStream) *conversation {
 	s := newQuietServer(TCPConfig{})
 	v := &conversation{stream: st}
 	v.conn = newConn(s, s.addr, v)

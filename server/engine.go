@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"wirelab/internal/sys"
+	"wirelab/internal/sys/epoll"
+	"wirelab/internal/sys/uring"
 )
 
 // An engine decides how the connections of one TCP server share the machine.
@@ -62,7 +64,7 @@ func Engines() []EngineKind {
 		},
 		{
 			Name: "uring", Summary: "an event loop for each core (io_uring)",
-			probe: sys.ProbeRing, maxConns: unbounded, start: startUring,
+			probe: uring.Probe, maxConns: unbounded, start: startUring,
 		},
 	}
 }
@@ -71,7 +73,7 @@ func anywhere() error          { return nil }
 func unbounded() (int, string) { return 0, "" }
 
 func probeEpoll() error {
-	queue, err := sys.NewEpoll()
+	queue, err := epoll.New()
 	if err != nil {
 		return err
 	}

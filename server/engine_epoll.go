@@ -4,7 +4,9 @@ import (
 	"syscall"
 	"time"
 
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/epoll"
+	"wirelab/internal/sys/process"
+	"wirelab/internal/sys/stream"
 )
 
 // startEpoll makes an engine of epollLoops.
@@ -13,7 +15,7 @@ func startEpoll(s *TCP, listener int) (engine, error) {
 }
 
 // listenToken marks events of a loop's listener; other tokens are descriptors.
-const listenToken = sys.WakeToken - 1
+const listenToken = epoll.WakeToken - 1
 
 // epollEvents is how many events a loop takes at once.
 const epollEvents = 256
@@ -23,7 +25,7 @@ const epollEvents = 256
 // structure. It is used by its thread alone, except for its mailbox.
 type epollLoop struct {
 	server   *TCP
-	queue    *sys.Epoll
+	queue    *epoll.Instance
 	listener int // -1 when closed
 	agenda[*epollConn]
 	thread  int
@@ -32,21 +34,21 @@ type epollLoop struct {
 	open    int
 	busy    []*epollConn // have more to do than one round allows
 	served  []*epollConn // empty: the other of two lists that take turns to be busy
-	events  []sys.Event
+	events  []epoll.Event
 	in, out []byte
 }
 
 func newEpollLoop(s *TCP, listener int) (*epollLoop, error) {
-	queue, err := sys.NewEpoll()
+	queue, err := epoll.New()
 	if err != nil {
 		return nil, err
 	}
-	if err := queue.Add(listener, sys.ReadyIn, listenToken); err != nil {
+	if err := queue.Add(listener, epoll.ReadyIn, listenToken); err != nil {
 		queue.Close()
 		return nil, err
 	}
 	l := &epollLoop{
-		server: s, queue: queue, listener: listener, events: make([]sys.Event, epollEvents),
+		server: s, queue: queue, listener: listener, events: make([]epoll.Event, epollEvents),
 		in: make([]byte, s.cfg.Buffer), out: make([]byte, 0, s.cfg.Buffer),
 	}
 	l.mail.wake = queue.Wake
@@ -68,13 +70,13 @@ func (l *epollLoop) close() {
 
 func (l *epollLoop) closeListener() {
 	if l.listener >= 0 {
-		sys.Close(l.listener)
+		stream.Close(l.listener)
 		l.listener = -1
 	}
 }
 
 func (l *epollLoop) run() error {
-	l.thread = sys.ThreadID()
+	l.thread = process.ThreadID()
 	for {
 		n, err := l.wait()
 		if err != nil {
@@ -104,10 +106,10 @@ func (l *epollLoop) wait() (int, error) {
 	return l.queue.Wait(l.events, l.timeout())
 }
 
-func (l *epollLoop) handle(events []sys.Event) error {
+func (l *epollLoop) handle(events []epoll.Event) error {
 	for i := range events {
 		switch token := events[i].Token(); token {
-		case sys.WakeToken:
+		case epoll.WakeToken:
 		case listenToken:
 			if err := l.accept(); err != nil {
 				return err
@@ -146,7 +148,7 @@ func (l *epollLoop) expire() {
 		l.end(c, ReasonFinished)
 	}
 	if l.acceptDue(now) && l.listener >= 0 {
-		if err := l.queue.Add(l.listener, sys.ReadyIn, listenToken); err != nil {
+		if err := l.queue.Add(l.listener, epoll.ReadyIn, listenToken); err != nil {
 			l.acceptAt = now.Add(starvedPause) // that takes memory too
 		}
 	}
@@ -181,7 +183,7 @@ const acceptsPerRound = 64
 
 func (l *epollLoop) accept() error {
 	for range acceptsPerRound {
-		fd, peer, errno := sys.TryAccept(l.listener)
+		fd, peer, errno := stream.TryAccept(l.listener)
 		switch errno {
 		case 0:
 			c := &epollConn{loop: l, fd: int32(fd), readable: true}
@@ -207,7 +209,7 @@ func (l *epollLoop) acceptFailed(errno syscall.Errno) error {
 func (l *epollLoop) host(c *epollConn) {
 	c.thread.Store(int32(l.thread))
 	if !l.server.admit(&c.Conn) {
-		sys.Close(int(c.fd))
+		stream.Close(int(c.fd))
 		return
 	}
 	for len(l.conns) <= int(c.fd) {
@@ -217,7 +219,7 @@ func (l *epollLoop) host(c *epollConn) {
 	l.open++
 	// On edge: what has been told once is remembered in the connection, and no
 	// further system call is needed when it begins or ceases to wait for something.
-	if err := l.queue.Add(int(c.fd), sys.ReadyIn|sys.ReadyUrgent|sys.ReadyOut|sys.ReadyEOF|sys.OnEdge, uint64(c.fd)); err != nil {
+	if err := l.queue.Add(int(c.fd), epoll.ReadyIn|epoll.ReadyUrgent|epoll.ReadyOut|epoll.ReadyEOF|epoll.OnEdge, uint64(c.fd)); err != nil {
 		l.end(c, ReasonReset)
 		return
 	}
@@ -231,7 +233,7 @@ func (l *epollLoop) end(c *epollConn, seen Reason) {
 		return
 	}
 	l.server.retire(&c.Conn, seen)
-	sys.Close(int(c.fd))
+	stream.Close(int(c.fd))
 	l.conns[c.fd] = nil
 	l.open--
 	c.fd, c.pending = -1, nil

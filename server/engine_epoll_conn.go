@@ -4,7 +4,8 @@ import (
 	"errors"
 	"syscall"
 
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/epoll"
+	"wirelab/internal/sys/stream"
 )
 
 // epollConn is one connection of an epollLoop, used by that loop's thread
@@ -32,14 +33,14 @@ func (c *epollConn) endInput() { c.loop.mail.post(c, orderEndInput) }
 func (c *epollConn) abort()    { c.loop.mail.post(c, orderAbort) }
 
 // note remembers what an event told.
-func (c *epollConn) note(ready sys.Ready) {
-	if ready&(sys.ReadyIn|sys.ReadyUrgent|sys.ReadyEnd) != 0 {
+func (c *epollConn) note(ready epoll.Ready) {
+	if ready&(epoll.ReadyIn|epoll.ReadyUrgent|epoll.ReadyEnd) != 0 {
 		c.readable = true
 	}
-	if ready&sys.ReadyUrgent != 0 {
+	if ready&epoll.ReadyUrgent != 0 {
 		c.urgent = true
 	}
-	if ready&sys.ReadyEnd != 0 {
+	if ready&epoll.ReadyEnd != 0 {
 		c.hungUp = true
 	}
 }
@@ -85,7 +86,7 @@ func (l *epollLoop) receive(c *epollConn) bool {
 			return true
 		}
 	}
-	n, errno := sys.TryReceive(int(c.fd), in)
+	n, errno := stream.TryReceive(int(c.fd), in)
 	switch {
 	case errno == syscall.EAGAIN:
 		c.readable, c.urgent = c.ended, false // what is left of last may not come any more: then it is the end
@@ -152,7 +153,7 @@ func (l *epollLoop) sendPending(c *epollConn) bool {
 // send sends what the socket takes and returns the rest; ok is false when the
 // connection has ended instead.
 func (l *epollLoop) send(c *epollConn, p []byte) (rest []byte, ok bool) {
-	n, errno := sys.TrySend(int(c.fd), p)
+	n, errno := stream.TrySend(int(c.fd), p)
 	if errno != 0 && errno != syscall.EAGAIN {
 		l.end(c, ReasonReset)
 		return nil, false
@@ -169,7 +170,7 @@ func (l *epollLoop) finish(c *epollConn) bool {
 	if c.pending = c.closeOutbox(); len(c.pending) > 0 {
 		return true // the next step sends it
 	}
-	if err := sys.ShutdownWrite(int(c.fd)); err != nil && !errors.Is(err, syscall.ENOTCONN) {
+	if err := stream.ShutdownWrite(int(c.fd)); err != nil && !errors.Is(err, syscall.ENOTCONN) {
 		l.end(c, ReasonReset)
 		return false
 	}
@@ -187,7 +188,7 @@ func (l *epollLoop) drop(c *epollConn) bool {
 	if !c.readable {
 		return false
 	}
-	n, errno := sys.TryReceive(int(c.fd), l.in)
+	n, errno := stream.TryReceive(int(c.fd), l.in)
 	switch {
 	case errno == syscall.EAGAIN:
 		c.readable, c.urgent = false, false

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"wirelab/internal/require"
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/stream"
 )
 
 // newQuietLoop makes a loop that nothing runs.
@@ -14,7 +14,7 @@ func newQuietLoop(t *testing.T) *epollLoop {
 	t.Helper()
 	require.NoLeaks(t)
 	require.Supported(t, probeEpoll())
-	listener, _, err := sys.ListenStream(netip.MustParseAddrPort("127.0.0.1:0"))
+	listener, _, err := stream.Listen(netip.MustParseAddrPort("127.0.0.1:0"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 	"syscall"
 	"time"
 
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/stream"
 )
 
 // goroutineEngine gives each connection a goroutine that waits on Go's network
@@ -92,7 +92,7 @@ func (e *goroutineEngine) converse(v *conversation) {
 	v.run()
 }
 
-func (e *goroutineEngine) open(tcp *net.TCPConn) (stream, error) {
+func (e *goroutineEngine) open(tcp *net.TCPConn) (blockingStream, error) {
 	if e.server.cfg.TLS != nil {
 		return newTLSStream(tcp, e.server), nil
 	}
@@ -177,7 +177,7 @@ func (st *parkedStream) takeTurns(v *conversation, fd int) bool {
 		}
 		n, errno := 0, syscall.Errno(0)
 		if len(in) > 0 {
-			n, errno = sys.TryReceive(fd, in)
+			n, errno = stream.TryReceive(fd, in)
 		}
 		if errno == syscall.EAGAIN {
 			st.release()
@@ -203,7 +203,7 @@ func (st *parkedStream) sendNow(v *conversation, fd int) bool {
 	if !v.sendMu.TryLock() {
 		return false
 	}
-	n, _ := sys.TrySend(fd, st.unsent)
+	n, _ := stream.TrySend(fd, st.unsent)
 	if n == len(st.unsent) {
 		v.sendMu.Unlock()
 		v.conn.sent(n)

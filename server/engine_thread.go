@@ -9,7 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/process"
+	"wirelab/internal/sys/stream"
 )
 
 // Keep-alive of engines that own their sockets: a peer that vanished is noticed
@@ -29,7 +30,7 @@ const (
 )
 
 func maxThreadConns() (int, string) {
-	if n := sys.MaxThreads(); n < threadLimit {
+	if n := process.MaxThreads(); n < threadLimit {
 		return max((n-threadsSpare)/2, 1), "the system's limit on threads"
 	}
 	return (threadLimit - threadsSpare) / 2, "this engine's limit on threads"
@@ -78,7 +79,7 @@ func (e *threadEngine) run() error {
 func (e *threadEngine) accept() error {
 	defer e.close()
 	for {
-		fd, peer, err := sys.Accept(e.listener)
+		fd, peer, err := stream.Accept(e.listener)
 		if err == nil {
 			e.host(fd, peer)
 			continue
@@ -99,7 +100,7 @@ func (e *threadEngine) stop() {
 	defer e.mu.Unlock()
 	if !e.stopped {
 		e.stopped = true
-		sys.ShutdownBoth(e.listener) // ends accept
+		stream.ShutdownBoth(e.listener) // ends accept
 	}
 }
 
@@ -113,7 +114,7 @@ func (e *threadEngine) close() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.stopped = true
-	sys.Close(e.listener)
+	stream.Close(e.listener)
 }
 
 // host admits a connection and then gives it a thread, for which it waits if too
@@ -130,7 +131,7 @@ func (e *threadEngine) host(fd int, peer netip.AddrPort) {
 	e.threads.Go(func() {
 		runtime.LockOSThread()
 		defer func() { <-e.slots }()
-		v.conn.thread.Store(int32(sys.ThreadID()))
+		v.conn.thread.Store(int32(process.ThreadID()))
 		st.setUp(e.server.cfg.Buffer)
 		v.run()
 	})
@@ -151,7 +152,7 @@ type threadStream struct {
 
 // setUp is called by the thread, before it serves the connection.
 func (st *threadStream) setUp(buffer int) {
-	sys.SetupStream(st.fd, keepAliveIdle, keepAliveInterval, keepAliveCount)
+	stream.Setup(st.fd, keepAliveIdle, keepAliveInterval, keepAliveCount)
 	st.in, st.out = make([]byte, buffer), make([]byte, 0, buffer)
 }
 
@@ -164,7 +165,7 @@ func (st *threadStream) await(v *conversation) ([]byte, Next, error) {
 	}
 	if len(in) > 0 {
 		var err error
-		if n, err = sys.Receive(st.fd, in); err != nil {
+		if n, err = stream.Receive(st.fd, in); err != nil {
 			return nil, Finish, err
 		}
 	}
@@ -174,7 +175,7 @@ func (st *threadStream) await(v *conversation) ([]byte, Next, error) {
 }
 
 func (st *threadStream) scratch() []byte     { return st.out[:0] }
-func (st *threadStream) send(p []byte) error { return sys.Send(st.fd, p) }
+func (st *threadStream) send(p []byte) error { return stream.Send(st.fd, p) }
 
 // endInput uses the one call that wakes a thread out of a blocking read. It has a
 // price, see awaitAcknowledged, which a stream that lingers cannot pay any more: there
@@ -184,7 +185,7 @@ func (st *threadStream) endInput() {
 	defer st.mu.Unlock()
 	if !st.closed && !st.said {
 		st.inputEnded.Store(true)
-		sys.ShutdownRead(st.fd)
+		stream.ShutdownRead(st.fd)
 	}
 }
 
@@ -193,7 +194,7 @@ func (st *threadStream) abort() {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	if !st.closed {
-		sys.ShutdownBoth(st.fd)
+		stream.ShutdownBoth(st.fd)
 	}
 }
 
@@ -204,7 +205,7 @@ func (st *threadStream) closeWrite() error {
 	if st.inputEnded.Load() {
 		st.awaitAcknowledged()
 	}
-	return sys.ShutdownWrite(st.fd)
+	return stream.ShutdownWrite(st.fd)
 }
 
 // awaitAcknowledged waits until the peer's kernel has all that was sent. When
@@ -212,8 +213,8 @@ func (st *threadStream) closeWrite() error {
 // reset (RFC 1122, 4.2.2.13), which would destroy what is still on its way. What a peer
 // that has gone did not confirm it never will.
 func (st *threadStream) awaitAcknowledged() {
-	for !st.aborted.Load() && sys.SocketError(st.fd) == 0 {
-		if n, err := sys.Unacknowledged(st.fd); n == 0 || err != nil {
+	for !st.aborted.Load() && stream.SocketError(st.fd) == 0 {
+		if n, err := stream.Unacknowledged(st.fd); n == 0 || err != nil {
 			return
 		}
 		time.Sleep(time.Millisecond)
@@ -224,16 +225,16 @@ func (st *threadStream) close() {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	st.closed = true
-	sys.Close(st.fd)
+	stream.Close(st.fd)
 }
 
 func (st *threadStream) linger(d time.Duration) {
 	for end := time.Now().Add(d); ; {
 		left := time.Until(end)
-		if left <= 0 || sys.SetReceiveTimeout(st.fd, max(left, time.Millisecond)) != nil {
+		if left <= 0 || stream.SetReceiveTimeout(st.fd, max(left, time.Millisecond)) != nil {
 			return
 		}
-		if n, err := sys.Receive(st.fd, st.in); n == 0 || err != nil {
+		if n, err := stream.Receive(st.fd, st.in); n == 0 || err != nil {
 			return
 		}
 	}

@@ -3,7 +3,9 @@ package server
 import (
 	"time"
 
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/process"
+	"wirelab/internal/sys/stream"
+	"wirelab/internal/sys/uring"
 )
 
 // startUring makes an engine of uringLoops.
@@ -40,8 +42,8 @@ const (
 // its thread alone, except for its mailbox.
 type uringLoop struct {
 	server   *TCP
-	ring     *sys.Ring
-	buffers  *sys.BufferRing // that is received into
+	ring     *uring.Ring
+	buffers  *uring.BufferRing // that is received into
 	thread   int
 	mail     mailbox[*uringConn]
 	stopping bool
@@ -57,24 +59,24 @@ type uringLoop struct {
 	served   []*uringConn // empty: the other of two lists that take turns to be busy
 	starved  []*uringConn // found no buffer
 
-	completions []sys.Completion
+	completions []uring.Completion
 	in          []byte // for the last bytes of a drained connection
 	free        freeBuffers
 }
 
 func newUringLoop(s *TCP, listener int) (*uringLoop, error) {
-	ring, err := sys.NewRing(sys.RingConfig{Submissions: uringSubmissions, Completions: uringCompletions})
+	ring, err := uring.New(uring.Config{Submissions: uringSubmissions, Completions: uringCompletions})
 	if err != nil {
 		return nil, err
 	}
-	buffers, err := sys.NewBufferRing(ring, 0, uringBuffers, uringBufferSize)
+	buffers, err := uring.NewBufferRing(ring, 0, uringBuffers, uringBufferSize)
 	if err != nil {
 		ring.Close()
 		return nil, err
 	}
 	l := &uringLoop{
 		server: s, ring: ring, buffers: buffers, listener: listener,
-		completions: make([]sys.Completion, uringCompletions), in: make([]byte, s.cfg.Buffer),
+		completions: make([]uring.Completion, uringCompletions), in: make([]byte, s.cfg.Buffer),
 	}
 	l.mail.wake = ring.Wake
 	return l, nil
@@ -96,13 +98,13 @@ func (l *uringLoop) close() {
 
 func (l *uringLoop) closeListener() {
 	if l.listener >= 0 {
-		sys.Close(l.listener)
+		stream.Close(l.listener)
 		l.listener = -1
 	}
 }
 
 func (l *uringLoop) run() error {
-	l.thread = sys.ThreadID()
+	l.thread = process.ThreadID()
 	if err := l.ring.Enable(); err != nil {
 		return err
 	}
@@ -127,7 +129,7 @@ func (l *uringLoop) run() error {
 
 // exchange sends all answers and brings what has completed; when nothing has and
 // nothing else is to be done, it waits.
-func (l *uringLoop) exchange() ([]sys.Completion, error) {
+func (l *uringLoop) exchange() ([]uring.Completion, error) {
 	l.sendAnswers()
 	if err := l.ring.SubmitAndWait(0, 0); err != nil {
 		return nil, err
@@ -148,11 +150,11 @@ func (l *uringLoop) exchange() ([]sys.Completion, error) {
 
 // reap returns all completions. What the queue had no room for may tell of an
 // answer that did not go, whose buffer is not to be used again before that is known.
-func (l *uringLoop) reap() ([]sys.Completion, error) {
+func (l *uringLoop) reap() ([]uring.Completion, error) {
 	n := l.ring.Reap(l.completions)
 	for l.ring.SubmissionsLeft() > 0 || l.ring.Overflowed() || n == len(l.completions) {
 		if n == len(l.completions) {
-			l.completions = append(l.completions, make([]sys.Completion, n)...)
+			l.completions = append(l.completions, make([]uring.Completion, n)...)
 		}
 		if err := l.ring.SubmitAndWait(0, 0); err != nil {
 			return nil, err
@@ -162,7 +164,7 @@ func (l *uringLoop) reap() ([]sys.Completion, error) {
 	return l.completions[:n], nil
 }
 
-func (l *uringLoop) handle(completed []sys.Completion) error {
+func (l *uringLoop) handle(completed []uring.Completion) error {
 	for i := range completed {
 		done := &completed[i]
 		switch fd := uint32(done.Data); done.Data & uringKinds {
@@ -269,13 +271,13 @@ func (l *uringLoop) accept() {
 func (l *uringLoop) stopAccepting() {
 	l.acceptAt = time.Time{}
 	if l.accepting {
-		sys.ShutdownBoth(l.listener)
+		stream.ShutdownBoth(l.listener)
 		return
 	}
 	l.closeListener()
 }
 
-func (l *uringLoop) accepted(done *sys.Completion) error {
+func (l *uringLoop) accepted(done *uring.Completion) error {
 	l.accepting = done.More()
 	errno := done.Errno()
 	switch {
@@ -299,17 +301,17 @@ func (l *uringLoop) accepted(done *sys.Completion) error {
 
 // host admits a connection and takes its first turn.
 func (l *uringLoop) host(fd int) {
-	peer, errno := sys.PeerAddr(fd)
+	peer, errno := stream.PeerAddr(fd)
 	if errno != 0 { // it has gone already
 		l.server.count("aborted_before_accept")
-		sys.Close(fd)
+		stream.Close(fd)
 		return
 	}
 	c := &uringConn{loop: l, fd: int32(fd), pushed: true, next: More} // what opening has pushed, and then the first turn
 	c.init(l.server, peer, c)
 	c.thread.Store(int32(l.thread))
 	if !l.server.admit(&c.Conn) {
-		sys.Close(fd)
+		stream.Close(fd)
 		return
 	}
 	for len(l.conns) <= fd {

@@ -4,7 +4,8 @@ import (
 	"errors"
 	"syscall"
 
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/stream"
+	"wirelab/internal/sys/uring"
 )
 
 // uringConn is one connection of a uringLoop, used by that loop's thread
@@ -58,7 +59,7 @@ func (c *uringConn) holds() bool { return c.behind != nil && len(c.behind.held) 
 func (c *uringConn) data(kind uint64) uint64 { return kind | uint64(c.fd) }
 
 // received takes what a receive has brought, and has it go on.
-func (l *uringLoop) received(c *uringConn, done *sys.Completion) {
+func (l *uringLoop) received(c *uringConn, done *uring.Completion) {
 	if !done.More() {
 		c.receiving, c.pausing = false, false
 	}
@@ -210,7 +211,7 @@ func (l *uringLoop) receiveLast(c *uringConn) bool {
 		c.hungUp = true
 		return true
 	}
-	n, errno := sys.TryReceive(int(c.fd), in)
+	n, errno := stream.TryReceive(int(c.fd), in)
 	switch {
 	case errno == syscall.EAGAIN || errno == 0 && n == 0:
 		c.hungUp = true
@@ -231,7 +232,7 @@ func (l *uringLoop) finish(c *uringConn) bool {
 		return false
 	}
 	c.answer, c.behind = nil, nil
-	if err := sys.ShutdownWrite(int(c.fd)); err != nil && !errors.Is(err, syscall.ENOTCONN) {
+	if err := stream.ShutdownWrite(int(c.fd)); err != nil && !errors.Is(err, syscall.ENOTCONN) {
 		l.end(c, ReasonReset)
 		return false
 	}
@@ -261,7 +262,7 @@ func (l *uringLoop) end(c *uringConn, seen Reason) {
 // to be another's: completions are still to come for it.
 func (l *uringLoop) closeWhenIdle(c *uringConn) bool {
 	if !c.receiving && !c.sending && c.fd >= 0 {
-		sys.Close(int(c.fd))
+		stream.Close(int(c.fd))
 		l.conns[c.fd] = nil
 		l.open--
 		c.fd = -1
@@ -274,5 +275,5 @@ func (l *uringLoop) abandon(c *uringConn) {
 	if !c.over {
 		l.server.retire(&c.Conn, ReasonReset)
 	}
-	sys.Close(int(c.fd))
+	stream.Close(int(c.fd))
 }

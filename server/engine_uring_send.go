@@ -4,7 +4,7 @@ import (
 	"slices"
 	"syscall"
 
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/uring"
 )
 
 // sendPushed has what others have pushed sent with the answers of this round.
@@ -43,7 +43,7 @@ func (l *uringLoop) settleAll() {
 
 // settle ends the sending of the answers, and counts it: those that the kernel did
 // not take whole have completed with how much it took.
-func (l *uringLoop) settle(completed []sys.Completion) {
+func (l *uringLoop) settle(completed []uring.Completion) {
 	if len(l.answered) == 0 {
 		return
 	}
@@ -67,7 +67,7 @@ func (l *uringLoop) settle(completed []sys.Completion) {
 }
 
 // refused has the rest of an answer sent as the peer takes it.
-func (l *uringLoop) refused(c *uringConn, done *sys.Completion) {
+func (l *uringLoop) refused(c *uringConn, done *uring.Completion) {
 	n := max(int(done.Result), 0)
 	rest := c.answer[n:]
 	if n > 0 {
@@ -93,7 +93,7 @@ func (l *uringLoop) send(c *uringConn) {
 }
 
 // sent goes on with what a send has left over.
-func (l *uringLoop) sent(c *uringConn, done *sys.Completion) {
+func (l *uringLoop) sent(c *uringConn, done *uring.Completion) {
 	c.sending = false
 	switch {
 	case c.over:

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/stream"
 )
 
 // What the engines share that host many connections on one loop for each core:
@@ -32,22 +32,22 @@ func shareListener(s *TCP, listener, n int) (listeners []int, err error) {
 		}
 	}()
 	if n > 1 {
-		if err := sys.ShareStream(listener); err != nil {
+		if err := stream.Share(listener); err != nil {
 			return listeners, err
 		}
 	}
 	for len(listeners) < n {
-		fd, err := sys.ListenShared(s.addr)
+		fd, err := stream.ListenShared(s.addr)
 		if err != nil {
 			return listeners, err
 		}
 		listeners = append(listeners, fd)
 	}
 	for _, fd := range listeners {
-		if err := sys.SetNonblock(fd); err != nil {
+		if err := stream.SetNonblock(fd); err != nil {
 			return listeners, err
 		}
-		if err := sys.SetupStream(fd, keepAliveIdle, keepAliveInterval, keepAliveCount); err != nil {
+		if err := stream.Setup(fd, keepAliveIdle, keepAliveInterval, keepAliveCount); err != nil {
 			return listeners, err
 		}
 	}
@@ -56,7 +56,7 @@ func shareListener(s *TCP, listener, n int) (listeners []int, err error) {
 
 func closeAll(fds []int) {
 	for _, fd := range fds {
-		sys.Close(fd)
+		stream.Close(fd)
 	}
 }
 

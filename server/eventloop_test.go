@@ -6,7 +6,7 @@ import (
 	"unsafe"
 
 	"wirelab/internal/require"
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/uring"
 )
 
 // tireless has always more to say, and says nothing.
@@ -33,7 +33,7 @@ func TestBusyConnectionIsListedOnce(t *testing.T) {
 	})
 	t.Run("uring", func(t *testing.T) {
 		require.NoLeaks(t)
-		require.Supported(t, sys.ProbeRing())
+		require.Supported(t, uring.Probe())
 		l, err := newUringLoop(newQuietServer(TCPConfig{}), -1)
 		if err != nil {
 			t.Fatal(err)

@@ -6,7 +6,7 @@ import (
 	"net/netip"
 	"syscall"
 
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/stream"
 )
 
 // maxAutoPorts bounds how many ports after a busy one are tried.
@@ -16,12 +16,12 @@ const maxAutoPorts = 1000
 type PortBusyError struct {
 	Network string // "tcp", "udp"
 	Addr    netip.AddrPort
-	Holder  sys.Process // zero: unknown
+	Holder  stream.Process // zero: unknown
 	Err     error
 }
 
 func (e *PortBusyError) Error() string {
-	if e.Holder == (sys.Process{}) {
+	if e.Holder == (stream.Process{}) {
 		return fmt.Sprintf("port %d is taken", e.Addr.Port())
 	}
 	return fmt.Sprintf("port %d is held by %v", e.Addr.Port(), e.Holder)
@@ -41,6 +41,6 @@ func bindNext(network string, addr netip.AddrPort, auto bool, bind func(netip.Ad
 			return err
 		}
 	}
-	holder, _ := sys.PortHolder(network, addr.Port())
+	holder, _ := stream.PortHolder(network, addr.Port())
 	return &PortBusyError{Network: network, Addr: addr, Holder: holder, Err: err}
 }

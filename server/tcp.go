@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/stream"
 	"wirelab/observe"
 )
 
@@ -94,7 +94,7 @@ func (s *TCP) capConns(kind EngineKind) {
 // listen opens the listener, and notes its address.
 func (s *TCP) listen() (listener int, err error) {
 	err = bindNext("tcp", s.cfg.Addr, s.cfg.AutoPort, func(addr netip.AddrPort) (err error) {
-		listener, s.addr, err = sys.ListenStream(addr)
+		listener, s.addr, err = stream.Listen(addr)
 		return err
 	})
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/datagram"
 )
 
 // Bounds of UDPConfig.Buffer. MaxDatagram is the most payload that UDP can carry, and the default.
@@ -71,7 +71,7 @@ func ListenUDP(cfg UDPConfig) (*UDP, error) {
 	}
 	s := &UDP{cfg: cfg, since: time.Now(), log: cfg.Log}
 	err := bindNext("udp", cfg.Addr, cfg.AutoPort, func(addr netip.AddrPort) error {
-		conns, err := sys.ListenDatagramGroup(sys.DatagramConfig{
+		conns, err := datagram.ListenGroup(datagram.Config{
 			Addr: addr, ReceiveBuffer: datagramReceiveBuffer, Runs: !cfg.WithoutGRO,
 		}, cfg.Workers)
 		for i, conn := range conns {

@@ -4,11 +4,11 @@ import (
 	"log/slog"
 	"time"
 
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/datagram"
 )
 
 // logBatch logs refusals, new peers and, if asked for, each datagram.
-func (w *udpWorker) logBatch(batch []sys.Datagram) {
+func (w *udpWorker) logBatch(batch []datagram.Datagram) {
 	for i := range batch {
 		r, d := &w.runs[i], &batch[i]
 		switch {

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/datagram"
 )
 
 func TestUDPLogsNoMorePeersThanCanBeRead(t *testing.T) {
@@ -15,7 +15,7 @@ func TestUDPLogsNoMorePeersThanCanBeRead(t *testing.T) {
 	w := &udpWorker{cfg: UDPConfig{Log: slog.New(slog.NewTextHandler(&log, nil))}}
 	arrive := func(n int, at time.Time) {
 		w.runs = make([]run, n)
-		batch := make([]sys.Datagram, n)
+		batch := make([]datagram.Datagram, n)
 		for i := range batch {
 			w.runs[i].peer, w.runs[i].isNew, batch[i].Time = &peer{}, true, at
 		}

@@ -12,7 +12,7 @@ import (
 
 	"wirelab/clock"
 	"wirelab/internal/require"
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/datagram"
 	"wirelab/internal/tally"
 	"wirelab/observe"
 	"wirelab/server"
@@ -30,30 +30,30 @@ var offloads = map[string]func(*server.UDPConfig){
 // A runClient sends runs of datagrams, and takes the answers one by one.
 type runClient struct {
 	t      *testing.T
-	conn   *sys.DatagramConn
-	reader *sys.DatagramReader
-	writer *sys.DatagramWriter
+	conn   *datagram.Conn
+	reader *datagram.Reader
+	writer *datagram.Writer
 }
 
 func (r *runningUDP) runClient() *runClient {
 	r.t.Helper()
-	conn, err := sys.DialDatagrams(sys.DatagramConfig{Runs: true}, r.Addr())
+	conn, err := datagram.Dial(datagram.Config{Runs: true}, r.Addr())
 	require.Supported(r.t, err)
 	r.t.Cleanup(func() { conn.Close() })
 	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		r.t.Fatal(err)
 	}
-	return &runClient{t: r.t, conn: conn, reader: conn.NewReader(32, sys.MaxRun), writer: conn.NewWriter(32)}
+	return &runClient{t: r.t, conn: conn, reader: conn.NewReader(32, datagram.MaxRun), writer: conn.NewWriter(32)}
 }
 
 // send sends datagrams of one length, the last perhaps shorter, as one run.
 func (c *runClient) send(payloads ...[]byte) {
 	c.t.Helper()
-	run := sys.Datagram{Payload: slices.Concat(payloads...), Segment: len(payloads[0])}
+	run := datagram.Datagram{Payload: slices.Concat(payloads...), Segment: len(payloads[0])}
 	if run.Segments() != len(payloads) {
 		c.t.Fatalf("%d payloads make %d segments", len(payloads), run.Segments())
 	}
-	if _, err := c.writer.Write([]sys.Datagram{run}); err != nil {
+	if _, err := c.writer.Write([]datagram.Datagram{run}); err != nil {
 		c.t.Fatal(err)
 	}
 }
@@ -359,7 +359,7 @@ func TestUDPRunsDoNotAllocate(t *testing.T) {
 	for _, handler := range []string{"echo", "timediff"} {
 		s := serveUDP(t, handler)
 		c := s.runClient()
-		run := []sys.Datagram{{Payload: slices.Repeat(head(1), 60), Segment: len(head(1))}}
+		run := []datagram.Datagram{{Payload: slices.Repeat(head(1), 60), Segment: len(head(1))}}
 		exchange := func() {
 			if _, err := c.writer.Write(run); err != nil {
 				t.Fatal(err)

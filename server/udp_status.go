@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"wirelab/clock"
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/datagram"
 	"wirelab/internal/tally"
 	"wirelab/observe"
 )
@@ -139,7 +139,7 @@ func (w *udpWorker) peerStatus() []observe.Peer {
 
 // tallyOf returns what the worker, whose lock is held, has counted of the sender
 // of a datagram.
-func (w *udpWorker) tallyOf(read *sys.Datagram) tally.Counts {
+func (w *udpWorker) tallyOf(read *datagram.Datagram) tally.Counts {
 	c := tally.Counts{
 		Socket: w.number, Drops: w.dropped, Arrived: w.traffic.MessagesIn, Evicted: w.peers.evicted,
 		Since: w.since.Round(0),

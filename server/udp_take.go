@@ -2,13 +2,13 @@ package server
 
 import (
 	"wirelab/clock"
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/datagram"
 	"wirelab/internal/tally"
 )
 
 // takeBatch counts the datagrams of a batch and has them answered, one after the
 // other: a Responder, and who asks for counts, is told of all that came before.
-func (w *udpWorker) takeBatch(batch []sys.Datagram) {
+func (w *udpWorker) takeBatch(batch []datagram.Datagram) {
 	w.answers, w.stamps, w.traced = w.answers[:0], w.stamps[:0], w.traced[:0]
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -22,7 +22,7 @@ func (w *udpWorker) takeBatch(batch []sys.Datagram) {
 
 // takeRun takes the datagrams of one read, which have everything in common but
 // their payloads.
-func (w *udpWorker) takeRun(r *run, read *sys.Datagram) {
+func (w *udpWorker) takeRun(r *run, read *datagram.Datagram) {
 	*r = run{}
 	if read.Group && w.number > 0 {
 		return // the kernel gives a copy to each socket; the first worker counts it
@@ -61,7 +61,7 @@ func (w *udpWorker) countRun(n int, kernelStamp bool) {
 }
 
 // meet looks up the peer of a run, and prepares what all its datagrams have in common.
-func (w *udpWorker) meet(r *run, read *sys.Datagram) {
+func (w *udpWorker) meet(r *run, read *datagram.Datagram) {
 	evicted := w.peers.evicted
 	r.peer, r.isNew = w.peers.arrived(read.Peer, read.Time)
 	w.events.add(EventPeerEvicted, w.peers.evicted-evicted)
@@ -71,7 +71,7 @@ func (w *udpWorker) meet(r *run, read *sys.Datagram) {
 	d.Received = clock.Stamp{Time: read.Time, Source: stampSource(read)}
 }
 
-func stampSource(d *sys.Datagram) clock.Source {
+func stampSource(d *datagram.Datagram) clock.Source {
 	if d.Kernel {
 		return clock.Kernel
 	}
@@ -79,7 +79,7 @@ func stampSource(d *sys.Datagram) clock.Source {
 }
 
 // unanswerable returns the event for which a datagram gets no answer, whatever it says.
-func unanswerable(d *sys.Datagram) (event string) {
+func unanswerable(d *datagram.Datagram) (event string) {
 	switch {
 	case d.Group:
 		return EventNotAnsweredGroup
@@ -100,7 +100,7 @@ func answersItself(port uint16) bool {
 }
 
 // take counts one datagram and has it answered. Of one that was cut the rest is lost.
-func (w *udpWorker) take(r *run, read *sys.Datagram, payload []byte, cut bool) {
+func (w *udpWorker) take(r *run, read *datagram.Datagram, payload []byte, cut bool) {
 	if tally.Begins(payload) && w.takeTally(r, read, payload) {
 		return
 	}
@@ -133,7 +133,7 @@ func (w *udpWorker) take(r *run, read *sys.Datagram, payload []byte, cut bool) {
 
 // respond has the datagram at hand answered, and lists the answer unless it may
 // not be sent. It returns the answer's length.
-func (w *udpWorker) respond(r *run, read *sys.Datagram) int {
+func (w *udpWorker) respond(r *run, read *datagram.Datagram) int {
 	d, f := &w.datagram, &w.datagram.findings
 	answer := w.cfg.Handler.Respond(d, w.slot[:0:len(d.Payload)])
 	r.peer.measure(read.Time, f)
@@ -152,14 +152,14 @@ func (w *udpWorker) respond(r *run, read *sys.Datagram) int {
 
 // list adds an answer to those to be sent, to the last of them if both are for
 // the same run and the kernel will cut them apart.
-func (w *udpWorker) list(read *sys.Datagram, answer []byte) {
+func (w *udpWorker) list(read *datagram.Datagram, answer []byte) {
 	if &answer[0] != &w.slot[0] { // the Responder has not appended
 		copy(w.slot, answer)
 	}
 	if f := &w.datagram.findings; f.stamped && f.stampOffset >= 0 && f.stampOffset+8 <= len(answer) {
 		w.stamps = append(w.stamps, lateStamp{w.slot[f.stampOffset:][:8], f.stampFormat})
 	}
-	if w.joining && w.joined < sys.MaxSegments {
+	if w.joining && w.joined < datagram.MaxSegments {
 		last := &w.answers[len(w.answers)-1]
 		if size := len(last.Payload) / w.joined; len(answer) <= size {
 			last.Payload = last.Payload[:len(last.Payload)+len(answer)]
@@ -170,7 +170,7 @@ func (w *udpWorker) list(read *sys.Datagram, answer []byte) {
 			return
 		}
 	}
-	w.answers = append(w.answers, sys.Datagram{Payload: w.slot[:len(answer)], Peer: read.Peer, Local: read.Local, Interface: read.Interface})
+	w.answers = append(w.answers, datagram.Datagram{Payload: w.slot[:len(answer)], Peer: read.Peer, Local: read.Local, Interface: read.Interface})
 	w.joining, w.joined = w.join, 1
 	w.slot = w.slot[len(answer):]
 }
@@ -178,7 +178,7 @@ func (w *udpWorker) list(read *sys.Datagram, answer []byte) {
 // takeTally answers a request for the counts of its sender, and reports whether
 // it has dealt with the datagram. An answer to nobody's request is not echoed:
 // two servers could go on with it for ever.
-func (w *udpWorker) takeTally(r *run, read *sys.Datagram, payload []byte) bool {
+func (w *udpWorker) takeTally(r *run, read *datagram.Datagram, payload []byte) bool {
 	if r.event != "" {
 		return false
 	}
@@ -201,7 +201,7 @@ func (w *udpWorker) takeTally(r *run, read *sys.Datagram, payload []byte) bool {
 }
 
 // forget begins the counts of a peer anew.
-func (w *udpWorker) forget(r *run, read *sys.Datagram) {
+func (w *udpWorker) forget(r *run, read *datagram.Datagram) {
 	w.peers.forget(read.Peer)
 	if r.peer != nil {
 		w.meet(r, read)

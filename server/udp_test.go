@@ -19,7 +19,7 @@ import (
 
 	"wirelab/clock"
 	"wirelab/internal/require"
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/datagram"
 	"wirelab/observe"
 	"wirelab/server"
 )
@@ -403,15 +403,15 @@ func BenchmarkUDP(b *testing.B) {
 }
 
 func benchmarkUDP(b *testing.B, s *server.UDP, batch int) {
-	client, err := sys.ListenDatagrams(sys.DatagramConfig{Addr: netip.MustParseAddrPort("127.0.0.1:0")})
+	client, err := datagram.Listen(datagram.Config{Addr: netip.MustParseAddrPort("127.0.0.1:0")})
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer client.Close()
 	packet := clock.SenderPacket{Sequence: 1, Timestamp: clock.NTP.Encode(time.Now()), Estimate: 1}.Append(nil, 64)
-	questions := make([]sys.Datagram, batch)
+	questions := make([]datagram.Datagram, batch)
 	for i := range questions {
-		questions[i] = sys.Datagram{Payload: packet, Peer: s.Addr()}
+		questions[i] = datagram.Datagram{Payload: packet, Peer: s.Addr()}
 	}
 	r, w := client.NewReader(batch, 100), client.NewWriter(batch)
 	b.ReportAllocs()

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"wirelab/clock"
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/datagram"
 	"wirelab/internal/tally"
 	"wirelab/observe"
 )
@@ -39,20 +39,20 @@ type udpWorker struct {
 	number  uint32 // among the server's workers
 	since   time.Time
 	ownPort uint16
-	conn    *sys.DatagramConn
-	reader  *sys.DatagramReader
-	writer  *sys.DatagramWriter
+	conn    *datagram.Conn
+	reader  *datagram.Reader
+	writer  *datagram.Writer
 
 	runs     []run
-	datagram Datagram       // the one at hand, in the form that a Responder sees
-	answers  []sys.Datagram // to the batch at hand
-	slots    []byte         // room for the answers to each run of a batch
+	datagram Datagram            // the one at hand, in the form that a Responder sees
+	answers  []datagram.Datagram // to the batch at hand
+	slots    []byte              // room for the answers to each run of a batch
 	slotSize int
 	slot     []byte // of the run at hand, what is left of it
 	joining  bool   // the next answer may leave together with the last
 	joined   int    // datagrams in the last of answers
 	stamps   []lateStamp
-	singles  []sys.Datagram
+	singles  []datagram.Datagram
 	join     bool // answers to a run leave as a run
 
 	trace    bool // log each datagram
@@ -92,10 +92,10 @@ type batchCounts struct {
 	writes, answers        uint64
 }
 
-func newUDPWorker(conn *sys.DatagramConn, cfg UDPConfig, number int, since time.Time) *udpWorker {
+func newUDPWorker(conn *datagram.Conn, cfg UDPConfig, number int, since time.Time) *udpWorker {
 	size := cfg.Buffer
 	if conn.Runs() {
-		size = sys.MaxRun
+		size = datagram.MaxRun
 	}
 	// Buffers a power of two apart would compete for the same lines of the caches.
 	size = (size+63)/64*64 + 64
@@ -161,7 +161,7 @@ func (w *udpWorker) drain(until time.Time) error {
 
 // serve deals with one batch of runs: it counts and answers them, and sends the
 // answers without holding the lock.
-func (w *udpWorker) serve(batch []sys.Datagram) {
+func (w *udpWorker) serve(batch []datagram.Datagram) {
 	w.takeBatch(batch)
 	if len(w.answers) > 0 {
 		w.stamp()
@@ -200,7 +200,7 @@ func (w *udpWorker) sendAnswers() {
 // neither these nor the requests are traffic.
 type sentAnswers struct{ datagrams, bytes, refusedRuns uint64 }
 
-func (s *sentAnswers) add(sent []sys.Datagram) {
+func (s *sentAnswers) add(sent []datagram.Datagram) {
 	for i := range sent {
 		if tally.Begins(sent[i].Payload) {
 			continue
@@ -213,7 +213,7 @@ func (s *sentAnswers) add(sent []sys.Datagram) {
 // send sends the answers. One that the system refuses (no route, a firewall's
 // rule) does not keep the others back; a run that it does not take as one is
 // sent one datagram at a time.
-func (w *udpWorker) send(answers []sys.Datagram) (sent sentAnswers) {
+func (w *udpWorker) send(answers []datagram.Datagram) (sent sentAnswers) {
 	for len(answers) > 0 {
 		n, err := w.writer.Write(answers)
 		sent.add(answers[:n])
@@ -222,7 +222,7 @@ func (w *udpWorker) send(answers []sys.Datagram) (sent sentAnswers) {
 		}
 		refused := &answers[n]
 		answers = answers[n+1:]
-		if !errors.Is(err, sys.ErrSegmentation) {
+		if !errors.Is(err, datagram.ErrSegmentation) {
 			if w.trace {
 				w.cfg.Log.Debug("answer not sent", "peer", refused.Peer, "err", err)
 			}
@@ -240,7 +240,7 @@ func (w *udpWorker) send(answers []sys.Datagram) (sent sentAnswers) {
 
 // noteRefusedRun remembers that a device takes no runs, and says so once. Of other
 // errors the reason may be that the way to this peer takes shorter datagrams only.
-func (w *udpWorker) noteRefusedRun(d *sys.Datagram, err error) {
+func (w *udpWorker) noteRefusedRun(d *datagram.Datagram, err error) {
 	if !w.join || !errors.Is(err, syscall.EIO) {
 		return
 	}

@@ -13,14 +13,15 @@ import (
 
 	"wirelab/internal/require"
 	"wirelab/internal/sys"
+	"wirelab/internal/sys/datagram"
 )
 
 // testWorker returns a worker on a socket of its own, and a socket to send to.
-func testWorker(t testing.TB, log *bytes.Buffer) (*udpWorker, *sys.DatagramConn) {
+func testWorker(t testing.TB, log *bytes.Buffer) (*udpWorker, *datagram.Conn) {
 	t.Helper()
-	var conns [2]*sys.DatagramConn
+	var conns [2]*datagram.Conn
 	for i := range conns {
-		conn, err := sys.ListenDatagrams(sys.DatagramConfig{Addr: netip.MustParseAddrPort("127.0.0.1:0"), Runs: i == 0})
+		conn, err := datagram.Listen(datagram.Config{Addr: netip.MustParseAddrPort("127.0.0.1:0"), Runs: i == 0})
 		require.Supported(t, err)
 		t.Cleanup(func() { conn.Close() })
 		conns[i] = conn
@@ -39,10 +40,10 @@ func TestUDPSendsRefusedRunsOneByOne(t *testing.T) {
 	if !w.join {
 		require.Supported(t, sys.ErrUnsupported)
 	}
-	run := func(segments int) sys.Datagram {
-		return sys.Datagram{Payload: make([]byte, 2*segments), Segment: 2, Peer: peer.LocalAddr()}
+	run := func(segments int) datagram.Datagram {
+		return datagram.Datagram{Payload: make([]byte, 2*segments), Segment: 2, Peer: peer.LocalAddr()}
 	}
-	w.answers = []sys.Datagram{run(3), run(200), {Payload: []byte("x"), Peer: netip.MustParseAddrPort("127.0.0.1:0")}, run(4)}
+	w.answers = []datagram.Datagram{run(3), run(200), {Payload: []byte("x"), Peer: netip.MustParseAddrPort("127.0.0.1:0")}, run(4)}
 	w.sendAnswers()
 	if w.traffic.MessagesOut != 207 || w.traffic.BytesOut != 414 {
 		t.Errorf("%+v", w.traffic)
@@ -65,9 +66,9 @@ func TestUDPRemembersADeviceThatRefusesRuns(t *testing.T) {
 	if !w.join {
 		require.Supported(t, sys.ErrUnsupported)
 	}
-	refused := fmt.Errorf("sendmmsg: %w (%w)", sys.ErrSegmentation, syscall.EIO)
+	refused := fmt.Errorf("sendmmsg: %w (%w)", datagram.ErrSegmentation, syscall.EIO)
 	for range 3 {
-		w.noteRefusedRun(&sys.Datagram{Peer: peer.LocalAddr()}, refused)
+		w.noteRefusedRun(&datagram.Datagram{Peer: peer.LocalAddr()}, refused)
 	}
 	if w.join || strings.Count(log.String(), "refuses GSO") != 1 {
 		t.Errorf("join %v, log %s", w.join, &log)
@@ -79,7 +80,7 @@ func TestUDPRefusesRuns(t *testing.T) {
 	w, peer := testWorker(t, new(bytes.Buffer))
 	w.cfg.Access = new(Access)
 	w.cfg.Access.Set(nil, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")})
-	w.serve([]sys.Datagram{{Payload: make([]byte, 100), Segment: 10, Peer: peer.LocalAddr()}})
+	w.serve([]datagram.Datagram{{Payload: make([]byte, 100), Segment: 10, Peer: peer.LocalAddr()}})
 	if w.refused[RefusedDenied] != 10 || len(w.peers.byAddr) != 0 || w.traffic.MessagesIn != 0 {
 		t.Errorf("%v refused, %d peers", w.refused, len(w.peers.byAddr))
 	}
@@ -90,8 +91,8 @@ func TestUDPRefusesRuns(t *testing.T) {
 func BenchmarkUDPTake(b *testing.B) {
 	w, peer := testWorker(b, new(bytes.Buffer))
 	message := fmt.Appendf(nil, "%08d/%012d %-42s", 0, 1, "x")
-	run := sys.Datagram{Payload: slices.Repeat(message, 64), Segment: len(message), Peer: peer.LocalAddr(), Time: time.Now(), Kernel: true}
-	batch := slices.Repeat([]sys.Datagram{run}, 32)
+	run := datagram.Datagram{Payload: slices.Repeat(message, 64), Segment: len(message), Peer: peer.LocalAddr(), Time: time.Now(), Kernel: true}
+	batch := slices.Repeat([]datagram.Datagram{run}, 32)
 	b.ReportAllocs()
 	for b.Loop() {
 		w.serve(batch)

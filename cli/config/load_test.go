@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"wirelab/internal/setting"
-
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"wirelab/internal/setting"
 )
 
 func choices() Choices {

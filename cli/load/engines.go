@@ -12,6 +12,7 @@ import (
 
 	"wirelab/cli/term"
 	"wirelab/internal/sys"
+	"wirelab/internal/sys/process"
 	"wirelab/load"
 	"wirelab/server"
 )
@@ -236,7 +237,7 @@ func (t *engineTrial) measure(ctx context.Context, trial load.Trial, engine stri
 
 // exchange loads the server with messages.
 func (t *engineTrial) exchange(ctx context.Context, trial load.Trial, engine string, s *serverProcess, tick func()) error {
-	var before, after sys.ProcessUsage
+	var before, after process.Usage
 	var errBefore, errAfter error
 	run, err := load.Run(ctx, load.Config{
 		Network: "tcp", Target: s.addr, Clients: trial.Connections, Duration: t.flags.duration, Payload: t.payload,
@@ -290,7 +291,7 @@ const (
 
 // rest waits until the server rests, and returns what it holds then. A server
 // tells nobody that it has done all there was to do; its processor clock does.
-func (s *serverProcess) rest(ctx context.Context) (sys.ProcessUsage, error) {
+func (s *serverProcess) rest(ctx context.Context) (process.Usage, error) {
 	tick := time.NewTicker(restPart)
 	defer tick.Stop()
 	last, err := s.usage()

@@ -15,7 +15,7 @@ import (
 	"sync"
 	"time"
 
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/process"
 )
 
 // serverStartTime bounds how long a server of our own may take until it listens.
@@ -49,7 +49,7 @@ func (a *app) startServer(ctx context.Context, args ...string) (*serverProcess, 
 	s := &serverProcess{cmd: exec.Command(program, args...), dir: dir, stdout: newFirstLine(), ended: make(chan struct{})}
 	s.cmd.Dir, s.cmd.Env = dir, serverEnvironment(a.Environ)
 	s.cmd.Stdout, s.cmd.Stderr = s.stdout, &s.stderr
-	s.cmd.SysProcAttr = sys.OwnedChild()
+	s.cmd.SysProcAttr = process.OwnedChild()
 	started := make(chan error, 1)
 	go s.run(started)
 	if err := <-started; err != nil {
@@ -118,8 +118,8 @@ func (s *serverProcess) lastWords() string {
 }
 
 // usage returns what the server has used so far.
-func (s *serverProcess) usage() (sys.ProcessUsage, error) {
-	return sys.ReadProcessUsage(s.cmd.Process.Pid)
+func (s *serverProcess) usage() (process.Usage, error) {
+	return process.ReadUsage(s.cmd.Process.Pid)
 }
 
 // stop ends the server at once, waits for it, and removes what it left.

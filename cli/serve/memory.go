@@ -5,7 +5,7 @@ import (
 	"runtime/debug"
 	"time"
 
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/process"
 )
 
 const (
@@ -55,6 +55,6 @@ func (s *service) accepted() (n uint64) {
 
 // processorTime returns how much this process has used; 0 where that cannot be told.
 func processorTime() time.Duration {
-	used, _ := sys.CPUTime()
+	used, _ := process.CPUTime()
 	return used
 }

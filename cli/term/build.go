@@ -5,7 +5,8 @@ import (
 	"runtime"
 	"runtime/debug"
 
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/process"
+
 	"wirelab/load"
 )
 
@@ -26,7 +27,7 @@ type Build struct {
 func ReadBuild() Build {
 	info, _ := debug.ReadBuildInfo() // nil if there is none
 	r := Build{Schema: "wirelab.version/1", Version: "unknown", Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
-	r.Kernel, _ = sys.KernelRelease() // what it says is helpful, not needed
+	r.Kernel, _ = process.KernelRelease() // what it says is helpful, not needed
 	if info == nil {
 		return r
 	}
@@ -54,6 +55,6 @@ func thisMachine() load.Machine {
 		version += ", modified"
 	}
 	return load.Machine{
-		CPU: sys.CPUModel(), Cores: runtime.NumCPU(), OS: v.OS, Arch: v.Arch, Kernel: v.Kernel, Go: v.Go, Wirelab: version,
+		CPU: process.CPUModel(), Cores: runtime.NumCPU(), OS: v.OS, Arch: v.Arch, Kernel: v.Kernel, Go: v.Go, Wirelab: version,
 	}
 }

@@ -10,8 +10,9 @@ import (
 	"strings"
 	"unicode"
 
+	"wirelab/internal/sys/file"
+
 	"wirelab/cli/config"
-	"wirelab/internal/sys"
 	"wirelab/observe"
 )
 
@@ -87,7 +88,7 @@ func (c *Console) OpenLogs(cfg *config.Config) *observe.Logs {
 func (c *Console) ControlDir() string {
 	if runtime := c.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(runtime) {
 		if info, err := os.Stat(runtime); err == nil {
-			if uid, err := sys.FileOwner(info); err == nil && uid == os.Getuid() {
+			if uid, err := file.Owner(info); err == nil && uid == os.Getuid() {
 				return filepath.Join(runtime, "wirelab")
 			}
 		}

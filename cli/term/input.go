@@ -6,13 +6,14 @@ import (
 	"os"
 
 	"wirelab/internal/sys"
+	"wirelab/internal/sys/file"
 )
 
 // OpenInput returns what is read from r so that Close unblocks a Read. r itself
 // stays open.
 func OpenInput(r io.Reader) (io.ReadCloser, error) {
 	if f, ok := r.(*os.File); ok {
-		in, err := sys.NewInput(f)
+		in, err := file.NewInput(f)
 		if !errors.Is(err, sys.ErrUnsupported) {
 			return in, err
 		}
@@ -22,7 +23,7 @@ func OpenInput(r io.Reader) (io.ReadCloser, error) {
 
 // detach reads from r in a goroutine of its own. Where r cannot be
 // interrupted, that goroutine stays in its last Read until the process ends, which
-// is why there is sys.Input.
+// is why there is file.Input.
 func detach(r io.Reader) io.ReadCloser {
 	pipe, w := io.Pipe()
 	go func() {

@@ -1,0 +1,87 @@
+// Package datagram has UDP sockets that take and give datagrams in batches, each
+// with its peer, the moment it came and who took that stamp. A [Conn] is opened by
+// [Listen] or [Dial]; a [Reader] and a [Writer] of it each belong to one goroutine.
+package datagram
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+)
+
+// MaxSegments is how many datagrams can be sent as one Datagram: UDP_MAX_SEGMENTS
+// of the kernels before 6.10, which later ones have doubled.
+const MaxSegments = 64
+
+// MaxRun has room for all datagrams that can be received as one Datagram.
+const MaxRun = 65535
+
+// ErrSegmentation reports that a Datagram with Segments was not sent because its way
+// does not take such (EIO: a device without checksum offload or with encryption, in
+// kernels that do not step in; EMSGSIZE, EINVAL: segments longer than its MTU). They can
+// be sent one at a time, see Datagram.AppendSegments.
+var ErrSegmentation = errors.New("datagrams cannot be sent several at a time")
+
+// A Datagram is one UDP datagram received or to be sent, or a run of them that
+// passes through the kernel as one (UDP_GRO and UDP_SEGMENT in udp(7)).
+type Datagram struct {
+	// Payload belongs to the Reader that it came from and is valid until
+	// its next Read; of a datagram to be sent it belongs to the caller.
+	Payload []byte
+	Peer    netip.AddrPort // the other end, IPv4 unmapped; on a connected socket it need not be given
+
+	// Segment, unless it is 0, is the length of the datagrams that follow each other
+	// in Payload; the last may be shorter. Their headers are the same. To be sent, they are
+	// MaxSegments at most, and not longer together than one datagram may be.
+	Segment int
+
+	// Local is the address that the datagram was sent to, or is to be sent from,
+	// without zone. It is known of sockets bound to all addresses; not valid, it
+	// means the address that the socket is bound to.
+	Local     netip.Addr
+	Interface uint32 // index of the interface on which it came; 0: unknown
+
+	// Of a datagram received:
+	Time      time.Time // when: CLOCK_REALTIME, no monotonic reading
+	Kernel    bool      // Time was read by the kernel as the packet came in, else by Read as it returned
+	TTL       uint8     // TTL or hop limit in its IP header; 0: unknown
+	Group     bool      // sent to a multicast or broadcast address
+	Truncated bool      // the rest did not fit into the reader's buffer and is lost
+}
+
+// Segments returns of how many datagrams d consists.
+func (d *Datagram) Segments() int {
+	if d.Segment <= 0 || len(d.Payload) <= d.Segment {
+		return 1
+	}
+	return (len(d.Payload) + d.Segment - 1) / d.Segment
+}
+
+// AppendSegments appends to dst the datagrams of which d consists, each by itself.
+// Their payloads are parts of d's.
+func (d *Datagram) AppendSegments(dst []Datagram) []Datagram {
+	one := *d
+	one.Segment = 0
+	for n, rest := d.Segments(), d.Payload; n > 0; n-- {
+		one.Payload = rest
+		if n > 1 {
+			one.Payload = rest[:d.Segment]
+		}
+		rest = rest[len(one.Payload):]
+		dst = append(dst, one)
+	}
+	return dst
+}
+
+// Config says how to open a Conn.
+type Config struct {
+	Addr netip.AddrPort // an unspecified IPv6 address receives IPv4 as well; port 0 takes a free one
+	// ReceiveBuffer is how many bytes the kernel is asked to hold for the socket, as
+	// SO_RCVBUF in socket(7); it grants net.core.rmem_max at most, unless the process
+	// has CAP_NET_ADMIN. 0: its default.
+	ReceiveBuffer int
+	// Runs takes runs of datagrams from one peer as one Datagram, as far as the kernel
+	// offers them, see Conn.Runs. A reader then needs buffers of MaxRun bytes, or
+	// it may lose the end of a run.
+	Runs bool
+}

@@ -1,0 +1,50 @@
+package process
+
+import (
+	"runtime"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// onThread runs f on an OS thread that ends with it.
+func onThread(t *testing.T, f func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread()
+		f()
+	}()
+	<-done
+}
+
+func TestThreadUseCountsThisThread(t *testing.T) {
+	onThread(t, func() {
+		before, err := ReadThreadUse()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		for begun, n := time.Now(), 0; time.Since(begun) < 5*time.Millisecond; n++ {
+		}
+		unix.Nanosleep(&unix.Timespec{Nsec: 1000}, nil)
+		after, err := ReadThreadUse()
+		used := after.Sub(before)
+		if err != nil || used.CPU <= 0 || used.Yields == 0 || used.Waited < 0 {
+			t.Errorf("%+v, %v", used, err)
+		}
+	})
+}
+
+func TestTimerSlackIsOfThisThread(t *testing.T) {
+	onThread(t, func() {
+		if err := SetTimerSlack(0); err != nil {
+			t.Error(err)
+		}
+		if ns, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0); ns != 1 || err != nil {
+			t.Errorf("slack %d ns, %v", ns, err)
+		}
+	})
+}
