@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"wirelab/cli/config"
 	"wirelab/cli/term"
+	"wirelab/internal/atomicfile"
 	"wirelab/internal/setting"
 )
 
@@ -66,19 +65,18 @@ func (a *app) configName(args []string) string {
 // writeNew writes a file as a whole or not at all, and over another only with
 // force.
 func writeNew(name, text string, force bool) error {
-	f, err := os.CreateTemp(filepath.Dir(name), ".wirelab-*.yaml")
+	f, err := atomicfile.Create(name, 0o644)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
-	defer os.Remove(f.Name()) // fails, as it should, once it is renamed
-	_, err = f.WriteString(text)
-	if err = errors.Join(err, f.Chmod(0o644), f.Close()); err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
+	defer f.Discard()
+	if _, err := f.Write([]byte(text)); err != nil {
+		return err
 	}
 	if force {
-		return os.Rename(f.Name(), name)
+		return f.Commit()
 	}
-	err = os.Link(f.Name(), name) // unlike Rename, it fails if the name is taken
+	err = f.CommitNew()
 	if errors.Is(err, fs.ErrExist) {
 		return term.FailedCheck(fmt.Errorf("%s exists and was kept; use --force to replace it", name))
 	}

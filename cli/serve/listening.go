@@ -2,6 +2,7 @@ package serve
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -10,6 +11,7 @@ import (
 	"strings"
 
 	"wirelab/cli/term"
+	"wirelab/internal/atomicfile"
 )
 
 // Listening is what a server says first.
@@ -91,11 +93,11 @@ func writeReadyFile(name string, parts []part) error {
 			return err
 		}
 	}
-	draft := name + ".new"
-	if err := os.WriteFile(draft, []byte(b.String()), 0o644); err != nil {
-		return fmt.Errorf("write ready file: %w", err)
+	err := atomicfile.Write(name, []byte(b.String()), 0o644)
+	if errors.Is(err, atomicfile.ErrNotRegular) {
+		return term.Usagef("--ready-file %s: not a file", name)
 	}
-	if err := os.Rename(draft, name); err != nil {
+	if err != nil {
 		return fmt.Errorf("write ready file: %w", err)
 	}
 	return nil

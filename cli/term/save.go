@@ -2,14 +2,14 @@ package term
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"wirelab/internal/atomicfile"
 	"wirelab/load"
 )
 
@@ -24,8 +24,8 @@ func (f *SaveFlag) Add(cmd *cobra.Command) {
 // A saver is a file that a report will be saved to. It is made before the
 // measurement, so that one of an hour is not lost because of a misspelt directory.
 type saver struct {
-	name  string
-	draft *os.File // nil: nothing is to be saved
+	name string
+	file *atomicfile.File // nil: nothing is to be saved
 }
 
 // open makes the saver that the flag asks for. The caller closes it.
@@ -33,30 +33,24 @@ func (f *SaveFlag) open() (*saver, error) {
 	if f.name == "" {
 		return &saver{}, nil
 	}
-	if info, err := os.Stat(f.name); err == nil && !info.Mode().IsRegular() {
+	file, err := atomicfile.Create(f.name, 0o644)
+	switch {
+	case errors.Is(err, atomicfile.ErrNotRegular):
 		return nil, Usagef("--save %s: not a file", f.name)
-	}
-	draft, err := os.CreateTemp(filepath.Dir(f.name), "."+filepath.Base(f.name)+".")
-	if err != nil {
+	case err != nil:
 		return nil, fmt.Errorf("--save: %w", err)
 	}
-	return &saver{f.name, draft}, nil
+	return &saver{f.name, file}, nil
 }
 
 // save writes the report in place of what the file was, as a whole or not at all.
 func (s *saver) save(args []string, report any) error {
-	if s.draft == nil {
+	if s.file == nil {
 		return nil
 	}
-	err := load.Save(s.draft, time.Now(), commandLine(args), thisMachine(), report)
+	err := load.Save(s.file, time.Now(), commandLine(args), thisMachine(), report)
 	if err == nil {
-		err = s.draft.Chmod(0o644)
-	}
-	if err == nil {
-		err = s.draft.Close()
-	}
-	if err == nil {
-		err = os.Rename(s.draft.Name(), s.name)
+		err = s.file.Commit()
 	}
 	if err != nil {
 		return fmt.Errorf("--save %s: %w", s.name, err)
@@ -66,16 +60,15 @@ func (s *saver) save(args []string, report any) error {
 
 // announce says to people how to look at what was saved.
 func (s *saver) announce(c *Console) {
-	if s.draft != nil && !c.JSON {
+	if s.file != nil && !c.JSON {
 		c.Note("saved; look at it: wirelab report show %s", shellQuote(s.name))
 	}
 }
 
 // close removes what is left if nothing was saved.
 func (s *saver) close() {
-	if s.draft != nil {
-		s.draft.Close()
-		os.Remove(s.draft.Name()) // it is gone if it became the file
+	if s.file != nil {
+		s.file.Discard()
 	}
 }
 
