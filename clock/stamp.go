@@ -10,11 +10,13 @@ import "time"
 // is tens of microseconds earlier than the kernel's.
 type Source uint8
 
-// The places where a stamp can be taken, from the least to the most exact.
+// The places where a stamp can be taken, from the least to the most exact, and
+// those that are not known.
 const (
 	User     Source = iota // read by this process, before the send or after the receive
 	Kernel                 // set by the kernel as the packet passed its network stack
 	Hardware               // set by the network interface
+	Remote                 // told by another host, which does not say who read its clock
 )
 
 func (s Source) String() string {
@@ -23,6 +25,8 @@ func (s Source) String() string {
 		return "kernel"
 	case Hardware:
 		return "hardware"
+	case Remote:
+		return "remote"
 	}
 	return "user"
 }
