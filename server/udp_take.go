@@ -28,7 +28,7 @@ func (w *udpWorker) takeRun(r *run, read *datagram.Datagram) {
 		return // the kernel gives a copy to each socket; the first worker counts it
 	}
 	n := read.Segments()
-	w.countRun(n, read.Kernel)
+	w.countRun(n, read.Source == datagram.Kernel)
 	if ok, why := w.cfg.Access.Check(read.Peer.Addr()); !ok {
 		w.refused[why] += uint64(n)
 		r.refusal = why
@@ -72,7 +72,7 @@ func (w *udpWorker) meet(r *run, read *datagram.Datagram) {
 }
 
 func stampSource(d *datagram.Datagram) clock.Source {
-	if d.Kernel {
+	if d.Source == datagram.Kernel {
 		return clock.Kernel
 	}
 	return clock.User

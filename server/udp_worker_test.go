@@ -91,7 +91,7 @@ func TestUDPRefusesRuns(t *testing.T) {
 func BenchmarkUDPTake(b *testing.B) {
 	w, peer := testWorker(b, new(bytes.Buffer))
 	message := fmt.Appendf(nil, "%08d/%012d %-42s", 0, 1, "x")
-	run := datagram.Datagram{Payload: slices.Repeat(message, 64), Segment: len(message), Peer: peer.LocalAddr(), Time: time.Now(), Kernel: true}
+	run := datagram.Datagram{Payload: slices.Repeat(message, 64), Segment: len(message), Peer: peer.LocalAddr(), Time: time.Now(), Source: datagram.Kernel}
 	batch := slices.Repeat([]datagram.Datagram{run}, 32)
 	b.ReportAllocs()
 	for b.Loop() {

@@ -38,6 +38,10 @@ type Conn struct {
 	connected      bool // datagrams go to one peer, and come from it alone
 	runs, segments bool // what the kernel has
 
+	sendStamps bool          // datagrams can be stamped as they leave
+	stamped    atomic.Uint32 // how many were sent to be stamped; written by the writer
+	stampBase  atomic.Uint32 // how many before the kernel's counter began anew
+
 	closed atomic.Bool
 }
 
@@ -109,7 +113,7 @@ func openDatagrams(cfg Config, bind func(fd, family int, sa unix.Sockaddr, cfg C
 		unix.Close(fd)
 		return nil, err
 	}
-	c := &Conn{local: local, is6: family == unix.AF_INET6}
+	c := &Conn{local: local, is6: family == unix.AF_INET6, sendStamps: cfg.SendStamps}
 	c.runs = cfg.Runs && unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_GRO, 1) == nil
 	// Kernels before 4.18 ignore UDP_SEGMENT beside a datagram, but refuse it here.
 	c.segments = unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_SEGMENT, 0) == nil
@@ -128,10 +132,14 @@ func bindShared(fd, family int, sa unix.Sockaddr, cfg Config) (netip.AddrPort, e
 	return bindDatagrams(fd, family, sa, cfg)
 }
 
-// connectDatagrams asks for less than bindDatagrams: who sends takes no stamps.
+// connectDatagrams asks for less than bindDatagrams, unless send stamps are asked
+// for: one who only sends takes no stamps.
 func connectDatagrams(fd, family int, sa unix.Sockaddr, cfg Config, peer netip.AddrPort) (netip.AddrPort, error) {
 	if err := setReceiveBuffer(fd, cfg.ReceiveBuffer); err != nil {
 		return netip.AddrPort{}, err
+	}
+	if cfg.SendStamps {
+		askForControl(fd, family, false, true)
 	}
 	if err := unix.Bind(fd, sa); err != nil {
 		return netip.AddrPort{}, sys.NewOpError("bind", err)
@@ -160,7 +168,7 @@ func bindDatagrams(fd, family int, sa unix.Sockaddr, cfg Config) (netip.AddrPort
 	if err := setReceiveBuffer(fd, cfg.ReceiveBuffer); err != nil {
 		return netip.AddrPort{}, err
 	}
-	askForControl(fd, family, cfg.Addr.Addr().IsUnspecified())
+	askForControl(fd, family, cfg.Addr.Addr().IsUnspecified(), cfg.SendStamps)
 	if err := unix.Bind(fd, sa); err != nil {
 		return netip.AddrPort{}, sys.NewOpError("bind", err)
 	}
@@ -178,9 +186,12 @@ func setReceiveBuffer(fd, size int) error {
 // askForControl asks for what is reported beside each datagram. A kernel that
 // knows an option less supplies less, which each datagram shows: no error. Local
 // addresses cost a little and are only in doubt on a socket for all of them.
-func askForControl(fd, family int, allAddresses bool) {
+func askForControl(fd, family int, allAddresses, sendStamps bool) {
 	set := func(level, name, value int) { _ = unix.SetsockoptInt(fd, level, name, value) }
-	set(unix.SOL_SOCKET, unix.SO_TIMESTAMPING_NEW, unix.SOF_TIMESTAMPING_RX_SOFTWARE|unix.SOF_TIMESTAMPING_SOFTWARE)
+	set(unix.SOL_SOCKET, unix.SO_TIMESTAMPING_NEW, receiveStamps)
+	if sendStamps { // all at once: a kernel that lacks one refuses them
+		set(unix.SOL_SOCKET, unix.SO_TIMESTAMPING_NEW, bothWays)
+	}
 	set(unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1)
 	// An IPv6 socket takes the IPv4 options too, for the IPv4 datagrams it receives.
 	set(unix.IPPROTO_IP, unix.IP_RECVTTL, 1)

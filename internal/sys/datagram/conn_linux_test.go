@@ -68,8 +68,8 @@ func TestDatagramCarriesPeerStampAndTTL(t *testing.T) {
 	if string(d.Payload) != "hello" || d.Peer != peer || d.TTL != 64 || d.Truncated || d.Group || d.Local.IsValid() {
 		t.Errorf("%+v", d)
 	}
-	if !d.Kernel || d.Time.Before(before) || d.Time.After(time.Now()) {
-		t.Errorf("received %v (kernel: %v), sent after %v", d.Time, d.Kernel, before)
+	if d.Source != datagram.Kernel || d.Time.Before(before) || d.Time.After(time.Now()) {
+		t.Errorf("received %v (%v), sent after %v", d.Time, d.Source, before)
 	}
 }
 
@@ -85,7 +85,7 @@ func TestDatagramAnswersFromTheAddressAsked(t *testing.T) {
 			client := dial(t, conn, tc.host)
 			peer := send(t, client, "question")
 			d := readOne(t, conn.NewReader(1, 100))
-			if d.Local != netip.MustParseAddr(tc.host) || d.Peer != peer || d.Interface == 0 || d.TTL != 64 || !d.Kernel || d.Group {
+			if d.Local != netip.MustParseAddr(tc.host) || d.Peer != peer || d.Interface == 0 || d.TTL != 64 || d.Source != datagram.Kernel || d.Group {
 				t.Errorf("%+v, want it from %v to %v", d, peer, tc.host)
 			}
 			d.Payload = []byte("answer")
@@ -128,7 +128,7 @@ func TestDatagramBatches(t *testing.T) {
 		for _, d := range got {
 			sent := payloads[0]
 			payloads = payloads[1:]
-			if cut := len(sent) > 100; d.Truncated != cut || !bytes.Equal(d.Payload, sent[:min(len(sent), 100)]) || d.Peer != other.LocalAddr() || !d.Kernel {
+			if cut := len(sent) > 100; d.Truncated != cut || !bytes.Equal(d.Payload, sent[:min(len(sent), 100)]) || d.Peer != other.LocalAddr() || d.Source != datagram.Kernel {
 				t.Errorf("%+v, want %q", d, sent)
 			}
 		}

@@ -3,7 +3,6 @@ package datagram
 import (
 	"encoding/binary"
 	"net/netip"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -46,11 +45,12 @@ func readCmsghdr(b []byte) (length uint64, level, kind int32) {
 
 func parseControlMessage(d *Datagram, dropped *uint32, level, kind int32, data []byte) {
 	switch {
-	case level == unix.SOL_SOCKET && kind == unix.SO_TIMESTAMPING_NEW && len(data) >= 16:
-		// struct scm_timestamping64: three timespecs, of which the first is the software stamp.
-		seconds, nanoseconds := int64(binary.NativeEndian.Uint64(data)), int64(binary.NativeEndian.Uint64(data[8:]))
-		if seconds != 0 {
-			d.Time, d.Kernel = time.Unix(seconds, nanoseconds), true
+	case level == unix.SOL_SOCKET && kind == unix.SO_TIMESTAMPING_NEW && len(data) >= 3*timespec64:
+		if at, source := parseStamp(data); source == Kernel {
+			d.Time, d.Source = at, Kernel
+		}
+		if at, source := parseStamp(data[2*timespec64:]); source != User { // the third alone
+			d.Hardware = at
 		}
 	case level == unix.SOL_UDP && kind == unix.UDP_GRO && len(data) >= 4:
 		d.Segment = int(min(binary.NativeEndian.Uint32(data), MaxRun))
@@ -96,6 +96,13 @@ func putLocal(c *controlBuffer, d *Datagram) int {
 		return unix.CmsgSpace(unix.SizeofInet6Pktinfo)
 	}
 	return 0
+}
+
+// putStamp writes the ancillary data that asks for a send stamp, and returns its length.
+func putStamp(b []byte) int {
+	data := putCmsghdr(b, unix.SOL_SOCKET, unix.SO_TIMESTAMPING_NEW, 4)
+	binary.NativeEndian.PutUint32(data, perDatagram)
+	return unix.CmsgSpace(4)
 }
 
 // putSegment writes the ancillary data that makes the kernel cut a payload into

@@ -41,9 +41,16 @@ type Datagram struct {
 	Local     netip.Addr
 	Interface uint32 // index of the interface on which it came; 0: unknown
 
+	// Stamp asks, of a datagram to be sent through a Conn with Config.SendStamps, for the
+	// time at which it leaves. It has no Segment then. Write sets ID, by which
+	// Reader.SendStamps names it.
+	Stamp bool
+	ID    uint32
+
 	// Of a datagram received:
 	Time      time.Time // when: CLOCK_REALTIME, no monotonic reading
-	Kernel    bool      // Time was read by the kernel as the packet came in, else by Read as it returned
+	Source    Source    // who read Time: Kernel as the packet came in, or User as Read returned
+	Hardware  time.Time // the stamp of the interface's own clock, see SendStamp; zero: none
 	TTL       uint8     // TTL or hop limit in its IP header; 0: unknown
 	Group     bool      // sent to a multicast or broadcast address
 	Truncated bool      // the rest did not fit into the reader's buffer and is lost
@@ -84,4 +91,8 @@ type Config struct {
 	// offers them, see Conn.Runs. A reader then needs buffers of MaxRun bytes, or
 	// it may lose the end of a run.
 	Runs bool
+	// SendStamps makes datagrams with Datagram.Stamp be stamped as they leave. Each reader
+	// must then take the stamps with Reader.SendStamps, and there is one reader only. A socket
+	// of Dial has receive stamps too then.
+	SendStamps bool
 }

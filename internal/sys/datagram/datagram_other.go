@@ -33,10 +33,11 @@ func (*Conn) NewWriter(int) *Writer            { return nil }
 
 type Reader struct{}
 
-func (*Reader) Read() ([]Datagram, error)    { return nil, sys.ErrUnsupported }
-func (*Reader) ReadNow() ([]Datagram, error) { return nil, sys.ErrUnsupported }
-func (*Reader) Pause(time.Duration)          {}
-func (*Reader) Dropped() uint32              { return 0 }
+func (*Reader) Read() ([]Datagram, error)            { return nil, sys.ErrUnsupported }
+func (*Reader) ReadNow() ([]Datagram, error)         { return nil, sys.ErrUnsupported }
+func (*Reader) Pause(time.Duration)                  {}
+func (*Reader) SendStamps(time.Duration) []SendStamp { return nil }
+func (*Reader) Dropped() uint32                      { return 0 }
 
 type Writer struct{}
 

@@ -31,6 +31,7 @@ type Reader struct {
 	errno   syscall.Errno
 	receive func(fd uintptr)
 	wait    *socketWait
+	queue   *errorQueue // with Config.SendStamps
 }
 
 // NewReader returns a reader of at most batch datagrams at a time, of at most
@@ -58,12 +59,16 @@ func (c *Conn) NewReader(batch, size int) *Reader {
 	}
 	r.receive = r.receiveNow
 	r.wait = newSocketWait(c, unix.POLLIN)
+	if c.sendStamps {
+		r.queue = newErrorQueue(c)
+	}
 	return r
 }
 
 // Read waits for at least one datagram and returns all that have come, as far
 // as the batch holds them. They are valid until the next call. It fails with
-// os.ErrClosed after Close and with os.ErrDeadlineExceeded after a deadline.
+// os.ErrClosed after Close and with os.ErrDeadlineExceeded after a deadline. With
+// Config.SendStamps it also returns, without datagrams, when send stamps have come.
 func (r *Reader) Read() ([]Datagram, error) {
 	for {
 		if err := r.conn.usable(&r.conn.readDeadline); err != nil {
@@ -76,7 +81,24 @@ func (r *Reader) Read() ([]Datagram, error) {
 		if err := r.wait.readable(); err != nil {
 			return r.result(err)
 		}
+		if r.queue != nil && r.wait.failed() {
+			r.n, r.errno = 0, 0
+			r.queue.begin()
+			return nil, r.conn.raw.Control(r.queue.drain)
+		}
 	}
+}
+
+// SendStamps returns the stamps of datagrams that have left, as far as they have
+// come, and waits at most wait for the first. On lo and veth they have come when
+// Write returns. They are valid until the next call of SendStamps or Read. Who sends with
+// Datagram.Stamp must call it: stamps fill the socket's receive buffer. A
+// device that gives no stamps is only known by their absence.
+func (r *Reader) SendStamps(wait time.Duration) []SendStamp {
+	if r.queue == nil {
+		return nil
+	}
+	return r.queue.read(wait)
 }
 
 // ReadNow is Read without waiting, whatever the deadline: it may return no datagrams.
@@ -129,7 +151,7 @@ func (r *Reader) result(err error) ([]Datagram, error) {
 	var now time.Time // read at most once a batch, and only where the kernel gave no stamp
 	for i := range r.batch[:r.n] {
 		r.fill(i)
-		if d := &r.batch[i]; !d.Kernel {
+		if d := &r.batch[i]; d.Source == User {
 			if now.IsZero() {
 				now = time.Now().Round(0)
 			}

@@ -65,7 +65,7 @@ func TestDatagramRunsArriveAsSent(t *testing.T) {
 			}
 			got := readOne(t, r)
 			if !bytes.Equal(got.Payload, sent.Payload) || got.Segments() != tc.want || sent.Segments() != tc.want ||
-				got.Peer != sender.LocalAddr() || !got.Kernel || got.Truncated {
+				got.Peer != sender.LocalAddr() || got.Source != datagram.Kernel || got.Truncated {
 				t.Errorf("%s: %d bytes in segments of %d came as %d of %d", host, tc.size, tc.segment, len(got.Payload), got.Segment)
 			}
 		}
@@ -185,7 +185,7 @@ func TestDatagramConnectedHearsOnlyItsPeer(t *testing.T) {
 	}
 	answer(stranger, "stranger")
 	answer(peer, "peer")
-	if d := readOne(t, conn.NewReader(4, 10)); string(d.Payload) != "peer" || d.Kernel {
+	if d := readOne(t, conn.NewReader(4, 10)); string(d.Payload) != "peer" || d.Source != datagram.User {
 		t.Errorf("%+v", d)
 	}
 	if _, err := datagram.Dial(datagram.Config{Addr: loopback}, netip.MustParseAddrPort("[::1]:9")); !errors.Is(err, sys.ErrUnsupported) {

@@ -160,6 +160,11 @@ const sendSlice = 20 * time.Millisecond
 
 // writable waits until something may be sent, or sendSlice.
 func (w *socketWait) writable(fd uintptr) {
+	if w.failed() && w.conn.sendStamps {
+		w.fds[0].Fd = -1
+		w.poll(1, w.conn.sendDeadline.left(stampPause))
+		return
+	}
 	w.discardErrors(fd)
 	w.fds[0].Fd = int32(fd)
 	w.poll(1, w.conn.sendDeadline.left(sendSlice))
@@ -169,12 +174,19 @@ func (w *socketWait) writable(fd uintptr) {
 // receive buffer of a megabyte holds.
 const maxErrors = 4096
 
+// failed reports whether the last wait ended for the error queue.
+func (w *socketWait) failed() bool { return w.fds[0].Revents&unix.POLLERR != 0 }
+
+// stampPause is how long a writer waits for room, or so, while send stamps that the
+// reader has to take would end every wait at once.
+const stampPause = 200 * time.Microsecond
+
 // discardErrors empties the socket's error queue (IP_RECVERR in ip(7)), if the last
 // wait ended for it: no later one would last. A call since then has returned the latest
 // error, unless another did. One that comes at this very moment is lost; who sends on is
 // told again.
 func (w *socketWait) discardErrors(fd uintptr) {
-	if w.fds[0].Revents&unix.POLLERR == 0 {
+	if !w.failed() || w.conn.sendStamps {
 		return
 	}
 	for range maxErrors {

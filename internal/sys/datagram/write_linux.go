@@ -51,15 +51,20 @@ func (c *Conn) NewWriter(batch int) *Writer {
 // returns how many were sent; the error is that of the first which was not, and
 // nothing was tried with those behind it. It fails with os.ErrClosed after Close and with
 // os.ErrDeadlineExceeded after a deadline, and of a datagram with segments also with
-// ErrSegmentation. Payloads are not used after it returns.
+// ErrSegmentation. Payloads are not used after it returns. Of datagrams that are to
+// be stamped it sets ID, which counts those of the Conn up from 0.
 func (w *Writer) Write(datagrams []Datagram) (n int, err error) {
 	for n < len(datagrams) {
 		count := min(len(datagrams)-n, len(w.headers))
+		stamped := w.conn.stamped.Load()
 		for i := range count {
 			w.prepare(i, &datagrams[n+i])
 		}
 		w.sent, w.count, w.errno = 0, count, 0
 		err := w.sendAll()
+		if w.conn.sendStamps {
+			w.number(datagrams[n:][:count], stamped)
+		}
 		n += w.sent
 		if err == nil && w.errno != 0 && datagrams[n].Segments() > 1 && refusesSegments(w.errno) {
 			return n, fmt.Errorf("sendmmsg: %w (%w)", ErrSegmentation, w.errno)
@@ -69,6 +74,34 @@ func (w *Writer) Write(datagrams []Datagram) (n int, err error) {
 		}
 	}
 	return n, nil
+}
+
+// number gives the datagrams that were sent their IDs, which the kernel counts too. Of one
+// that it refused it may or may not have counted: then it begins anew.
+func (w *Writer) number(datagrams []Datagram, next uint32) {
+	for i := range datagrams {
+		d := &datagrams[i]
+		if !d.Stamp {
+			continue
+		}
+		if i >= w.sent {
+			w.conn.stamped.Store(next)
+			_ = w.conn.raw.Control(w.countAnew)
+			return
+		}
+		d.ID = next
+		next++
+	}
+	w.conn.stamped.Store(next)
+}
+
+// countAnew makes the kernel's counter begin with 0. Stamps that are still to come of
+// what was sent before are lost.
+func (w *Writer) countAnew(fd uintptr) {
+	if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TIMESTAMPING_NEW, bothWays&^unix.SOF_TIMESTAMPING_OPT_ID) == nil &&
+		unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TIMESTAMPING_NEW, bothWays) == nil {
+		w.conn.stampBase.Store(w.conn.stamped.Load())
+	}
 }
 
 // sendAll sends what is prepared, until that fails for another reason than want of room.
@@ -128,6 +161,9 @@ func (w *Writer) prepare(i int, d *Datagram) {
 	length := putLocal(&w.control[i], d)
 	if d.Segment > 0 && len(d.Payload) > d.Segment {
 		length += putSegment(w.control[i].bytes()[length:], d.Segment)
+	}
+	if d.Stamp && w.conn.sendStamps {
+		length += putStamp(w.control[i].bytes()[length:])
 	}
 	if length > 0 {
 		h.Control = &w.control[i].bytes()[0]
