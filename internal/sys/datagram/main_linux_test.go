@@ -35,7 +35,7 @@ func awaitStamps(conn *datagram.Conn) {
 	for deadline := time.Now().Add(2 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		_ = conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
 		_, _ = client.Write([]byte("stamped?"))
-		if batch, err := reader.Read(); err == nil && batch[0].Kernel {
+		if batch, err := reader.Read(); err == nil && len(batch) == 1 && batch[0].Source == datagram.Kernel {
 			return
 		}
 	}
