@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"wirelab/internal/sys"
+	"wirelab/internal/sys/file"
 )
 
 // The errors that a caller may want to tell apart.
@@ -128,7 +128,7 @@ func (g *Guard) openDir() error {
 	if err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
-	uid, err := sys.FileOwner(info)
+	uid, err := file.Owner(info)
 	switch {
 	case err != nil:
 		return fmt.Errorf("state directory: %w", err)
@@ -147,7 +147,7 @@ func (g *Guard) lock(name string) (*os.File, bool, error) {
 	if err != nil {
 		return nil, false, err
 	}
-	ok, err := sys.LockFile(f)
+	ok, err := file.Lock(f)
 	if err != nil || !ok {
 		f.Close()
 		return nil, false, err
