@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"wirelab/internal/sys/process"
+	"wirelab/report"
 )
 
 // EnginesSchema names the shape of an EnginesReport as JSON.
@@ -79,7 +80,7 @@ func (m *Measured) add(v float64) *Measured {
 		m = new(Measured)
 	}
 	m.Samples = append(m.Samples, v)
-	m.Median = newQuartiles(m.Samples).Median
+	m.Median = report.NewQuartiles(m.Samples).Median
 	m.Low, m.High = slices.Min(m.Samples), slices.Max(m.Samples)
 	return m
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"wirelab/report"
+
 	"github.com/spf13/cobra"
 
 	"wirelab/cli/term"
@@ -23,11 +25,16 @@ func Commands(c *term.Console) []*cobra.Command {
 // Kinds returns the reports that these commands save, with what prints them.
 func Kinds(c *term.Console) []term.SavedKind {
 	a := &app{c}
-	return []term.SavedKind{
-		{Schema: load.ReportSchema, Printer: printerAs(a.printLoad)},
-		{Schema: load.FastReportSchema, Printer: printerAs(a.printFastLoad)},
-		{Schema: load.EnginesSchema, Printer: printerAs(a.printEngines)},
+	printers := map[string]func(json.RawMessage) (func() error, error){
+		load.ReportSchema:     printerAs(a.printLoad),
+		load.FastReportSchema: printerAs(a.printFastLoad),
+		load.EnginesSchema:    printerAs(a.printEngines),
 	}
+	var kinds []term.SavedKind
+	for _, k := range load.Kinds() {
+		kinds = append(kinds, term.SavedKind{Kind: k, Printer: printers[k.Schema]})
+	}
+	return kinds
 }
 
 // printerAs makes of what prints a report what prints a saved one.
@@ -35,7 +42,7 @@ func printerAs[R any](print func(*R) error) func(json.RawMessage) (func() error,
 	return func(saved json.RawMessage) (func() error, error) {
 		r := new(R)
 		if err := json.Unmarshal(saved, r); err != nil {
-			return nil, fmt.Errorf("%w: %w", load.ErrReport, err)
+			return nil, fmt.Errorf("%w: %w", report.ErrReport, err)
 		}
 		return func() error { return print(r) }, nil
 	}

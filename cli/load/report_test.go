@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"wirelab/report"
+
 	"github.com/google/go-cmp/cmp"
 
 	"wirelab/cli/look"
@@ -19,11 +21,11 @@ import (
 )
 
 // saveFile saves a report into a file of dir.
-func saveFile(t *testing.T, dir, name string, report any) string {
+func saveFile(t *testing.T, dir, name string, measured any) string {
 	t.Helper()
 	var b bytes.Buffer
-	m := load.Machine{CPU: "Z80", Cores: 2, OS: "cpm", Arch: "z80", Kernel: "2.2", Go: "go1.26", Wirelab: "devel"}
-	if err := load.Save(&b, time.Date(2026, 11, 22, 10, 0, 0, 0, time.Local), "wirelab load tcp --clients 64", m, report); err != nil {
+	m := report.Machine{CPU: "Z80", Cores: 2, OS: "cpm", Arch: "z80", Kernel: "2.2", Go: "go1.26", Wirelab: "devel"}
+	if err := report.Save(&b, time.Date(2026, 11, 22, 10, 0, 0, 0, time.Local), "wirelab load tcp --clients 64", m, measured); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, name)
@@ -78,8 +80,8 @@ func TestReportCompare(t *testing.T) {
 	if strings.Contains(same, "DIFFERS") || !strings.Contains(same, "within spread") {
 		t.Errorf("a report differs from itself:\n%s", same)
 	}
-	var c load.Comparison
-	if err := json.Unmarshal([]byte(inJSON), &c); err != nil || c.Schema != load.ComparisonSchema || len(c.Figures) < 20 {
+	var c report.Comparison
+	if err := json.Unmarshal([]byte(inJSON), &c); err != nil || c.Schema != report.ComparisonSchema || len(c.Figures) < 20 {
 		t.Errorf("%v: %s", err, inJSON)
 	}
 }

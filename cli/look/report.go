@@ -4,10 +4,11 @@ import (
 	"errors"
 	"os"
 
+	"wirelab/report"
+
 	"github.com/spf13/cobra"
 
 	"wirelab/cli/term"
-	"wirelab/load"
 )
 
 func (a *app) newReportCommand() *cobra.Command {
@@ -78,13 +79,17 @@ func joinAnd(words []string) string {
 }
 
 // readSaved reads a saved report.
-func readSaved(name string) (*load.Saved, error) {
+func (a *app) readSaved(name string) (*report.Saved, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, term.Usagef("%w", err)
 	}
 	defer f.Close()
-	s, err := load.ReadSaved(f)
+	var kinds []report.Kind
+	for _, k := range a.kinds {
+		kinds = append(kinds, k.Kind)
+	}
+	s, err := report.Read(f, kinds)
 	if err != nil {
 		return nil, term.Usagef("%s: %w", name, err)
 	}
@@ -93,22 +98,22 @@ func readSaved(name string) (*load.Saved, error) {
 
 // explainReport makes a file that is no report a mistake of usage.
 func explainReport(err error) error {
-	if errors.Is(err, load.ErrReport) {
+	if errors.Is(err, report.ErrReport) {
 		return term.Usagef("%w", err)
 	}
 	return err
 }
 
 func (a *app) compareReports(nameA, nameB string) error {
-	savedA, err := readSaved(nameA)
+	savedA, err := a.readSaved(nameA)
 	if err != nil {
 		return err
 	}
-	savedB, err := readSaved(nameB)
+	savedB, err := a.readSaved(nameB)
 	if err != nil {
 		return err
 	}
-	c, err := load.Compare(savedA, savedB)
+	c, err := report.Compare(savedA, savedB)
 	if err != nil {
 		return explainReport(err)
 	}
@@ -119,7 +124,7 @@ func (a *app) compareReports(nameA, nameB string) error {
 }
 
 func (a *app) showReport(name string) error {
-	s, err := readSaved(name)
+	s, err := a.readSaved(name)
 	if err != nil {
 		return err
 	}

@@ -5,14 +5,15 @@ import (
 	"math"
 	"strings"
 
+	"wirelab/report"
+
 	"wirelab/cli/term"
-	"wirelab/load"
 )
 
 // A savedHead is a saved report with what it is called here.
 type savedHead struct {
 	letter, name string
-	saved        *load.Saved
+	saved        *report.Saved
 }
 
 // printHeads says of each report what it is, when it was saved, and where.
@@ -44,7 +45,7 @@ func (a *app) printHeads(heads ...savedHead) error {
 // savedPrinter returns what prints a report as the command did that saved it, if
 // this wirelab knows its kind, and else its figures. The error is that of a report that
 // makes no sense; nothing is printed before that is known.
-func (a *app) savedPrinter(s *load.Saved) (func() error, error) {
+func (a *app) savedPrinter(s *report.Saved) (func() error, error) {
 	for _, kind := range a.kinds {
 		if kind.Schema == s.Kind() {
 			return kind.Printer(s.Report)
@@ -54,7 +55,7 @@ func (a *app) savedPrinter(s *load.Saved) (func() error, error) {
 	return func() error { return a.printFigures(figures, labels) }, err
 }
 
-func (a *app) printFigures(figures []load.Figure, labels []load.Label) error {
+func (a *app) printFigures(figures []report.Figure, labels []report.Label) error {
 	t := term.NewTable("", "")
 	t.Whole = true
 	for _, l := range labels {
@@ -71,7 +72,7 @@ const mostLabel = 1000
 
 // printComparison prints what differs, every figure that has samples, and what only
 // one report has.
-func (a *app) printComparison(c *load.Comparison, heads ...savedHead) error {
+func (a *app) printComparison(c *report.Comparison, heads ...savedHead) error {
 	if err := a.printHeads(heads...); err != nil {
 		return err
 	}
@@ -99,7 +100,7 @@ func (a *app) tableText(t *term.Table) string {
 	return b.String()
 }
 
-func labelTable(labels []load.LabelDifference) *term.Table {
+func labelTable(labels []report.LabelDifference) *term.Table {
 	t := term.NewTable("NOT THE SAME", "A", "B")
 	t.Whole = true // what is different may be at the end
 	for _, l := range labels {
@@ -117,7 +118,7 @@ func (a *app) groupText(g *figureGroup) string {
 
 // oneSided names the parts that only one report has, each in a line; their figures have
 // nothing beside them.
-func oneSided(c *load.Comparison) string {
+func oneSided(c *report.Comparison) string {
 	var b strings.Builder
 	for _, name := range c.OnlyA {
 		b.WriteString("only in A: " + term.OneLine(name) + "\n")
@@ -131,15 +132,15 @@ func oneSided(c *load.Comparison) string {
 // A figureGroup is the figures of one part of a report.
 type figureGroup struct {
 	name    string // "" or such as "pingpong/64/epoll"
-	figures []load.Difference
+	figures []report.Difference
 }
 
 // figureGroups deals out the figures that are worth showing, in their order. What
 // has a name of its own in a report has a slash in it.
-func figureGroups(c *load.Comparison) []figureGroup {
+func figureGroups(c *report.Comparison) []figureGroup {
 	var groups []figureGroup
 	for _, d := range c.Figures {
-		if !worthShowing(d) || load.PartOf(d.Name, c.OnlyA) != "" || load.PartOf(d.Name, c.OnlyB) != "" {
+		if !worthShowing(d) || report.PartOf(d.Name, c.OnlyA) != "" || report.PartOf(d.Name, c.OnlyB) != "" {
 			continue
 		}
 		name := ""
@@ -183,7 +184,7 @@ func (g *figureGroup) names() []string {
 }
 
 // worthShowing reports whether a figure has samples, or is not the same in both.
-func worthShowing(d load.Difference) bool {
+func worthShowing(d report.Difference) bool {
 	return d.SpreadA != nil || d.SpreadB != nil || d.A == nil || d.B == nil || *d.A != *d.B
 }
 
@@ -246,7 +247,7 @@ func formatSide(name string, v *float64) string {
 }
 
 // formatSpread writes half of the width of the middle half relative to the median.
-func formatSpread(q *load.Quartiles) string {
+func formatSpread(q *report.Quartiles) string {
 	if q == nil || q.Samples < 2 || q.Median == 0 {
 		return ""
 	}
@@ -273,17 +274,17 @@ func formatChance(p *float64) string {
 	return strings.TrimPrefix(fmt.Sprintf("%.3f", *p), "0")
 }
 
-func verdictText(d load.Difference) string {
+func verdictText(d report.Difference) string {
 	switch d.Verdict {
-	case load.Differs:
+	case report.Differs:
 		return "DIFFERS"
-	case load.Within:
+	case report.Within:
 		return "within spread"
-	case load.TooFew:
+	case report.TooFew:
 		return "few samples"
-	case load.OnlyA:
+	case report.OnlyA:
 		return "only in A"
-	case load.OnlyB:
+	case report.OnlyB:
 		return "only in B"
 	}
 	return ""

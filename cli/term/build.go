@@ -5,9 +5,9 @@ import (
 	"runtime"
 	"runtime/debug"
 
-	"wirelab/internal/sys/process"
+	"wirelab/report"
 
-	"wirelab/load"
+	"wirelab/internal/sys/process"
 )
 
 // Build says which wirelab this is; it is what `wirelab version -o json` prints.
@@ -45,7 +45,7 @@ func ReadBuild() Build {
 	return r
 }
 
-func thisMachine() load.Machine {
+func thisMachine() report.Machine {
 	v := ReadBuild()
 	version := v.Version
 	if v.Commit != "" {
@@ -54,7 +54,7 @@ func thisMachine() load.Machine {
 	if v.Modified {
 		version += ", modified"
 	}
-	return load.Machine{
+	return report.Machine{
 		CPU: process.CPUModel(), Cores: runtime.NumCPU(), OS: v.OS, Arch: v.Arch, Kernel: v.Kernel, Go: v.Go, Wirelab: version,
 	}
 }

@@ -7,10 +7,11 @@ import (
 	"strings"
 	"time"
 
+	"wirelab/report"
+
 	"github.com/spf13/cobra"
 
 	"wirelab/internal/atomicfile"
-	"wirelab/load"
 )
 
 // A SaveFlag is --save of the commands that measure.
@@ -44,11 +45,11 @@ func (f *SaveFlag) open() (*saver, error) {
 }
 
 // save writes the report in place of what the file was, as a whole or not at all.
-func (s *saver) save(args []string, report any) error {
+func (s *saver) save(args []string, measured any) error {
 	if s.file == nil {
 		return nil
 	}
-	err := load.Save(s.file, time.Now(), commandLine(args), thisMachine(), report)
+	err := report.Save(s.file, time.Now(), commandLine(args), thisMachine(), measured)
 	if err == nil {
 		err = s.file.Commit()
 	}
@@ -95,7 +96,7 @@ func shellQuote(s string) string {
 // A SavedKind is a kind of report that 'wirelab report show' prints as the command
 // did that saved it.
 type SavedKind struct {
-	Schema string
+	report.Kind
 	// Printer returns what prints a report of this kind. Its error is that of a report
 	// that makes no sense; nothing is printed before that is known.
 	Printer func(json.RawMessage) (print func() error, err error)

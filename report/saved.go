@@ -1,4 +1,8 @@
-package load
+// Package report saves what was measured, with what is needed to judge it later, and
+// sets two measurements of one kind against each other, figure by figure. Whoever
+// measures describes its reports as a [Kind]; nothing else needs to be known of them,
+// since names carry units.
+package report
 
 import (
 	"bytes"
@@ -53,9 +57,9 @@ func Save(w io.Writer, at time.Time, command string, m Machine, report any) erro
 	return nil
 }
 
-// ReadSaved reads what Save wrote. What is not that is an error of kind ErrReport, and
-// so is a report of a kind that is known here with figures that no run measures.
-func ReadSaved(r io.Reader) (*Saved, error) {
+// Read reads what Save wrote. What is not that is an error of kind ErrReport, and so is
+// a report of one of kinds that its Check refuses. Others are taken as they are.
+func Read(r io.Reader, kinds []Kind) (*Saved, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxSaved+1))
 	if err != nil {
 		return nil, err
@@ -71,8 +75,12 @@ func ReadSaved(r io.Reader) (*Saved, error) {
 	if s.Schema != SavedSchema || s.Kind() == "" {
 		return nil, fmt.Errorf("%w: schema %q, report %q; --save writes %q", ErrReport, s.Schema, s.Kind(), SavedSchema)
 	}
-	if err := s.check(); err != nil {
-		return nil, err
+	for _, k := range kinds {
+		if k.Schema == s.Kind() {
+			if err := k.Check(s.Report); err != nil {
+				return nil, err
+			}
+		}
 	}
 	return s, nil
 }

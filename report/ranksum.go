@@ -1,4 +1,4 @@
-package load
+package report
 
 import (
 	"math"
@@ -107,9 +107,9 @@ type Quartiles struct {
 	Samples int     `json:"samples"`
 }
 
-// newQuartiles returns the quartiles of at least one sample, by linear
+// NewQuartiles returns the quartiles of at least one sample, by linear
 // interpolation (type 7 of Hyndman, Fan: Sample quantiles in statistical packages, 1996).
-func newQuartiles(samples []float64) *Quartiles {
+func NewQuartiles(samples []float64) *Quartiles {
 	sorted := slices.Sorted(slices.Values(samples))
 	quantile := func(q float64) float64 {
 		whole, part := math.Modf(q * float64(len(sorted)-1))

@@ -1,4 +1,4 @@
-package load
+package report
 
 import (
 	"encoding/json"
@@ -13,7 +13,7 @@ import (
 // sampled is a report of one figure with these samples.
 func sampled(t testing.TB, samples ...float64) *Saved {
 	t.Helper()
-	return saved(t, object{"schema": "x/1", "v_us": object{"median": newQuartiles(samples).Median, "samples": samples}})
+	return saved(t, object{"schema": "x/1", "v_us": object{"median": NewQuartiles(samples).Median, "samples": samples}})
 }
 
 func TestVerdicts(t *testing.T) {
@@ -66,7 +66,7 @@ func TestDifferencesOfNothingAreRare(t *testing.T) {
 				a[i], b[i] = draw(), draw()
 			}
 			var d Difference
-			d.SpreadA, d.SpreadB = newQuartiles(a), newQuartiles(b)
+			d.SpreadA, d.SpreadB = NewQuartiles(a), NewQuartiles(b)
 			if d.judge(a, b); d.Verdict == Differs {
 				found++
 			}

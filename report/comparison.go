@@ -1,4 +1,4 @@
-package load
+package report
 
 import (
 	"errors"
@@ -175,10 +175,10 @@ func difference(a, b *Figure) Difference {
 		}
 	}
 	if len(samplesA) > 0 {
-		d.SpreadA = newQuartiles(samplesA)
+		d.SpreadA = NewQuartiles(samplesA)
 	}
 	if len(samplesB) > 0 {
-		d.SpreadB = newQuartiles(samplesB)
+		d.SpreadB = NewQuartiles(samplesB)
 	}
 	switch {
 	case a == nil:

@@ -1,4 +1,4 @@
-package load
+package report
 
 import (
 	"math"
@@ -149,7 +149,7 @@ func TestQuartiles(t *testing.T) {
 		{[]float64{1, 2, 3, 4, 5}, Quartiles{2, 3, 4, 5}},
 	}
 	for _, tt := range tests {
-		if got := *newQuartiles(tt.samples); got != tt.want {
+		if got := *NewQuartiles(tt.samples); got != tt.want {
 			t.Errorf("%v: %+v, want %+v", tt.samples, got, tt.want)
 		}
 	}
