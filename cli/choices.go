@@ -2,6 +2,7 @@ package cli
 
 import (
 	"wirelab/cli/config"
+	"wirelab/internal/setting"
 	"wirelab/server"
 )
 
@@ -20,4 +21,10 @@ func settingChoices() config.Choices {
 		udpHandlers = append(udpHandlers, h.Name)
 	}
 	return config.Choices{"server.engine": engines, "server.handler": handlers, "server.udp.handler": udpHandlers}
+}
+
+// sections is the table of the open sections of the configuration, each with the
+// package that owns it.
+func sections() []setting.Section {
+	return nil
 }

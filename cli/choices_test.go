@@ -28,7 +28,7 @@ func TestDefaultsAreAmongTheChoices(t *testing.T) {
 // WIRELAB_UPDATE=1 it writes the file.
 func TestReference(t *testing.T) {
 	const path = "../docs/configuration.md"
-	want := referenceHead + config.Reference(settingChoices())
+	want := referenceHead + config.Reference(settingChoices(), sections())
 	if os.Getenv("WIRELAB_UPDATE") != "" {
 		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
 			t.Fatal(err)

@@ -40,7 +40,7 @@ func (a *app) newConfigInitCommand() *cobra.Command {
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			name := a.configName(args)
-			if err := writeNew(name, config.Example(settingChoices()), force); err != nil {
+			if err := writeNew(name, config.Example(a.Choices, a.Sections), force); err != nil {
 				return err
 			}
 			a.Note("wrote %s", name)
@@ -97,7 +97,7 @@ func (a *app) newConfigShowCommand() *cobra.Command {
 				return err
 			}
 			if a.JSON {
-				return a.PrintJSON(newConfigReport(c))
+				return a.PrintJSON(a.newConfigReport(c))
 			}
 			return a.printConfig(c)
 		},
@@ -116,18 +116,46 @@ type configSetting struct {
 	Origin string `json:"origin"`
 }
 
-func newConfigReport(c *config.Config) configReport {
+func (a *app) newConfigReport(c *config.Config) configReport {
 	r := configReport{Schema: "wirelab.config/1"}
 	for _, k := range config.Keys() {
 		r.Settings = append(r.Settings, configSetting{k.Name, k.Value(c), c.Origin(k.Name)})
 	}
+	for _, v := range a.sectionValues(c) {
+		r.Settings = append(r.Settings, configSetting{v.Path, v.Text, v.Place.String()})
+	}
 	return r
+}
+
+// sectionValues returns all plain values of the open sections: those of a list have
+// the list's key, each with its own place.
+func (a *app) sectionValues(c *config.Config) []setting.Value {
+	var all []setting.Value
+	var collect func(setting.Value)
+	collect = func(v setting.Value) {
+		if v.Kind == setting.Scalar {
+			all = append(all, v)
+		}
+		for _, item := range v.Items {
+			collect(item)
+		}
+		for _, e := range v.Entries {
+			collect(e.Value)
+		}
+	}
+	for _, s := range a.Sections {
+		collect(c.Section(s.Name))
+	}
+	return all
 }
 
 func (a *app) printConfig(c *config.Config) error {
 	t := term.NewTable("KEY", "VALUE", "ORIGIN")
 	for _, k := range config.Keys() {
 		t.Row(k.Name, k.Text(c), c.Origin(k.Name))
+	}
+	for _, v := range a.sectionValues(c) {
+		t.Row(v.Path, v.Text, v.Place)
 	}
 	return t.Write(a.Stdout, 0, a.Colors(a.Stdout))
 }

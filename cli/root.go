@@ -32,7 +32,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 }
 
 func newApp(c *term.Console) *app {
-	c.Choices = settingChoices()
+	c.Choices, c.Sections = settingChoices(), sections()
 	return &app{Console: c}
 }
 

@@ -3,11 +3,14 @@ package config
 import (
 	"fmt"
 	"strings"
+
+	"wirelab/internal/setting"
 )
 
 // Example returns a wirelab.yaml that sets nothing and shows everything: each
-// key with its default, commented out, under a comment that explains it.
-func Example(choices Choices) string {
+// key with its default, and each open section with an example, commented out, under a
+// comment that explains it.
+func Example(choices Choices, open []setting.Section) string {
 	var b strings.Builder
 	b.WriteString("# wirelab.yaml: the laboratory of one host. Every key is optional and shown with\n" +
 		"# its default; take the # away and change it. 'wirelab config check' finds\n" +
@@ -23,6 +26,14 @@ func Example(choices Choices) string {
 			fmt.Fprintf(&b, "%s#%s: %s\n", indent, k.Leaf(), k.Default())
 		}
 	})
+	for _, section := range open {
+		for _, line := range wrap(section.Doc, 78) {
+			b.WriteString("# " + line + "\n")
+		}
+		for line := range strings.Lines(section.Example) {
+			b.WriteString("#" + line)
+		}
+	}
 	return b.String()
 }
 
@@ -63,8 +74,8 @@ func wrap(text string, width int) []string {
 	return append(lines, line)
 }
 
-// Reference returns the documentation of all keys in Markdown.
-func Reference(choices Choices) string {
+// Reference returns the documentation of all keys and open sections in Markdown.
+func Reference(choices Choices, open []setting.Section) string {
 	var b strings.Builder
 	section := ""
 	for _, k := range Keys() {
@@ -73,6 +84,13 @@ func Reference(choices Choices) string {
 			fmt.Fprintf(&b, "\n## %s\n\n| key | default | allowed | what it does |\n|---|---|---|---|\n", section)
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", k.Leaf(), code(k.Default()), allowed(k, choices), k.Doc)
+	}
+	for _, s := range open {
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n```yaml\n%s\n```\n", s.Name, s.Doc, strings.TrimRight(s.Example, "\n"))
+		fmt.Fprintf(&b, "\n| key | default | allowed | what it does |\n|---|---|---|---|\n")
+		for _, k := range s.Keys {
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", k.Name, k.Default, k.Allowed, k.Doc)
+		}
 	}
 	return b.String()
 }

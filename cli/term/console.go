@@ -10,9 +10,9 @@ import (
 	"strings"
 	"unicode"
 
-	"wirelab/internal/sys/file"
-
 	"wirelab/cli/config"
+	"wirelab/internal/setting"
+	"wirelab/internal/sys/file"
 	"wirelab/observe"
 )
 
@@ -29,6 +29,8 @@ type Console struct {
 	Verbose    bool           // show each log message, with function and line
 	ConfigPath string         // --config; "": not given
 	Choices    config.Choices // what may be chosen for keys that name something in a table
+
+	Sections []setting.Section // of the configuration, that other packages own
 }
 
 // EventSchema names the form of what servers and logs print line by line with -o json:

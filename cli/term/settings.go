@@ -86,7 +86,7 @@ func (c *Console) Settings(cmd *cobra.Command) (*config.Config, error) {
 		return nil, err
 	}
 	return config.Load(config.Input{
-		File: file, Source: source, Environ: c.Environ, Flags: givenSettings(cmd), Choices: c.Choices,
+		File: file, Source: source, Environ: c.Environ, Flags: givenSettings(cmd), Choices: c.Choices, Sections: c.Sections,
 	})
 }
 
