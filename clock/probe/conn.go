@@ -26,6 +26,10 @@ const (
 	// maxUnstamped is after how many requests in a row without a send stamp none is
 	// waited for any more.
 	maxUnstamped = 3
+	// settle is how long the kernel may take to begin stamping after the first socket of
+	// the machine asks for it (net_enable_timestamp in net/core/dev.c). What
+	// comes within it is stamped as it is read.
+	settle = 20 * time.Millisecond
 )
 
 // ErrNoAnswer reports that no answer came in time.
@@ -51,6 +55,7 @@ func Dial(from netip.Addr, peer netip.AddrPort) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open a socket for %s: %w", peer, err)
 	}
+	time.Sleep(settle)
 	return &Conn{
 		peer: peer, conn: conn,
 		reader: conn.NewReader(answerBatch, maxAnswer), writer: conn.NewWriter(1),
