@@ -1,0 +1,62 @@
+package firewall
+
+import (
+	"strings"
+	"testing"
+
+	"wirelab/internal/setting"
+)
+
+// parse reads the section in a file that holds it alone.
+func parse(t testing.TB, text string) (*Policy, setting.Errors) {
+	t.Helper()
+	file, errs := setting.Read("wirelab.yaml", []byte(text))
+	if errs != nil {
+		t.Fatal(errs)
+	}
+	section, _ := file.Get("firewall")
+	return Parse(section)
+}
+
+func TestExampleCompiles(t *testing.T) {
+	p, errs := parse(t, Section().Example)
+	if errs != nil {
+		t.Fatal(errs)
+	}
+	program, errs := p.Compile()
+	if errs != nil {
+		t.Fatal(errs)
+	}
+	if program.Set("office_4") == nil || program.Chain("input").Policy != Drop || program.Chain("output") != nil {
+		t.Errorf("%+v", program)
+	}
+}
+
+func TestMistakes(t *testing.T) {
+	tests := []struct{ rule, want string }{
+		{"acept ssh", `wirelab.yaml:3:7: firewall.in: "acept" is unknown; did you mean accept?`},
+		{"accept shs", `3:14: firewall.in: "shs" is unknown; did you mean ssh?`},
+		{"accept tcp/99999", `3:14: firewall.in: "99999" is not a port`},
+		{"accept ssh from offcie", `did you mean office?`},
+		{"accept ssh from 10.0.0.0/33", `3:23: firewall.in: "10.0.0.0/33" is not a prefix`},
+		{"accept ssh limit 6/fortnight", `3:24: firewall.in: "6/fortnight" is not a rate`},
+		{"accept ssh log \"x", `3:22: firewall.in: the closing quote is missing`},
+		{"accept ssh from", `expected an address, a prefix, a range or the name of a net at the end`},
+		{"jump nowhere", `no chain "nowhere"`},
+		{"accept icmp/8 from 2001:db8::1", `no packet can match`},
+		{"masquerade", `belongs under "nat:"`},
+		{"accept ssh with tcp-reset", `"with" belongs to reject`},
+		{"reject udp/53 with tcp-reset", `answers tcp alone`},
+		{"accept ssh on eth0 on eth1", `"on" stands twice`},
+		{"accept ssh out eth0", `not known by which interface`},
+		{"accept ssh from example.org", `not looked up`},
+	}
+	for _, tt := range tests {
+		file, _ := setting.Read("wirelab.yaml", []byte("firewall:\n  in:\n    - "+tt.rule+"\n  nets: {office: [10.0.0.0/8]}\n"))
+		section, _ := file.Get("firewall")
+		errs := check(section)
+		if errs == nil || !strings.Contains(errs.Error(), tt.want) || !strings.Contains(errs.Error(), setting.Quote(tt.rule)) {
+			t.Errorf("%s: %v, want %s", tt.rule, errs, tt.want)
+		}
+	}
+}
