@@ -1,0 +1,322 @@
+package packet
+
+import "encoding/binary"
+
+// MaxHeaders is how many headers of a frame are told apart, its data and trailers
+// among them. What is behind them is Data.
+const MaxHeaders = 16
+
+// A Fault is what is wrong with a header.
+type Fault uint8
+
+// The faults.
+const (
+	NoFault       Fault = iota
+	ShortHeader         // the frame, or the layer below, ends inside the header
+	ShortLength         // the header length is less than the header must have
+	LongHeader          // the header length points behind the end
+	WrongVersion        // not the version of IP that the layer below announces
+	ShortContent        // the length field is less than the header
+	LongContent         // the length field points behind the end
+	TooManyHeader       // there are more than MaxHeaders
+)
+
+// String says what is wrong, in words that follow the layer's name.
+func (f Fault) String() string {
+	return [...]string{
+		"", "ends inside its header", "has a header length below the least", "has a header length that points behind its end",
+		"has the wrong version", "has a length less than its header", "has a length that points behind the end", "is the last header that is read",
+	}[f]
+}
+
+// A Header is where one layer of a frame is.
+type Header struct {
+	Layer  Layer
+	Fault  Fault
+	Quoted bool // inside an ICMP error: it is shown, never judged
+	// Partial says that only a fragment of the layer's content is in this frame.
+	Partial bool
+	// FromFrame says that the length field was 0 and the end is the frame's.
+	FromFrame bool
+	Offset    int32 // of its first byte
+	Length    int32 // of the header, as far as it was captured
+	End       int32 // of its content; may be behind the captured bytes
+}
+
+// Headers is what Scan finds: the headers of a frame, outer ones first, then what
+// remains as Data and Trailers. It can be used again for the next frame.
+type Headers struct {
+	N        int
+	List     [MaxHeaders]Header
+	Link     LinkType
+	Captured int // bytes of the frame
+	Original int // bytes that it had on the wire
+}
+
+// All returns the headers. The slice is part of h.
+func (h *Headers) All() []Header { return h.List[:h.N] }
+
+// Truncated reports whether the capture holds less than there was.
+func (h *Headers) Truncated() bool { return h.Captured < h.Original }
+
+// Malformed returns the first header with a fault that the sender is to blame
+// for: a header that the capture cut is none.
+func (h *Headers) Malformed() (Header, bool) {
+	for _, one := range h.All() {
+		cut := one.Fault == ShortHeader && h.Truncated() && int(one.End) > h.Captured
+		if one.Fault != NoFault && !one.Quoted && !cut {
+			return one, true
+		}
+	}
+	return Header{}, false
+}
+
+// Find returns the first header of the layer.
+func (h *Headers) Find(layer Layer) (Header, bool) {
+	for _, one := range h.All() {
+		if one.Layer == layer {
+			return one, true
+		}
+	}
+	return Header{}, false
+}
+
+// Scan finds the headers of a frame. original is the frame's length on the wire,
+// at least len(frame). It allocates nothing, reads no byte behind the frame, and
+// ends after MaxHeaders headers whatever the frame says.
+func Scan(link LinkType, frame []byte, original int, h *Headers) {
+	original = max(original, len(frame))
+	h.N, h.Link, h.Captured, h.Original = 0, link, len(frame), original
+	s := scanner{frame: frame, h: h, end: original, layer: firstLayer(link, frame)}
+	for s.layer != Data && h.N < MaxHeaders-3 {
+		if !s.header() {
+			s.layer = Data
+		}
+	}
+	if s.layer != Data && h.List[h.N-1].Fault == NoFault {
+		h.List[h.N-1].Fault = TooManyHeader
+	}
+	s.finish()
+}
+
+// A scanner is the state of one walk over a frame. Its gaps are the bytes behind
+// a length field, innermost last.
+type scanner struct {
+	frame    []byte
+	h        *Headers
+	layer    Layer
+	at, end  int // what is left for the layer
+	quoted   bool
+	fragment bool
+	gaps     [8][2]int
+	gapCount int
+}
+
+// header takes the next header. It reports false where nothing more can be told.
+func (s *scanner) header() bool {
+	l := layouts[s.layer]
+	h := &s.h.List[s.h.N]
+	s.h.N++
+	*h = Header{Layer: s.layer, Quoted: s.quoted, Partial: s.fragment, Offset: int32(s.at), End: int32(s.end)}
+	here := s.frame[min(s.at, len(s.frame)):min(s.end, len(s.frame))]
+	length := l.fixed
+	if len(here) >= l.fixed && l.conditional {
+		length = l.size(here)
+	}
+	if len(here) < length {
+		h.Fault, h.Length = ShortHeader, int32(len(here))
+		s.at += len(here)
+		return false
+	}
+	switch {
+	case l.header.width > 0:
+		length = s.stated(h, l, length, l.header.read(here), len(here))
+	case l.tail == dnsRecords || l.tail == ndOptions && isND(here):
+		length = len(here)
+	}
+	h.Length = int32(length)
+	s.at += length
+	if s.content(h, l, here); h.Fault == WrongVersion || h.Fault == ShortContent || h.Fault == ShortLength || h.Fault == LongHeader {
+		return false
+	}
+	return s.follow(h, l, here)
+}
+
+// stated returns the header's length as its length field says, or as far as it goes.
+func (s *scanner) stated(h *Header, l *layout, least, length, there int) int {
+	switch {
+	case length < least:
+		h.Fault = ShortLength
+		return least
+	case s.at+length > s.end:
+		h.Fault = LongHeader
+		return there
+	case length > there: // cut by the capture
+		h.Fault = ShortHeader
+		return there
+	}
+	return length
+}
+
+// content narrows the end to what the header's length field says.
+func (s *scanner) content(h *Header, l *layout, here []byte) {
+	var end int
+	start := s.at - int(h.Length)
+	switch {
+	case l.total.width > 0:
+		end = start + l.total.read(here)
+	case l.payload.width > 0:
+		end = start + l.fixed + l.payload.read(here)
+	default:
+		if l.layer == Ethernet {
+			s.lengthOf8023(here)
+		}
+		return
+	}
+	if (s.layer == IPv4 || s.layer == IPv6) && h.Fault == NoFault && here[0]>>4 != versionOf(s.layer) {
+		h.Fault = WrongVersion
+		return
+	}
+	if isZeroLength(l, here) && (s.layer == IPv4 || s.layer == IPv6) {
+		h.FromFrame = true
+		return
+	}
+	switch {
+	case end < s.at && h.Fault == NoFault:
+		h.Fault = ShortContent
+	case end > s.end:
+		if h.Fault == NoFault {
+			h.Fault = LongContent
+		}
+		s.fragment = s.fragment || s.layer != UDP // what was sent is not all here
+	case h.Fault == NoFault:
+		s.narrow(end)
+		h.End = int32(end)
+	}
+}
+
+func versionOf(l Layer) byte {
+	if l == IPv4 {
+		return 4
+	}
+	return 6
+}
+
+// isZeroLength reports whether the length field of an IP header is 0, as in
+// packets that a device is yet to cut into segments.
+func isZeroLength(l *layout, here []byte) bool {
+	return l.total.width > 0 && l.total.raw(here) == 0 || l.payload.width > 0 && l.payload.raw(here) == 0
+}
+
+// narrow moves the end, and remembers what lies behind it.
+func (s *scanner) narrow(end int) {
+	if end < s.end && s.gapCount < len(s.gaps) {
+		s.gaps[s.gapCount] = [2]int{end, s.end}
+		s.gapCount++
+	}
+	s.end = min(s.end, end)
+}
+
+// lengthOf8023 narrows a frame whose type field is a length.
+func (s *scanner) lengthOf8023(here []byte) {
+	if length := int(binary.BigEndian.Uint16(here[12:])); length < 0x600 && s.at+length <= s.end {
+		s.narrow(s.at + length)
+	}
+}
+
+// follow decides which layer comes next.
+func (s *scanner) follow(h *Header, l *layout, here []byte) bool {
+	rest := s.frame[min(s.at, len(s.frame)):max(min(s.end, len(s.frame)), min(s.at, len(s.frame)))]
+	switch l.next {
+	case noSpace:
+		s.layer = Data
+		if quotes(l.layer, here) {
+			s.quoted, s.layer, s.fragment = true, quotedLayer(rest), false
+		}
+	case onlyEthernet:
+		s.layer = Ethernet
+	case udpPorts:
+		s.layer = Data
+		if !s.quoted && !s.fragment {
+			s.layer = guess(here, rest)
+		}
+	default:
+		s.layer = layerOfNumber(l.next, l.number.raw(here))
+		s.fragments(h, l, here)
+	}
+	return len(rest) > 0 || s.layer != Data && s.at < s.end
+}
+
+// fragments notes what the fragment fields of IP say.
+func (s *scanner) fragments(h *Header, l *layout, here []byte) {
+	var offset, more uint16
+	switch l.layer {
+	case IPv4:
+		word := binary.BigEndian.Uint16(here[6:])
+		offset, more = word&0x1fff, word&0x2000
+	case Fragment:
+		word := binary.BigEndian.Uint16(here[2:])
+		offset, more = word>>3, word&1
+	case GRE:
+		if here[0]&0x40 != 0 { // a list of routes of unknown length
+			s.layer = Data
+		}
+		return
+	default:
+		return
+	}
+	s.fragment = s.fragment || offset != 0 || more != 0
+	if offset != 0 {
+		s.layer = Data
+	}
+}
+
+// finish adds what is left: data, and what lies behind the lengths, inner first.
+func (s *scanner) finish() {
+	if s.at < min(s.end, len(s.frame)) {
+		s.add(Data, s.at, s.end)
+	}
+	for i := s.gapCount - 1; i >= 0; i-- {
+		if gap := s.gaps[i]; gap[0] < len(s.frame) {
+			s.add(Trailer, gap[0], gap[1])
+		}
+	}
+}
+
+func (s *scanner) add(layer Layer, from, end int) {
+	if s.h.N == MaxHeaders {
+		return
+	}
+	s.h.List[s.h.N] = Header{
+		Layer: layer, Quoted: s.quoted, Partial: s.fragment,
+		Offset: int32(from), Length: int32(min(end, len(s.frame)) - from), End: int32(end),
+	}
+	s.h.N++
+}
+
+// quotes reports whether the message carries the datagram that caused it.
+func quotes(layer Layer, here []byte) bool {
+	switch layer {
+	case ICMP:
+		t := here[0]
+		return t == 3 || t == 4 || t == 5 || t == 11 || t == 12
+	case ICMPv6:
+		return here[0] >= 1 && here[0] <= 4
+	}
+	return false
+}
+
+// quotedLayer returns the layer that quoted bytes begin with.
+func quotedLayer(rest []byte) Layer {
+	if len(rest) >= 40 && rest[0]>>4 == 6 {
+		return IPv6
+	}
+	if len(rest) >= 20 && rest[0]>>4 == 4 {
+		return IPv4
+	}
+	return Data
+}
+
+// isND reports whether an ICMPv6 message belongs to neighbour discovery, which
+// ends with options.
+func isND(here []byte) bool { return here[0] >= 133 && here[0] <= 137 }

@@ -1,0 +1,113 @@
+package packet
+
+import (
+	"encoding/hex"
+	"fmt"
+	"testing"
+)
+
+// frames are small frames with what Scan, Verify and AppendSummary say of them.
+var frames = []struct {
+	name, hex string
+	link      LinkType
+	summary   string
+	verdicts  string
+}{
+	{
+		"udp", "45000021000020004011f6a7c0000201c00002239c400009000d9b9368656c6c6f", LinkRaw,
+		"192.0.2.1:40000 > 192.0.2.35:9 fragment at 0 of 0, more follow UDP 5 bytes", "ip:bad udp:unverified",
+	},
+	{
+		"whole udp", "45000021000000004011f6a7c0000201c00002239c400009000d9b9368656c6c6f", LinkRaw,
+		"192.0.2.1:40000 > 192.0.2.35:9 UDP 5 bytes", "ip:good udp:good",
+	},
+	{
+		"length behind the end", "45000021000000004011f6a7c0000201c00002239c400009000f9b9368656c6c6f", LinkRaw,
+		"192.0.2.1:40000 > 192.0.2.35:9 UDP 5 bytes [malformed: udp has a length that points behind the end]", "ip:good udp:bad",
+	},
+	{
+		"arp", "ffffffffffff02000000000108060001080006040001020000000001c0000201000000000000c0000223", LinkEthernet,
+		"ARP who has 192.0.2.35? tell 192.0.2.1", "",
+	},
+	{"nothing", "", LinkEthernet, "0 bytes of link type 1 [malformed: eth ends inside its header]", ""},
+	{"unknown link", "0102", 9999, "2 bytes of link type 9999", ""},
+}
+
+func TestScan(t *testing.T) {
+	for _, tt := range frames {
+		frame, err := hex.DecodeString(tt.hex)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var h Headers
+		Scan(tt.link, frame, len(frame), &h)
+		verdicts := ""
+		for _, c := range Verify(frame, &h, OffloadUnknown, nil) {
+			verdicts += fmt.Sprintf(" %v:%v", c.Layer, c.Verdict)
+		}
+		if got := string(AppendSummary(nil, frame, &h)); got != tt.summary {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.summary)
+		}
+		if verdicts != "" && verdicts[1:] != tt.verdicts || verdicts == "" && tt.verdicts != "" {
+			t.Errorf("%s: verdicts %q, want %q", tt.name, verdicts, tt.verdicts)
+		}
+	}
+}
+
+func FuzzScan(f *testing.F) {
+	for _, tt := range frames {
+		frame, _ := hex.DecodeString(tt.hex)
+		f.Add(uint16(tt.link), frame, uint16(0))
+	}
+	f.Fuzz(func(t *testing.T, link uint16, frame []byte, missing uint16) {
+		var h Headers
+		frame = frame[:len(frame):len(frame)]
+		Scan(LinkType(link), frame, len(frame)+int(missing), &h)
+		at := 0
+		for _, one := range h.All() {
+			if int(one.Offset) != at && at < len(frame) {
+				t.Fatalf("%v at %d, not at %d: %+v", one.Layer, one.Offset, at, h.All())
+			}
+			at = int(one.Offset + one.Length)
+		}
+		if at < len(frame) && h.N < MaxHeaders {
+			t.Fatalf("%d of %d bytes are told: %+v", at, len(frame), h.All())
+		}
+		Verify(frame, &h, OffloadUnknown, nil)
+		AppendSummary(nil, frame, &h)
+	})
+}
+
+func TestNothingAllocates(t *testing.T) {
+	frame, _ := hex.DecodeString(frames[1].hex)
+	var h Headers
+	checks, line := make([]Check, 0, MaxHeaders), make([]byte, 0, 1024)
+	got := testing.AllocsPerRun(100, func() {
+		Scan(LinkRaw, frame, len(frame), &h)
+		checks = Verify(frame, &h, OffloadUnknown, checks[:0])
+		line = AppendSummary(line[:0], frame, &h)
+	})
+	if got != 0 {
+		t.Errorf("%v allocations a frame", got)
+	}
+}
+
+func BenchmarkScanVerify(b *testing.B) {
+	frame, _ := hex.DecodeString(frames[1].hex)
+	var h Headers
+	checks := make([]Check, 0, MaxHeaders)
+	for b.Loop() {
+		Scan(LinkRaw, frame, len(frame), &h)
+		checks = Verify(frame, &h, OffloadUnknown, checks[:0])
+	}
+}
+
+func BenchmarkSummary(b *testing.B) {
+	frame, _ := hex.DecodeString(frames[1].hex)
+	var h Headers
+	line := make([]byte, 0, 1024)
+	for b.Loop() {
+		Scan(LinkRaw, frame, len(frame), &h)
+		line = AppendSummary(line[:0], frame, &h)
+	}
+}

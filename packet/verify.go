@@ -1,0 +1,240 @@
+package packet
+
+import "encoding/binary"
+
+// A Verdict says whether a checksum is right, as Linux judges it on receipt.
+type Verdict uint8
+
+// The verdicts.
+const (
+	Unverified Verdict = iota // nobody can tell: a fragment, cut by the capture, malformed
+	Good
+	Bad
+	Partial // left to a device that computes it when the frame leaves
+	Absent  // the field says that there is none
+)
+
+// String returns "unverified", "good", "bad", "partial" or "absent".
+func (v Verdict) String() string {
+	return [...]string{"unverified", "good", "bad", "partial", "absent"}[v]
+}
+
+// MarshalText returns the same as String.
+func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+
+// MarshalText returns the layer's name.
+func (l Layer) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
+
+// Offload is what is known beside the frame of its checksums, as TPACKET status
+// bits or epb_flags say it.
+type Offload uint8
+
+// The states.
+const (
+	OffloadUnknown Offload = iota
+	OffloadPending         // the checksum is not ready: a device computes it later
+	OffloadValid           // a device has checked it
+)
+
+// A Check is what became of one checksum.
+type Check struct {
+	Layer   Layer
+	Verdict Verdict
+	Offset  int    // of the checksum in the frame
+	Found   uint16 // what stands there
+	Right   uint16 // what should; 0 where the verdict is Unverified
+}
+
+// Verify judges the checksums that Scan found headers for, outer layers first,
+// and appends them to checks. It allocates nothing if checks has room for
+// MaxHeaders. Quoted datagrams are not judged.
+func Verify(frame []byte, h *Headers, known Offload, checks []Check) []Check {
+	for i := range h.All() {
+		one := &h.List[i]
+		if one.Quoted || layouts[one.Layer].sum == noSum {
+			continue
+		}
+		if c, ok := verifyOne(frame, h.All(), i, known); ok {
+			checks = append(checks, c)
+		}
+	}
+	return checks
+}
+
+// verifyOne judges the checksum of one header. It reports false if the header
+// has none, or if even the field was not captured.
+func verifyOne(frame []byte, all []Header, i int, known Offload) (Check, bool) {
+	h := &all[i]
+	l := layouts[h.Layer]
+	at := int(h.Offset) + l.checksum.at
+	if l.checksum.at+2 > int(h.Length) || h.Layer == GRE && frame[h.Offset]&0x80 == 0 {
+		return Check{}, false
+	}
+	c := Check{Layer: h.Layer, Offset: at, Found: binary.BigEndian.Uint16(frame[at:])}
+	if h.Layer == UDP && c.Found == 0 && underIPv4(all[:i]) {
+		c.Verdict = Absent
+		if cover, ok := cover(frame, all, i); ok && verifiable(frame, h, &cover) {
+			c.Right = complement(cover.rest(frame), true)
+		}
+		return c, true
+	}
+	cover, ok := cover(frame, all, i)
+	if !ok || !verifiable(frame, h, &cover) {
+		return c, true
+	}
+	c.judge(frame, h, &cover, known)
+	return c, true
+}
+
+// verifiable reports whether all that is covered was captured, in one piece.
+func verifiable(frame []byte, h *Header, c *coverage) bool {
+	if c.to > len(frame) || c.to < c.at+2 {
+		return false
+	}
+	if h.Layer == IPv4 {
+		return h.Fault != ShortLength && h.Fault != LongHeader && h.Fault != ShortHeader && h.Fault != WrongVersion
+	}
+	return !h.Partial && h.Fault != ShortHeader
+}
+
+// judge compares the field with the sum of what is covered.
+func (c *Check) judge(frame []byte, h *Header, cover *coverage, known Offload) {
+	rest := cover.rest(frame)
+	udp := h.Layer == UDP
+	c.Right = complement(rest, udp)
+	switch {
+	case udp && (c.Found == 0 || h.Fault == LongContent || h.Fault == ShortContent):
+		c.Verdict = Bad
+	case h.Layer != IPv4 && (h.Fault == LongHeader || h.Fault == ShortLength):
+		c.Verdict = Bad // TCP drops it before it looks
+	case fold(uint64(rest)+uint64(c.Found)) == 0xffff:
+		c.Verdict = Good
+	case cover.pseudo && h.Layer != ICMPv6 && (known != OffloadUnknown || isPartial(frame, cover, c.Found)):
+		c.Verdict = Partial
+	default:
+		c.Verdict = Bad
+	}
+}
+
+// isPartial reports whether the field holds what a host leaves to its device: the
+// folded sum of the pseudo header. For packets that the device will also cut
+// into segments some leave the length out.
+func isPartial(frame []byte, c *coverage, found uint16) bool {
+	addresses := c.addressWords(frame)
+	return found == fold(addresses+uint64(c.length>>16)+uint64(c.length&0xffff)) || found == fold(addresses)
+}
+
+func underIPv4(below []Header) bool {
+	h, ok := network(below)
+	return ok && h.Layer == IPv4
+}
+
+// network returns the innermost IP header of those below.
+func network(below []Header) (*Header, bool) {
+	for i := len(below) - 1; i >= 0; i-- {
+		if below[i].Layer == IPv4 || below[i].Layer == IPv6 {
+			return &below[i], true
+		}
+	}
+	return nil, false
+}
+
+// cover says what the checksum of all[i] is the sum of. It reports false where a
+// pseudo header is needed and no whole IP header is below.
+func cover(frame []byte, all []Header, i int) (coverage, bool) {
+	h := &all[i]
+	l := layouts[h.Layer]
+	c := coverage{at: int(h.Offset) + l.checksum.at, from: int(h.Offset), to: int(h.End)}
+	switch l.sum {
+	case headerSum:
+		c.to = c.from + int(h.Length)
+		return c, true
+	case contentSum:
+		return c, true
+	}
+	ip, ok := network(all[:i])
+	if !ok || int(ip.Offset)+layouts[ip.Layer].fixed > len(frame) || int(h.Offset)+l.checksum.at+2 > len(frame) {
+		return c, false
+	}
+	c.pseudo, c.length = true, uint32(c.to-c.from)
+	c.protocol = byte(numberOfLayer(ipProtocols, h.Layer))
+	if h.Layer == UDP {
+		c.udpLength(frame, ip)
+	}
+	c.addresses(frame, all[:i], ip)
+	return c, true
+}
+
+// udpLength takes the length from the UDP header, which rules over what the
+// datagram around it says. 0 stands for all there is (RFC 2675, section 4).
+func (c *coverage) udpLength(frame []byte, ip *Header) {
+	length := int(binary.BigEndian.Uint16(frame[c.from+4:]))
+	if length == 0 && (ip.Layer == IPv6 || ip.FromFrame) {
+		return
+	}
+	c.length = uint32(length)
+	if length >= 8 {
+		c.to = min(c.to, c.from+length)
+	}
+}
+
+// addresses finds the addresses of the pseudo header: those of the IP header, or
+// the last stop of a route that has stops left.
+func (c *coverage) addresses(frame []byte, below []Header, ip *Header) {
+	at := int(ip.Offset)
+	if ip.Layer == IPv4 {
+		c.src, c.dst, c.address = at+12, at+16, 4
+		if last, ok := lastSourceRoute(frame[at+20 : max(at+int(ip.Length), at+20)]); ok {
+			c.dst = at + 20 + last
+		}
+		return
+	}
+	c.src, c.dst, c.address = at+8, at+24, 16
+	for i := range below {
+		r := &below[i]
+		if r.Layer == Routing && r.Offset > ip.Offset {
+			if last, ok := lastSegment(frame[r.Offset : r.Offset+r.Length]); ok {
+				c.dst = int(r.Offset) + last
+			}
+		}
+	}
+}
+
+// lastSegment returns the offset of the final address in a routing header with
+// stops left. Segment routing lists the last stop first (RFC 8754, section 2).
+func lastSegment(h []byte) (int, bool) {
+	if len(h) < 24 || h[3] == 0 {
+		return 0, false
+	}
+	switch h[2] {
+	case 4:
+		return 8, true
+	case 0, 2:
+		return 8 + (len(h)-8)/16*16 - 16, true
+	}
+	return 0, false
+}
+
+// lastSourceRoute returns the offset of the final address in the options of an
+// IPv4 header whose source route is not used up (RFC 791, section 3.1).
+func lastSourceRoute(options []byte) (int, bool) {
+	for i := 0; i < len(options); {
+		switch options[i] {
+		case 0:
+			return 0, false
+		case 1:
+			i++
+			continue
+		}
+		if i+2 > len(options) || options[i+1] < 2 || i+int(options[i+1]) > len(options) {
+			return 0, false
+		}
+		length := int(options[i+1])
+		if route := options[i] == 131 || options[i] == 137; route && length >= 7 {
+			last := i + 3 + (length-3)/4*4 - 4
+			return last, int(options[i+2]) <= length-3
+		}
+		i += length
+	}
+	return 0, false
+}
