@@ -42,7 +42,7 @@ func (g *Guard) Apply(ctx context.Context, c Change) (*Pending, error) {
 	if err := g.nothingPending(ctx); err != nil {
 		return nil, err
 	}
-	before, err := g.save(ctx, c.Kinds)
+	before, err := g.save(ctx, partsOf(c.Kinds))
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +82,7 @@ func (g *Guard) applyAlone(ctx context.Context, c Change, j *Journal) error {
 	if err := c.Apply(ctx); err != nil {
 		return err
 	}
-	after, err := g.save(ctx, c.Kinds)
+	after, err := g.save(ctx, j.Before)
 	if err != nil {
 		return err
 	}

@@ -37,8 +37,10 @@ var (
 type Subject struct {
 	Kind string // names it in journals: never reused for something else
 
-	// Save returns the present state.
-	Save func(ctx context.Context) ([]byte, error)
+	// Save returns the present state. Like is nil before a change; after it, what
+	// Save returned before, for a subject whose snapshots hold only the part of the
+	// state that the change is about.
+	Save func(ctx context.Context, like []byte) ([]byte, error)
 	// Restore makes a saved state the present one again.
 	Restore func(ctx context.Context, snapshot []byte) error
 	// Verify reads the present state and returns an error that says what differs
@@ -87,21 +89,30 @@ func (g *Guard) subject(kind string) (Subject, error) {
 	return Subject{}, fmt.Errorf("no subject %q is known to this version of the program", kind)
 }
 
-// save returns the present states of the subjects named.
-func (g *Guard) save(ctx context.Context, kinds []string) ([]Part, error) {
+// save returns the present states of the subjects named in like.
+func (g *Guard) save(ctx context.Context, like []Part) ([]Part, error) {
 	var parts []Part
-	for _, kind := range kinds {
-		s, err := g.subject(kind)
+	for _, p := range like {
+		s, err := g.subject(p.Kind)
 		if err != nil {
 			return nil, err
 		}
-		snapshot, err := s.Save(ctx)
+		snapshot, err := s.Save(ctx, p.Snapshot)
 		if err != nil {
-			return nil, fmt.Errorf("save the present %s: %w", kind, err)
+			return nil, fmt.Errorf("save the present %s: %w", p.Kind, err)
 		}
-		parts = append(parts, Part{Kind: kind, Snapshot: snapshot})
+		parts = append(parts, Part{Kind: p.Kind, Snapshot: snapshot})
 	}
 	return parts, nil
+}
+
+// partsOf returns empty parts of the kinds.
+func partsOf(kinds []string) []Part {
+	var parts []Part
+	for _, kind := range kinds {
+		parts = append(parts, Part{Kind: kind})
+	}
+	return parts
 }
 
 // verify returns what differs from the parts.

@@ -88,7 +88,7 @@ func fileGuard(file, killAt, dir string) *Guard {
 	restored := false
 	return &Guard{Dir: dir, Command: []string{exe, "hold", file, killAt}, Subjects: []Subject{{
 		Kind: "file",
-		Save: func(context.Context) ([]byte, error) {
+		Save: func(context.Context, []byte) ([]byte, error) {
 			at(role+"-save", killAt)
 			text, err := os.ReadFile(file)
 			if errors.Is(err, os.ErrNotExist) {
@@ -356,7 +356,7 @@ func TestDiesBetweenCommitAndCleanUp(t *testing.T) {
 	if err := g.openDir(); err != nil {
 		t.Fatal(err)
 	}
-	before, _ := g.save(t.Context(), []string{"file"})
+	before, _ := g.save(t.Context(), partsOf([]string{"file"}))
 	j, err := newJournal(fileChange(file, "", time.Minute), before)
 	if err != nil {
 		t.Fatal(err)
@@ -367,7 +367,7 @@ func TestDiesBetweenCommitAndCleanUp(t *testing.T) {
 	if err := os.WriteFile(file, []byte("new"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	after, _ := g.save(t.Context(), []string{"file"})
+	after, _ := g.save(t.Context(), partsOf([]string{"file"}))
 	if err := g.remember(j, after); err != nil {
 		t.Fatal(err)
 	}

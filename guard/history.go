@@ -22,6 +22,7 @@ type Entry struct {
 	ID     string    `json:"id"`     // of the change that led to it
 	Title  string    `json:"title"`
 	At     time.Time `json:"at"`
+	Before []Part    `json:"before,omitempty"` // what the change found
 	Parts  []Part    `json:"parts"`
 }
 
@@ -87,14 +88,14 @@ func (g *Guard) remember(j *Journal, after []Part) error {
 	}
 	first := firstParts(entries, j.Before)
 	if len(first) > 0 {
-		before := Entry{historySchema, next, j.ID + "-before", "before the first change", j.Begun, first}
+		before := Entry{historySchema, next, j.ID + "-before", "before the first change", j.Begun, nil, first}
 		if err := g.writeEntry(before); err != nil {
 			return err
 		}
 		entries = append(entries, before)
 		next++
 	}
-	e := Entry{historySchema, next, j.ID, j.Title, time.Now().UTC(), after}
+	e := Entry{historySchema, next, j.ID, j.Title, time.Now().UTC(), j.Before, after}
 	if err := g.writeEntry(e); err != nil {
 		return err
 	}

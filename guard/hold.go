@@ -183,7 +183,7 @@ func (h *holder) applied(ctx context.Context, c call) (settled bool, err error) 
 		return false, errors.New("guard: only who makes the change can say that it is made")
 	}
 	h.applier = 0 // it is at rest
-	if h.after, err = h.guard.save(ctx, h.journal.Kinds()); err != nil {
+	if h.after, err = h.guard.save(ctx, h.journal.Before); err != nil {
 		return true, h.revert("the new state cannot be read: " + oneLine(err))
 	}
 	h.changed = session.Boottime()
