@@ -29,6 +29,7 @@ type TCP struct {
 	trace  bool         // log each message
 	tick   atomic.Int64 // the uptime, renewed each tickInterval
 
+	life      lifecycle
 	starvedAt atomic.Int64 // the uptime when a descriptor was missed last; 0: none is
 
 	mu     sync.Mutex
@@ -36,7 +37,7 @@ type TCP struct {
 }
 
 // ListenTCP binds a server to its address. A busy port is a *PortBusyError.
-// The caller must call Run, which closes what ListenTCP opened.
+// The caller must call Run or Close, which close what ListenTCP opened.
 func ListenTCP(cfg TCPConfig) (*TCP, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
@@ -68,7 +69,7 @@ func listenUnder(kind EngineKind, cfg TCPConfig) (*TCP, error) {
 		return nil, &startError{kind.Name, err}
 	}
 	cfg.Engine = kind.Name
-	s := &TCP{cfg: cfg, since: time.Now(), conns: newConnTable(), failed: make(chan error, 1), log: cfg.Log, events: map[string]uint64{}}
+	s := &TCP{cfg: cfg, since: time.Now(), conns: newConnTable(), failed: make(chan error, 1), log: cfg.Log, events: map[string]uint64{}, life: newLifecycle()}
 	s.trace = s.log.Enabled(context.Background(), slog.LevelDebug)
 	s.capConns(kind)
 	s.reserveDescriptors()
@@ -129,8 +130,13 @@ func (s *TCP) Accepted() uint64 { return s.conns.count() }
 // lets every connection finish what has arrived, breaks off those that have not
 // within the drain timeout, and returns nil. When the engine fails, it does the
 // same, and returns why. When it returns, no goroutine,
-// thread or descriptor of the server is left. It may be called once.
+// thread or descriptor of the server is left. It may be called once; after that, and
+// after Close, it returns ErrClosed.
 func (s *TCP) Run(ctx context.Context) error {
+	if !s.life.begin() {
+		return ErrClosed
+	}
+	defer s.life.end()
 	s.log.Info("listening", "addr", s.addr, "engine", s.cfg.Engine, "handler", s.cfg.HandlerName)
 	housekeeping, stopHousekeeping := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
@@ -146,6 +152,19 @@ func (s *TCP) Run(ctx context.Context) error {
 	return err
 }
 
+// Close ends the server at once, without letting connections finish, and returns when
+// Run has. Of a server that is not run it closes what ListenTCP opened. It may be called
+// at any time and more than once.
+func (s *TCP) Close() error {
+	if !s.life.close() {
+		return nil
+	}
+	defer s.life.end()
+	s.conns.close()
+	s.engine.stop()
+	return s.engine.run()
+}
+
 // serveUntil waits for the engine's end, and brings it about when ctx ends or the
 // engine has failed.
 func (s *TCP) serveUntil(ctx context.Context, served <-chan error) error {
@@ -155,6 +174,7 @@ func (s *TCP) serveUntil(ctx context.Context, served <-chan error) error {
 	case err := <-s.failed:
 		s.log.Error("the engine has failed: connections are drained", "engine", s.cfg.Engine, "err", err)
 	case <-ctx.Done():
+	case <-s.life.closing:
 	}
 	s.conns.close()
 	s.engine.stop()
@@ -167,6 +187,7 @@ func (s *TCP) serveUntil(ctx context.Context, served <-chan error) error {
 	case err := <-served:
 		return err
 	case <-deadline.C:
+	case <-s.life.closing:
 	}
 	for _, c := range s.conns.all() {
 		c.end(ReasonDeadline)

@@ -61,15 +61,16 @@ type UDP struct {
 	since   time.Time
 	workers []*udpWorker // at least one
 	log     *slog.Logger
+	life    lifecycle
 }
 
 // ListenUDP binds a server to its address. A busy port is a *PortBusyError.
-// The caller must call Run, which closes what ListenUDP opened.
+// The caller must call Run or Close, which close what ListenUDP opened.
 func ListenUDP(cfg UDPConfig) (*UDP, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	s := &UDP{cfg: cfg, since: time.Now(), log: cfg.Log}
+	s := &UDP{cfg: cfg, since: time.Now(), log: cfg.Log, life: newLifecycle()}
 	err := bindNext("udp", cfg.Addr, cfg.AutoPort, func(addr netip.AddrPort) error {
 		conns, err := datagram.ListenGroup(datagram.Config{
 			Addr: addr, ReceiveBuffer: datagramReceiveBuffer, Runs: !cfg.WithoutGRO,
@@ -118,14 +119,19 @@ func (s *UDP) Addr() netip.AddrPort { return s.workers[0].conn.LocalAddr() }
 
 // Run receives and answers datagrams until ctx ends. Then it answers those that
 // had come by then, closes the socket and returns nil. When it returns, no
-// goroutine or descriptor of the server is left. It may be called once.
+// goroutine or descriptor of the server is left. It may be called once; after that, and
+// after Close, it returns ErrClosed.
 func (s *UDP) Run(ctx context.Context) error {
+	if !s.life.begin() {
+		return ErrClosed
+	}
+	defer s.life.end()
 	s.log.Info("listening", "addr", s.Addr(), "handler", s.cfg.HandlerName, "workers", len(s.workers),
 		"gro", s.workers[0].conn.Runs(), "gso", s.workers[0].join)
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	var watcher, workers sync.WaitGroup
-	watcher.Go(func() { <-ctx.Done(); s.interrupt() })
+	watcher.Go(func() { s.interruptWhen(ctx) })
 	errs := make([]error, len(s.workers))
 	for i, w := range s.workers {
 		workers.Go(func() {
@@ -137,10 +143,34 @@ func (s *UDP) Run(ctx context.Context) error {
 	end()
 	watcher.Wait()
 	s.logSummary()
+	return errors.Join(append(errs, s.closeSockets())...)
+}
+
+// Close ends the server at once, and returns when Run has. Of a server that is not run
+// it closes what ListenUDP opened. It may be called at any time and more than once.
+func (s *UDP) Close() error {
+	if !s.life.close() {
+		return nil
+	}
+	defer s.life.end()
+	return s.closeSockets()
+}
+
+func (s *UDP) closeSockets() error {
+	var errs []error
 	for _, w := range s.workers {
 		errs = append(errs, w.conn.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// interruptWhen interrupts the workers when ctx ends or the server is closed.
+func (s *UDP) interruptWhen(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-s.life.closing:
+	}
+	s.interrupt()
 }
 
 // interrupt makes the workers' waits end. Deadlines of an open socket cannot fail to be set.

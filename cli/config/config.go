@@ -28,6 +28,7 @@ type Config struct {
 
 // Server holds what the TCP server does, and what both servers share.
 type Server struct {
+	Enabled      bool // whether up starts the TCP server
 	Bind         netip.Addr
 	Port         uint16 // 0: any free one
 	AutoPort     bool
@@ -49,6 +50,7 @@ type Server struct {
 
 // UDPServer holds what differs for the UDP server.
 type UDPServer struct {
+	Enabled  bool // whether up starts it
 	Bind     netip.Addr
 	Port     uint16
 	AutoPort bool

@@ -86,6 +86,8 @@ const (
 
 func serverKeys() []Key {
 	return []Key{
+		one("server.enabled", "true", boolean(), func(c *Config) *bool { return &c.Server.Enabled },
+			"Whether 'wirelab up' starts the TCP server."),
 		one("server.bind", "127.0.0.1", address(), func(c *Config) *netip.Addr { return &c.Server.Bind },
 			"Address to listen on. 0.0.0.0 and :: mean every interface, and so everyone who can reach this host."),
 		one("server.port", "12345", port(), func(c *Config) *uint16 { return &c.Server.Port },
@@ -123,6 +125,8 @@ func serverKeys() []Key {
 
 func udpKeys() []Key {
 	return []Key{
+		one("server.udp.enabled", "true", boolean(), func(c *Config) *bool { return &c.Server.UDP.Enabled },
+			"Whether 'wirelab up' starts the UDP server."),
 		follow("server.bind", one("server.udp.bind", "", address(), func(c *Config) *netip.Addr { return &c.Server.UDP.Bind },
 			"Address on which the UDP server listens.")),
 		follow("server.port", one("server.udp.port", "", port(), func(c *Config) *uint16 { return &c.Server.UDP.Port },

@@ -39,8 +39,8 @@ func defaults() *Config {
 	loopback := netip.MustParseAddr("127.0.0.1")
 	return &Config{
 		Server: Server{
-			Bind: loopback, Port: 12345, Engine: "goroutine", Handler: "echo", Buffer: 16384, DrainTimeout: 5 * time.Second,
-			UDP: UDPServer{Bind: loopback, Port: 12345, Handler: "timediff", Buffer: 65507, Batch: 32, GRO: true, GSO: true},
+			Enabled: true, Bind: loopback, Port: 12345, Engine: "goroutine", Handler: "echo", Buffer: 16384, DrainTimeout: 5 * time.Second,
+			UDP: UDPServer{Enabled: true, Bind: loopback, Port: 12345, Handler: "timediff", Buffer: 65507, Batch: 32, GRO: true, GSO: true},
 		},
 		Client: Client{Server: "127.0.0.1", Port: 12345},
 		Logs:   Logs{Dir: "logs", Level: slog.LevelInfo, MaxSize: 10_000_000, Keep: 7, MaxAge: 30 * 24 * time.Hour},

@@ -53,12 +53,16 @@ type service struct {
 // A part is one server of a service, listening and not yet running.
 type part struct {
 	listening Listening
-	run       task.Task
+	run       func(context.Context) error
+	close     func() error // of what was opened; does nothing after run
 	source    observe.Source
 	// processors is how many goroutines Go should run at a time for it to run well; 0: any.
 	processors int
 	accepted   func() uint64 // connections so far; nil where there are none
 }
+
+// name is how messages and errors name the part.
+func (p part) name() string { return p.listening.Network + " " + p.listening.Addr }
 
 // serviceGCPercent is Go's GOGC for servers. They make garbage when connections come
 // and go and hardly any in between, so that a heap kept smaller costs next to nothing,
@@ -87,14 +91,14 @@ func (a *app) runService(cmd *cobra.Command, flags serviceFlags, open ...func(*s
 	}
 	defer control.Close()
 	if err := s.openParts(open); err != nil {
-		return err
+		return errors.Join(err, s.closeParts())
 	}
 	if err := s.announce(); err != nil {
-		return errors.Join(err, s.abandon())
+		return errors.Join(err, s.closeParts())
 	}
 	defer s.removeReadyFile()
 	err = s.runParts(cmd.Context(), control)
-	return errors.Join(err, s.summarize())
+	return errors.Join(err, s.closeParts(), s.summarize())
 }
 
 // setAccess makes the access rules those of cfg.
@@ -127,7 +131,7 @@ func (s *service) openParts(open []func(*service) (part, error)) error {
 	for _, o := range open {
 		p, err := o(s)
 		if err != nil {
-			return errors.Join(err, s.abandon())
+			return err
 		}
 		s.parts = append(s.parts, p)
 		processors = max(processors, p.processors)
@@ -136,13 +140,11 @@ func (s *service) openParts(open []func(*service) (part, error)) error {
 	return nil
 }
 
-// abandon closes servers that were opened and are not to run.
-func (s *service) abandon() error {
-	ended, end := context.WithCancel(context.Background())
-	end()
+// closeParts closes what was opened and has not run.
+func (s *service) closeParts() error {
 	var errs []error
 	for _, p := range s.parts {
-		errs = append(errs, task.Run(ended, p.run))
+		errs = append(errs, p.close())
 	}
 	return errors.Join(errs...)
 }
@@ -164,24 +166,22 @@ func explainListen(err error, autoPort bool) error {
 	return err
 }
 
-// runParts runs the servers and what belongs to them.
+// runParts runs the servers, and around them what belongs to them: it is up before
+// they serve, and down after they have drained, which can be looked at too.
 func (s *service) runParts(ctx context.Context, control *observe.Control) error {
-	around, endAround := context.WithCancel(context.WithoutCancel(ctx))
-	aroundEnded := make(chan error, 1)
-	go func() {
-		control := func(ctx context.Context) error {
+	around := task.Stage{
+		{Name: "reload", Run: s.reloadOnHangup},
+		{Name: "screen", Run: s.screen.Run},
+		{Name: "control socket", Run: func(ctx context.Context) error {
 			return control.Run(ctx, observe.ControlHandlers{Status: s.status, Kick: s.kick})
-		}
-		memory := func(ctx context.Context) error { return giveBackMemory(ctx, s.accepted, processorTime) }
-		aroundEnded <- task.Run(around, s.reloadOnHangup, s.screen.Run, control, memory)
-	}()
-	tasks := make([]task.Task, len(s.parts))
-	for i, p := range s.parts {
-		tasks[i] = p.run
+		}},
+		{Name: "memory", Run: func(ctx context.Context) error { return giveBackMemory(ctx, s.accepted, processorTime) }},
 	}
-	err := task.Run(ctx, tasks...)
-	endAround() // after the servers: a drain can be looked at too
-	return errors.Join(err, <-aroundEnded)
+	var servers task.Stage
+	for _, p := range s.parts {
+		servers = append(servers, task.Task{Name: p.name(), Run: p.run})
+	}
+	return task.Run(ctx, around, servers)
 }
 
 // reloadOnHangup reads the access rules again on each SIGHUP. A file with

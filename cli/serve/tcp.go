@@ -55,7 +55,7 @@ func openTCP(s *service) (part, error) {
 	if tlsConfig != nil {
 		l.TLSFingerprint = server.Fingerprint(tlsConfig)
 	}
-	return part{listening: l, run: tcp.Run, source: tcp, processors: tcp.Processors(), accepted: tcp.Accepted}, nil
+	return part{listening: l, run: tcp.Run, close: tcp.Close, source: tcp, processors: tcp.Processors(), accepted: tcp.Accepted}, nil
 }
 
 // tcpHandler makes the handler of that name; config.Load has checked it.

@@ -46,7 +46,7 @@ func openUDP(s *service) (part, error) {
 	if err != nil {
 		return part{}, explainListen(err, c.AutoPort)
 	}
-	return part{listening: s.listening("udp", udp.Addr(), c.Handler), run: udp.Run, source: udp}, nil
+	return part{listening: s.listening("udp", udp.Addr(), c.Handler), run: udp.Run, close: udp.Close, source: udp}, nil
 }
 
 // udpResponder returns the responder of that name; config.Load has checked it.
