@@ -1,7 +1,6 @@
 package clock
 
 import (
-	"encoding/binary"
 	"time"
 )
 
@@ -16,16 +15,18 @@ type Reflection struct {
 	// Sequence, if not nil, makes the reflector stateful (RFC 8762, section 4): its own
 	// count of the session's packets. Otherwise the sender's number is copied.
 	Sequence *uint32
+	// Previous is written into a Follow-Up Telemetry TLV; zero: unknown.
+	Previous FollowUp
 }
 
 // AppendReflection appends the answer to a Session-Sender's packet to dst. It has
 // exactly the packet's length, whatever the packet holds, so that a reflector
 // cannot be used for amplification:
 //
-//   - 44 octets and more: the base packet, then the sender's TLVs. Those that this
-//     package does not know, all but Extra Padding, get the U flag, a TLV that the
-//     packet's end cuts gets the M flag (RFC 8972, section 4). What is no TLV, such as a TWAMP
-//     sender's padding of zeros, is copied.
+//   - 44 octets and more: the base packet, then the sender's TLVs. Extra Padding is copied,
+//     Follow-Up Telemetry gets r.Previous, all others get the U flag: this package does not know
+//     them. A TLV that the packet's end cuts, or of the wrong length, gets the M flag (RFC 8972,
+//     section 4). What is no TLV, such as a TWAMP sender's padding of zeros, is copied.
 //   - fewer: the same answer, cut. RFC 8762, section 4.6, would answer with 44 octets. A
 //     TWAMP-Light sender that pads its 14 octets to 41, as RFC 5357 (section 4.2.1) advises for
 //     symmetry, gets every field; one that sends 14 gets T3, its sequence number and the error estimate.
@@ -56,34 +57,7 @@ func AppendReflection(dst, packet []byte, r Reflection) ([]byte, error) {
 	if len(packet) > TestPacketLen {
 		start := len(dst)
 		dst = append(dst, packet[TestPacketLen:]...)
-		markTLVs(dst[start:])
+		answerTLVs(dst[start:], &r.Previous, format)
 	}
 	return dst, nil
-}
-
-// TLVs of RFC 8972, section 4: flags, type, two octets of length, value.
-const (
-	tlvHeaderLen    = 4
-	tlvReserved     = 0
-	tlvExtraPadding = 1
-
-	tlvUnrecognized = 1 << 7
-	tlvMalformed    = 1 << 6
-)
-
-// markTLVs sets the flags of copied TLVs as a reflector must. Type 0 is
-// reserved, so that no list of TLVs goes on behind it; padding of zeros begins with it.
-func markTLVs(b []byte) {
-	for len(b) >= tlvHeaderLen && b[1] != tlvReserved {
-		length := int(binary.BigEndian.Uint16(b[2:]))
-		b[0] = 0 // the I flag and the reserved ones too: no HMAC is verified
-		if b[1] != tlvExtraPadding {
-			b[0] |= tlvUnrecognized
-		}
-		if length > len(b)-tlvHeaderLen {
-			b[0] |= tlvMalformed
-			return
-		}
-		b = b[tlvHeaderLen+length:]
-	}
 }

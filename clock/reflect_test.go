@@ -72,7 +72,7 @@ func TestAppendReflectionTLVs(t *testing.T) {
 		"unknown type, sender's mistake": {unhex("7f fe 00 00"), unhex("80 fe 00 00")},
 		"known, unknown, known":          {unhex("80 01 00 00", "80 09 00 01 cc", "80 01 00 00"), unhex("00 01 00 00", "80 09 00 01 cc", "00 01 00 00")},
 		"known, cut":                     {unhex("80 01 00 03 aa bb"), unhex("40 01 00 03 aa bb")},
-		"unknown, cut":                   {unhex("80 01 00 00", "80 07 ff ff aa"), unhex("00 01 00 00", "c0 07 ff ff aa")},
+		"unknown, cut":                   {unhex("80 01 00 00", "80 09 ff ff aa"), unhex("00 01 00 00", "c0 09 ff ff aa")},
 		"header cut":                     {unhex("80 01 00"), unhex("80 01 00")},
 		"padding of zeros":               {unhex("00 00 00 00 00 00 00"), unhex("00 00 00 00 00 00 00")},
 		"reserved type, then anything":   {unhex("80 00 00 00", "80 01 00 00"), unhex("80 00 00 00", "80 01 00 00")},

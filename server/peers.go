@@ -33,6 +33,7 @@ type peer struct {
 	measured     bool
 	longest      uint32        // the most datagrams that came as one
 	numbered     bool          // its datagrams bear sequence numbers
+	kept         any           // by the Responder
 	measurements *measurements // allocated when first needed; kept, not valid, for the next owner
 }
 

@@ -73,7 +73,7 @@ func ListenUDP(cfg UDPConfig) (*UDP, error) {
 	s := &UDP{cfg: cfg, since: time.Now(), log: cfg.Log, life: newLifecycle()}
 	err := bindNext("udp", cfg.Addr, cfg.AutoPort, func(addr netip.AddrPort) error {
 		conns, err := datagram.ListenGroup(datagram.Config{
-			Addr: addr, ReceiveBuffer: datagramReceiveBuffer, Runs: !cfg.WithoutGRO,
+			Addr: addr, ReceiveBuffer: datagramReceiveBuffer, Runs: !cfg.WithoutGRO, SendStamps: true,
 		}, cfg.Workers)
 		for i, conn := range conns {
 			s.workers = append(s.workers, newUDPWorker(conn, cfg, i, s.since))

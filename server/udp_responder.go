@@ -14,7 +14,8 @@ type Responder interface {
 	// Respond appends the answer to d to out, which is empty and has room for as
 	// many bytes as d's payload, and returns it; nothing appended means no answer. It
 	// does not block and keeps neither d nor the slices. An answer that is longer than
-	// the payload is counted and not sent: such a service would be an amplifier.
+	// the payload is counted and not sent: such a service would be an amplifier. The
+	// server holds no lock meanwhile.
 	Respond(d *Datagram, out []byte) []byte
 }
 
@@ -28,6 +29,11 @@ type Datagram struct {
 	TTL      uint8          // TTL or hop limit with which it arrived; 0: unknown
 	Number   uint64         // datagrams from this peer so far, this one included
 
+	// Kept is what the Responder keeps of the peer: nil at first, then what it has set. The
+	// server forgets it with the peer, of which it knows at most MaxPeers. One worker serves a
+	// peer, so that nobody else uses it meanwhile.
+	Kept any
+
 	findings findings
 }
 
@@ -40,6 +46,15 @@ type findings struct {
 	stamped, final       bool
 	stampOffset          int
 	stampFormat          clock.Format
+	recorder             SentRecorder
+	sentID               uint64
+}
+
+// A SentRecorder learns when an answer left.
+type SentRecorder interface {
+	// Sent is called with the stamp of the answer for which [Datagram.TellSent] was given
+	// id: by the worker that serves the peer, mostly before the peer's next datagram.
+	Sent(id uint64, at clock.Stamp)
 }
 
 // SetSent says when the peer sent the datagram, by the peer's clock. The
@@ -58,6 +73,12 @@ func (d *Datagram) Count(event string) { d.findings.event = event }
 // just before it is sent: later than any Responder could.
 func (d *Datagram) StampAnswer(offset int, f clock.Format) {
 	d.findings.stamped, d.findings.stampOffset, d.findings.stampFormat = true, offset, f
+}
+
+// TellSent makes the server have the answer stamped by the kernel as it leaves, and
+// tell recorder. A stamp that never comes is not told of.
+func (d *Datagram) TellSent(recorder SentRecorder, id uint64) {
+	d.findings.recorder, d.findings.sentID = recorder, id
 }
 
 // SetFinal says that no server answers the answer, or not with one that this

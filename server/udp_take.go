@@ -9,7 +9,7 @@ import (
 // takeBatch counts the datagrams of a batch and has them answered, one after the
 // other: a Responder, and who asks for counts, is told of all that came before.
 func (w *udpWorker) takeBatch(batch []datagram.Datagram) {
-	w.answers, w.stamps, w.traced = w.answers[:0], w.stamps[:0], w.traced[:0]
+	w.answers, w.awaiting, w.stamps, w.traced = w.answers[:0], w.awaiting[:0], w.stamps[:0], w.traced[:0]
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.addDropped(w.reader.Dropped())
@@ -46,8 +46,14 @@ func (w *udpWorker) takeRun(r *run, read *datagram.Datagram) {
 			payload = rest[:read.Segment]
 		}
 		rest = rest[len(payload):]
-		w.take(r, read, payload, n == 1 && read.Truncated)
+		if tally.Begins(payload) && r.event == "" {
+			w.answerStretch(r, read) // what came before is counted first
+			w.takeTally(r, read, payload)
+			continue
+		}
+		w.count(r, read, payload, n == 1 && read.Truncated)
 	}
+	w.answerStretch(r, read)
 }
 
 func (w *udpWorker) countRun(n int, kernelStamp bool) {
@@ -69,6 +75,7 @@ func (w *udpWorker) meet(r *run, read *datagram.Datagram) {
 	d := &w.datagram
 	d.Peer, d.Local, d.TTL = read.Peer, read.Local, read.TTL
 	d.Received = clock.Stamp{Time: read.Time, Source: stampSource(read)}
+	d.Kept = r.peer.kept
 }
 
 func stampSource(d *datagram.Datagram) clock.Source {
@@ -99,11 +106,8 @@ func answersItself(port uint16) bool {
 	return false
 }
 
-// take counts one datagram and has it answered. Of one that was cut the rest is lost.
-func (w *udpWorker) take(r *run, read *datagram.Datagram, payload []byte, cut bool) {
-	if tally.Begins(payload) && w.takeTally(r, read, payload) {
-		return
-	}
+// count counts one datagram and lists it to be answered. The tail of a truncated one is lost.
+func (w *udpWorker) count(r *run, read *datagram.Datagram, payload []byte, cut bool) {
 	event := r.event
 	if len(payload) > w.cfg.Buffer {
 		payload, cut = payload[:w.cfg.Buffer], true
@@ -117,27 +121,43 @@ func (w *udpWorker) take(r *run, read *datagram.Datagram, payload []byte, cut bo
 	if number, ok := tally.Sequence(payload); ok {
 		r.peer.number(uint32(number), read.Time)
 	}
-	d := &w.datagram
-	d.Payload, d.Number, d.findings = payload, r.peer.packets, findings{event: event}
-	answered := 0
-	if event == "" {
-		answered = w.respond(r, read)
-	}
-	if d.findings.event != "" {
-		w.events.add(d.findings.event, 1)
-	}
-	if w.trace {
-		w.traced = append(w.traced, tracedDatagram{*d, answered})
-	}
+	w.stretch = append(w.stretch, counted{payload: payload, number: r.peer.packets, findings: findings{event: event}})
 }
 
-// respond has the datagram at hand answered, and lists the answer unless it may
-// not be sent. It returns the answer's length.
-func (w *udpWorker) respond(r *run, read *datagram.Datagram) int {
-	d, f := &w.datagram, &w.datagram.findings
+// answerStretch has the datagrams answered that were counted, without the lock, and then
+// takes note of what the Responder found.
+func (w *udpWorker) answerStretch(r *run, read *datagram.Datagram) {
+	if len(w.stretch) == 0 {
+		return
+	}
+	w.mu.Unlock()
+	for i := range w.stretch {
+		if c := &w.stretch[i]; c.findings.event == "" {
+			w.respond(c, read)
+		}
+	}
+	w.mu.Lock()
+	r.peer.kept = w.datagram.Kept
+	for i := range w.stretch {
+		c := &w.stretch[i]
+		r.peer.measure(read.Time, &c.findings)
+		if c.findings.event != "" {
+			w.events.add(c.findings.event, 1)
+		}
+		if w.trace {
+			w.datagram.Payload, w.datagram.Number, w.datagram.findings = c.payload, c.number, c.findings
+			w.traced = append(w.traced, tracedDatagram{w.datagram, c.answer})
+		}
+	}
+	w.stretch = w.stretch[:0]
+}
+
+// respond has one datagram answered, and lists the answer unless it may not be sent.
+func (w *udpWorker) respond(c *counted, read *datagram.Datagram) {
+	d := &w.datagram
+	d.Payload, d.Number, d.findings = c.payload, c.number, findings{}
 	answer := w.cfg.Handler.Respond(d, w.slot[:0:len(d.Payload)])
-	r.peer.measure(read.Time, f)
-	switch {
+	switch f := &d.findings; {
 	case len(answer) == 0:
 	case len(answer) > len(d.Payload):
 		f.event = EventAnswerTooLong
@@ -145,10 +165,13 @@ func (w *udpWorker) respond(r *run, read *datagram.Datagram) int {
 		f.event = EventNotAnsweredPort
 	default:
 		w.list(read, answer)
-		return len(answer)
+		c.answer = len(answer)
 	}
-	return 0
+	c.findings = d.findings
 }
+
+// notSent is the ID of an answer until it is sent.
+const notSent = 1<<32 - 1
 
 // list adds an answer to those to be sent, to the last of them if both are for
 // the same run and the kernel will cut them apart.
@@ -156,10 +179,11 @@ func (w *udpWorker) list(read *datagram.Datagram, answer []byte) {
 	if &answer[0] != &w.slot[0] { // the Responder has not appended
 		copy(w.slot, answer)
 	}
-	if f := &w.datagram.findings; f.stamped && f.stampOffset >= 0 && f.stampOffset+8 <= len(answer) {
+	f := &w.datagram.findings
+	if f.stamped && f.stampOffset >= 0 && f.stampOffset+8 <= len(answer) {
 		w.stamps = append(w.stamps, lateStamp{w.slot[f.stampOffset:][:8], f.stampFormat})
 	}
-	if w.joining && w.joined < datagram.MaxSegments {
+	if w.joining && w.joined < datagram.MaxSegments && f.recorder == nil {
 		last := &w.answers[len(w.answers)-1]
 		if size := len(last.Payload) / w.joined; len(answer) <= size {
 			last.Payload = last.Payload[:len(last.Payload)+len(answer)]
@@ -170,8 +194,12 @@ func (w *udpWorker) list(read *datagram.Datagram, answer []byte) {
 			return
 		}
 	}
-	w.answers = append(w.answers, datagram.Datagram{Payload: w.slot[:len(answer)], Peer: read.Peer, Local: read.Local, Interface: read.Interface})
-	w.joining, w.joined = w.join, 1
+	w.answers = append(w.answers, datagram.Datagram{
+		Payload: w.slot[:len(answer)], Peer: read.Peer, Local: read.Local, Interface: read.Interface,
+		Stamp: f.recorder != nil, ID: notSent,
+	})
+	w.awaiting = append(w.awaiting, awaitedStamp{id: f.sentID, recorder: f.recorder})
+	w.joining, w.joined = w.join && f.recorder == nil, 1
 	w.slot = w.slot[len(answer):]
 }
 

@@ -22,7 +22,8 @@ import (
 //
 //  2. A test packet of STAMP or TWAMP-Light, see isTestPacket. It is reflected, see
 //     clock.AppendReflection, with T2 from the datagram's receive stamp and T3 read
-//     just before the answers are sent.
+//     just before the answers are sent. Of a packet with a Follow-Up Telemetry TLV the
+//     answer is stamped by the kernel as it leaves, and the next tells that.
 //
 //  3. Anything else comes back as it is and is counted as EventUnrecognised.
 type TimeDiff struct {
@@ -76,6 +77,9 @@ func (h TimeDiff) reflect(d *Datagram, out []byte) []byte {
 		number := uint32(d.Number - 1)
 		r.Sequence = &number
 	}
+	if clock.WantsFollowUp(d.Payload) {
+		h.followUp(d, packet, &r)
+	}
 	start := len(out)
 	if out, err = clock.AppendReflection(out, d.Payload, r); err != nil {
 		return out
@@ -86,6 +90,35 @@ func (h TimeDiff) reflect(d *Datagram, out []byte) []byte {
 		d.SetFinal()
 	}
 	return out
+}
+
+// sentReflection is the last answer of a session with Follow-Up Telemetry, kept for the
+// next. The session is known by its peer and the SSID.
+type sentReflection struct {
+	id       uint64 // SSID and sequence number
+	previous clock.FollowUp
+}
+
+// Sent implements SentRecorder.
+func (s *sentReflection) Sent(id uint64, at clock.Stamp) {
+	s.id, s.previous = id, clock.FollowUp{Sequence: uint32(id), Sent: at}
+}
+
+// followUp writes when the answer before really left, and asks when this one does.
+func (h TimeDiff) followUp(d *Datagram, packet clock.SenderPacket, r *clock.Reflection) {
+	last, ok := d.Kept.(*sentReflection)
+	if !ok {
+		last = new(sentReflection)
+		d.Kept = last
+	}
+	if last.id>>32 == uint64(packet.SSID) {
+		r.Previous = last.previous
+	}
+	number := packet.Sequence
+	if r.Sequence != nil {
+		number = *r.Sequence
+	}
+	d.TellSent(last, uint64(packet.SSID)<<32|uint64(number))
 }
 
 // plausible is how near to the server's clock the timestamp must be where a

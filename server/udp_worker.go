@@ -45,6 +45,7 @@ type udpWorker struct {
 
 	runs     []run
 	datagram Datagram            // the one at hand, in the form that a Responder sees
+	stretch  []counted           // datagrams of the run at hand that are counted, and then answered
 	answers  []datagram.Datagram // to the batch at hand
 	slots    []byte              // room for the answers to each run of a batch
 	slotSize int
@@ -52,6 +53,8 @@ type udpWorker struct {
 	joining  bool   // the next answer may leave together with the last
 	joined   int    // datagrams in the last of answers
 	stamps   []lateStamp
+	awaiting []awaitedStamp // beside answers: who is told when they have left
+	sent     []awaitedStamp // by the ID of the datagram, modulo maxAwaited
 	singles  []datagram.Datagram
 	join     bool // answers to a run leave as a run
 
@@ -60,7 +63,7 @@ type udpWorker struct {
 	newPeers lineLimit
 	refusals lineLimit
 
-	mu           sync.Mutex // taken twice for each batch
+	mu           sync.Mutex // not held while a Responder or the kernel is at work
 	peers        *peerTable
 	traffic      observe.Traffic
 	refused      map[Reason]uint64
@@ -78,6 +81,25 @@ type run struct {
 	refusal Reason // why
 	isNew   bool
 	event   string // why none of it is answered; empty: it may be
+}
+
+// counted is a datagram that has been counted, and then what its Responder made of it.
+type counted struct {
+	payload  []byte
+	number   uint64
+	findings findings
+	answer   int // its length
+}
+
+// maxAwaited is how many answers may be without their send stamp at a time; nobody is
+// told of older ones.
+const maxAwaited = 4096
+
+// An awaitedStamp is who is told when an answer has left.
+type awaitedStamp struct {
+	stamp    uint32 // ID of the datagram
+	id       uint64
+	recorder SentRecorder // nil: nobody
 }
 
 // A lateStamp is where in an answer the time of its sending goes.
@@ -108,6 +130,7 @@ func newUDPWorker(conn *datagram.Conn, cfg UDPConfig, number int, since time.Tim
 		reader:   conn.NewReader(cfg.Batch, size),
 		writer:   conn.NewWriter(cfg.Batch),
 		runs:     make([]run, cfg.Batch),
+		sent:     make([]awaitedStamp, maxAwaited),
 		slots:    make([]byte, cfg.Batch*size),
 		slotSize: size,
 		join:     conn.Segments() && !cfg.WithoutGSO,
@@ -128,6 +151,8 @@ func (w *udpWorker) run() error {
 	for {
 		batch, err := w.reader.Read()
 		switch {
+		case err == nil && len(batch) == 0:
+			w.tellSent()
 		case err == nil:
 			w.serve(batch)
 			if len(w.answers) == 0 && len(batch) < w.cfg.Batch {
@@ -166,8 +191,35 @@ func (w *udpWorker) serve(batch []datagram.Datagram) {
 	if len(w.answers) > 0 {
 		w.stamp()
 		w.sendAnswers()
+		w.awaitStamps()
 	}
 	w.logBatch(batch)
+}
+
+// awaitStamps takes note of the answers that are being stamped, and tells of those that
+// already were: on many devices the stamp is there as soon as the answer has left.
+func (w *udpWorker) awaitStamps() {
+	asked := false
+	for i := range w.awaiting {
+		if a := &w.awaiting[i]; a.recorder != nil && w.answers[i].ID != notSent {
+			a.stamp, asked = w.answers[i].ID, true
+			w.sent[a.stamp%maxAwaited] = *a
+		}
+	}
+	if asked {
+		w.tellSent()
+	}
+}
+
+// tellSent tells those who wait for stamps of the ones that have come.
+func (w *udpWorker) tellSent() {
+	for _, s := range w.reader.SendStamps(0) {
+		a := &w.sent[s.ID%maxAwaited]
+		if a.recorder != nil && a.stamp == s.ID && s.Source == datagram.Kernel {
+			a.recorder.Sent(a.id, clock.Stamp{Time: s.Time, Source: clock.Kernel})
+			a.recorder = nil
+		}
+	}
 }
 
 // stamp writes the time into the answers that carry it, as late as can be.

@@ -46,7 +46,7 @@ type errorQueue struct {
 }
 
 // errorBatch is how many stamps are read in one call.
-const errorBatch = 32
+const errorBatch = 64
 
 func newErrorQueue(c *Conn) *errorQueue {
 	q := &errorQueue{conn: c, headers: make([]mmsghdr, errorBatch), control: make([]controlBuffer, errorBatch)}
