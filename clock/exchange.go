@@ -51,3 +51,8 @@ func (e *Exchange) Mixed() bool { return e.T1.Source != e.T4.Source }
 
 // Source returns the less exact source of our two stamps.
 func (e *Exchange) Source() Source { return min(e.T1.Source, e.T4.Source) }
+
+// UserExchange returns an exchange whose stamps of ours were both read by this process.
+func UserExchange(t1, t2, t3, t4 time.Time) Exchange {
+	return Exchange{T1: Stamp{Time: t1}, T2: Stamp{Time: t2}, T3: Stamp{Time: t3}, T4: Stamp{Time: t4}}
+}

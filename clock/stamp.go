@@ -43,3 +43,6 @@ func (s Stamp) Sub(o Stamp) time.Duration { return s.Time.Round(0).Sub(o.Time.Ro
 
 // Now reads the clock here, as a user-space stamp.
 func Now() Stamp { return Stamp{Time: time.Now().Round(0), Source: User} }
+
+// Microseconds returns d as reports have it.
+func Microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }

@@ -6,6 +6,7 @@ import (
 
 	"wirelab/internal/sys/epoll"
 	"wirelab/internal/sys/stream"
+	"wirelab/load/payload"
 )
 
 // A client is one socket of a run and what it is doing. Its loop alone touches it.
@@ -16,12 +17,12 @@ type client struct {
 	generation uint32 // of its socket: events of earlier ones are stale
 	number     uint64 // among all clients of the run
 
-	due     uint64    // messages whose time has come
-	window  window    // the outstanding ones
-	written int       // bytes of the latest message that the kernel has taken
-	check   Check     // of a stream: of the answer to the oldest outstanding message
-	answers answerLog // of datagrams
-	refused uint64    // datagrams that the kernel did not take
+	due     uint64        // messages whose time has come
+	window  window        // the outstanding ones
+	written int           // bytes of the latest message that the kernel has taken
+	check   payload.Check // of a stream: of the answer to the oldest outstanding message
+	answers answerLog     // of datagrams
+	refused uint64        // datagrams that the kernel did not take
 
 	connections uint64        // made so far
 	fresh       uint64        // messages begun before the present connection was made
@@ -78,7 +79,7 @@ func (l *loop) writable(c *client) {
 	if c.written == 0 {
 		latest.sent = l.clock // only now is it sent
 	}
-	l.write(c, l.payload.message(l.out, c.number, c.begun(), l.stamp(latest)))
+	l.write(c, l.payload.Message(l.out, c.number, c.begun(), l.stamp(latest)))
 	if c.written == l.payload.Len() {
 		l.proceed(c)
 	}
@@ -152,7 +153,7 @@ func (l *loop) send(c *client) {
 		s.wall = time.Now().UnixNano()
 	}
 	number, stamp := c.window.next, l.stamp(&s)
-	message := l.payload.message(l.out, c.number, number, stamp)
+	message := l.payload.Message(l.out, c.number, number, stamp)
 	s.sent = l.now()
 	c.window.push(s)
 	c.written = 0
@@ -213,7 +214,7 @@ func (l *loop) dismiss(c *client, n uint64) {
 }
 
 // answered records the complete answer to message n of c, which is outstanding.
-func (l *loop) answered(c *client, n uint64, check *Check) {
+func (l *loop) answered(c *client, n uint64, check *payload.Check) {
 	s := c.window.settle(n)
 	l.last = l.clock
 	latency := l.clock - s.sent

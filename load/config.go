@@ -11,6 +11,7 @@ import (
 
 	"wirelab/internal/sys"
 	"wirelab/internal/sys/process"
+	"wirelab/load/payload"
 )
 
 // Bounds of a run.
@@ -42,7 +43,7 @@ type Config struct {
 	Clients  int              // concurrent clients, each with a socket of its own
 	Messages uint64           // that each client sends; 0: as many as fit in Duration
 	Duration time.Duration    // after which no message is sent; 0: when all Messages were sent
-	Payload  *Payload
+	Payload  *payload.Payload
 	Timeout  time.Duration // of a connect and of an answer; 0: 5 s
 	Loops    int           // event loops, each on an OS thread of its own; 0: one a core, half of them for a server on this host
 
@@ -189,7 +190,7 @@ func (c *Config) paceRules() []configRule {
 		{c.Outstanding < 1, fmt.Sprintf("outstanding messages must be between 1 and %d", MaxOutstanding)},
 		{c.Outstanding > MaxOutstanding, fmt.Sprintf("a client can have at most %d outstanding messages, not %d: use more clients or a shorter timeout",
 			MaxOutstanding, c.Outstanding)},
-		{c.Network == "udp" && c.Rate > 0 && c.Payload != nil && !c.Payload.tellsApart(),
+		{c.Network == "udp" && c.Rate > 0 && c.Payload != nil && !c.Payload.TellsApart(),
 			"datagrams at a rate need answers that can be told apart: payload seq (22 bytes or more), random:SEED (8 or more) or stamp"},
 		{c.Flood && c.Network != "tcp", "a flood of answered datagrams makes no sense; for one-way datagrams use --fast"},
 		{c.Flood && c.Rate > 0, "a flood has no rate: it sends what the peer takes"},

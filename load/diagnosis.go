@@ -6,6 +6,7 @@ import (
 	"runtime/metrics"
 	"time"
 
+	"wirelab/clock"
 	"wirelab/internal/sys/process"
 )
 
@@ -122,8 +123,8 @@ func (w *clockWitness) look(monotonic, wall time.Duration) {
 // generator sums up what the loops used.
 func (r *run) generator(redials uint64) Generator {
 	g := Generator{
-		GCPauses: r.witness.gcCount, GCPauseMaxUS: microseconds(r.witness.gcMax), GCPauseSumUS: microseconds(r.witness.gcTotal),
-		ClockStepUS: microseconds(r.witness.clock.sum), ClockSteps: r.witness.clock.steps, Redials: redials,
+		GCPauses: r.witness.gcCount, GCPauseMaxUS: clock.Microseconds(r.witness.gcMax), GCPauseSumUS: clock.Microseconds(r.witness.gcTotal),
+		ClockStepUS: clock.Microseconds(r.witness.clock.sum), ClockSteps: r.witness.clock.steps, Redials: redials,
 	}
 	for i, l := range r.loops {
 		g.addLoop(i, l.use, l.used-r.began)
@@ -147,13 +148,13 @@ func (g *Generator) addLoop(number int, use process.ThreadUse, ran time.Duration
 
 func newLateSends(rec *recorder) *LateSends {
 	s := &LateSends{
-		Late: rec.lateSends, OverUS: microseconds(lateAfter), HeldBack: rec.heldBack, NotBegun: rec.notBegun, HeldByWindow: rec.heldByWindow,
+		Late: rec.lateSends, OverUS: clock.Microseconds(lateAfter), HeldBack: rec.heldBack, NotBegun: rec.notBegun, HeldByWindow: rec.heldByWindow,
 	}
 	if n := rec.lateness.count(); n > 0 {
 		due := float64(uint64(n) + rec.notBegun)
 		s.Share, s.WindowShare = float64(rec.lateSends+rec.notBegun)/due, float64(rec.heldByWindow)/due
-		s.P50, s.P99 = microseconds(rec.lateness.quantile(0.5)), microseconds(rec.lateness.quantile(0.99))
-		s.Max = microseconds(rec.lateness.greatest)
+		s.P50, s.P99 = clock.Microseconds(rec.lateness.quantile(0.5)), clock.Microseconds(rec.lateness.quantile(0.99))
+		s.Max = clock.Microseconds(rec.lateness.greatest)
 	}
 	return s
 }
@@ -169,8 +170,11 @@ func (r *Report) limits() []string {
 	}
 	limits = append(limits, r.Generator.limits...)
 	g := &r.Generator
-	if g.GCPauseMaxUS > microseconds(maxGCPause) || r.ElapsedS > judgeAfter.Seconds() && g.GCPauseSumUS/1e6 > maxGCShare*r.ElapsedS {
+	if g.GCPauseMaxUS > clock.Microseconds(maxGCPause) || r.ElapsedS > judgeAfter.Seconds() && g.GCPauseSumUS/1e6 > maxGCShare*r.ElapsedS {
 		limits = append(limits, fmt.Sprintf("garbage collection: %d pauses, the longest %.1f ms", g.GCPauses, g.GCPauseMaxUS/1000))
 	}
 	return limits
 }
+
+// wallSub subtracts by the wall clock even where monotonic readings are at hand.
+func wallSub(a, b time.Time) time.Duration { return a.Round(0).Sub(b.Round(0)) }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"wirelab/clock"
 	"wirelab/internal/sys/process"
 	"wirelab/report"
 )
@@ -117,7 +118,7 @@ func (e *EngineResult) AddRun(run *Report, server process.Usage) {
 		return
 	}
 	e.RequestsPerS = e.RequestsPerS.add(float64(messages) / elapsed.Seconds())
-	e.CPUUS = e.CPUUS.add(microseconds(server.CPU) / float64(messages))
+	e.CPUUS = e.CPUUS.add(clock.Microseconds(server.CPU) / float64(messages))
 	if e.Mode == Flood { // whose connections have ended, and some engine's threads with them
 		e.BytesPerS = e.BytesPerS.add(float64(run.BytesSent) / elapsed.Seconds())
 	} else {

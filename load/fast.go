@@ -17,6 +17,7 @@ import (
 	"wirelab/internal/sys"
 	"wirelab/internal/sys/datagram"
 	"wirelab/internal/sys/process"
+	"wirelab/load/payload"
 )
 
 // Bounds of a fast run.
@@ -35,7 +36,7 @@ const defaultFastBatch = 32
 // together, batches of datagrams or of runs of them, is bounded by MaxFastMemory.
 type FastConfig struct {
 	Target      netip.AddrPort
-	Payload     *Payload
+	Payload     *payload.Payload
 	Messages    uint64        // that each sender sends; 0: as many as fit in Duration
 	Duration    time.Duration // after which nothing is sent; 0: when all Messages were sent
 	Rate        float64       // datagrams a second, of all senders together; 0: as fast as possible

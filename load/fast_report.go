@@ -3,6 +3,8 @@ package load
 import (
 	"fmt"
 	"time"
+
+	"wirelab/clock"
 )
 
 // FastReportSchema names the shape of a FastReport as JSON.
@@ -73,7 +75,7 @@ func (r *fastRun) report() *FastReport {
 	report.BytesSent = report.Sent * uint64(cfg.Payload.Len())
 	report.RatePerS = per(report.Sent, report.ElapsedS)
 	report.BitsPerS = 8 * per(report.BytesSent, report.ElapsedS)
-	report.CPUUS = per(1.0, float64(report.Sent)) * microseconds(sums.cpu)
+	report.CPUUS = per(1.0, float64(report.Sent)) * clock.Microseconds(sums.cpu)
 	report.MessagesPerCall = per(sums.messages, float64(report.Calls))
 	report.DatagramsPerCall = per(report.Sent, float64(report.Calls))
 	report.SegmentsPerRun = per(report.Sent, float64(sums.messages))

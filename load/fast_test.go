@@ -14,6 +14,7 @@ import (
 
 	"wirelab/internal/require"
 	"wirelab/internal/tally"
+	"wirelab/load/payload"
 	"wirelab/server"
 )
 
@@ -63,9 +64,9 @@ func (busy) Respond(_ *server.Datagram, out []byte) []byte {
 	return out
 }
 
-func fastPayload(t testing.TB, spec string, size int) *Payload {
+func fastPayload(t testing.TB, spec string, size int) *payload.Payload {
 	t.Helper()
-	p, err := ParsePayload(spec, size)
+	p, err := payload.Parse(spec, size)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -374,7 +375,7 @@ func TestFastDoesNotAllocate(t *testing.T) {
 }
 
 func BenchmarkFastTrain(b *testing.B) {
-	p, err := ParsePayload("seq", 64)
+	p, err := payload.Parse("seq", 64)
 	if err != nil {
 		b.Fatal(err)
 	}

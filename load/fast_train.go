@@ -1,18 +1,18 @@
 package load
 
 import (
-	"encoding/binary"
 	"slices"
 	"time"
 
 	"wirelab/internal/sys/datagram"
+	"wirelab/load/payload"
 )
 
 // A train is the memory of datagrams that are sent together, one behind the other
 // so that a run of them is one piece. Only what differs from datagram to datagram
 // is written anew.
 type train struct {
-	payload    *Payload
+	payload    *payload.Payload
 	client     uint64
 	number     uint64 // of the latest datagram; the first has 1
 	size       int    // bytes of a datagram
@@ -23,7 +23,7 @@ type train struct {
 	loaded     []datagram.Datagram
 }
 
-func newTrain(p *Payload, client uint64, batch, perMessage int) *train {
+func newTrain(p *payload.Payload, client uint64, batch, perMessage int) *train {
 	t := &train{
 		payload: p, client: client, size: p.Len(), batch: batch, perMessage: perMessage,
 		capacity: batch * perMessage, loaded: make([]datagram.Datagram, 0, batch),
@@ -38,11 +38,12 @@ func newTrain(p *Payload, client uint64, batch, perMessage int) *train {
 // load writes the next n datagrams, at most capacity, and returns them.
 func (t *train) load(n int) []byte {
 	b := t.bytes[:n*t.size]
-	switch kind := t.payload.kind; {
-	case kind == fixedPayload:
+	switch {
+	case t.payload.Fixed():
 		t.number += uint64(n)
-	case kind == sequencePayload && t.size >= sequenceHead:
-		t.loadSequence(b)
+	case t.payload.Sequenced():
+		t.payload.Renumber(b, t.number)
+		t.number += uint64(n)
 	default:
 		now := time.Now()
 		for rest := b; len(rest) > 0; rest = rest[t.size:] {
@@ -51,25 +52,6 @@ func (t *train) load(n int) []byte {
 		}
 	}
 	return b
-}
-
-// loadSequence writes numbers as putSequence does, but from one to the next, of
-// which mostly the last digit differs: it is done millions of times a second.
-func (t *train) loadSequence(b []byte) {
-	const at, split = clientDigits + 1, 8
-	var digits [numberDigits]byte
-	putDecimal(digits[:], t.number)
-	high, low := binary.BigEndian.Uint64(digits[:]), binary.BigEndian.Uint32(digits[split:])
-	for ; len(b) > 0; b = b[t.size:] {
-		t.number++
-		if low++; low&0xff > '9' {
-			putDecimal(digits[:], t.number)
-			high, low = binary.BigEndian.Uint64(digits[:]), binary.BigEndian.Uint32(digits[split:])
-		}
-		head := b[:at+numberDigits]
-		binary.BigEndian.PutUint64(head[at:], high)
-		binary.BigEndian.PutUint32(head[at+split:], low)
-	}
 }
 
 // messages cuts loaded datagrams into messages, as many as one system call takes.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"wirelab/internal/sys/stream"
+	"wirelab/load/payload"
 )
 
 // A flood goes one way: a client sends as fast as its socket takes it. At the end it
@@ -19,8 +20,8 @@ const (
 
 // newFloodBuffer returns as many messages as a chunk holds, at least one, of a
 // payload whose messages are all the same.
-func newFloodBuffer(p *Payload) []byte {
-	return repeated(p.body, max(floodChunk/p.Len(), 1)*p.Len())
+func newFloodBuffer(p *payload.Payload) []byte {
+	return p.Repeated(floodChunk)
 }
 
 // pump sends what c's socket takes.
@@ -65,7 +66,7 @@ func (l *loop) floodRest(c *client) uint64 {
 // chunk returns the next bytes of c's stream.
 func (l *loop) chunk(c *client) []byte {
 	size := uint64(l.payload.Len())
-	if l.payload.kind == fixedPayload {
+	if l.payload.Fixed() {
 		return l.run.flood[c.stream%size:]
 	}
 	l.out = l.out[:0]

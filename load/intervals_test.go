@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"wirelab/clock"
 )
 
 func TestLatencyBuckets(t *testing.T) {
@@ -129,7 +131,7 @@ func checkInterval(t *rapid.T, v Interval, number int, length time.Duration, all
 	var latencies []float64
 	for _, a := range all {
 		if int(a.at/length) == number {
-			latencies = append(latencies, microseconds(max(a.latency, 0)))
+			latencies = append(latencies, clock.Microseconds(max(a.latency, 0)))
 		}
 	}
 	if got, want := v.RatePerS*length.Seconds(), float64(len(latencies)); math.Abs(got-want) > 1e-6 {

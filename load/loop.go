@@ -8,6 +8,7 @@ import (
 
 	"wirelab/internal/sys/epoll"
 	"wirelab/internal/sys/process"
+	"wirelab/load/payload"
 )
 
 // A loop carries some of the clients of a run on one OS thread, with an event
@@ -15,7 +16,7 @@ import (
 // messages are exchanged.
 type loop struct {
 	run         *run
-	payload     *Payload
+	payload     *payload.Payload
 	datagrams   bool
 	flood       bool
 	outstanding int // messages that a client may have at once
@@ -77,7 +78,7 @@ func newLoop(r *run, first, stride int) (*loop, error) {
 		events:      make([]epoll.Event, eventBatch),
 		in:          make([]byte, receiveBuffer),
 		out:         make([]byte, 0, cfg.Payload.Len()),
-		rec:         newRecorder(cfg.Payload.kind == stampPayload),
+		rec:         newRecorder(cfg.Payload.Reflected()),
 	}
 	slots := make([]slot, number) // one each to begin with; windows that need more grow
 	for i := range l.clients {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"wirelab/clock"
 	"wirelab/internal/require"
 )
 
@@ -162,7 +163,7 @@ func TestOpenLoopCountsFromTheIntendedTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The last was due 49 ms after the first.
-	if least := microseconds(stall - 50*time.Millisecond); r.ResponseUS.Min < least || r.ServiceUS.Max < microseconds(stall) || r.ServiceUS.P50 > r.ResponseUS.P50 {
+	if least := clock.Microseconds(stall - 50*time.Millisecond); r.ResponseUS.Min < least || r.ServiceUS.Max < clock.Microseconds(stall) || r.ServiceUS.P50 > r.ResponseUS.P50 {
 		t.Errorf("response %+v, service %+v", r.ResponseUS, r.ServiceUS)
 	}
 	if s := r.LateSends; s.HeldBack == 0 || s.HeldByWindow != s.HeldBack {
@@ -385,7 +386,7 @@ func FuzzRecognise(f *testing.F) {
 		for _, spec := range []string{"seq", "random:5", "stamp", "time", "text:x"} {
 			p := mustParse(t, spec, 64)
 			c := &client{number: 3, window: window{first: begun + 1, next: begun + 1}}
-			if n, ok := p.recognise(c, d); ok && (n == 0 || n > begun) {
+			if n, ok := p.Recognise(c.number, c.begun(), d); ok && (n == 0 || n > begun) {
 				t.Fatalf("%s: message %d of %d", spec, n, begun)
 			}
 		}

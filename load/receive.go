@@ -91,9 +91,9 @@ func (l *loop) takeLast(c *client, more int) {
 	early := c.written < l.payload.Len()
 	switch {
 	case early:
-		c.check.reject("answered before all of the message was sent")
+		c.check.Reject("answered before all of the message was sent")
 	case more > 0:
-		c.check.reject(fmt.Sprintf("%d bytes too many", more))
+		c.check.Reject(fmt.Sprintf("%d bytes too many", more))
 	}
 	l.answered(c, c.window.first, &c.check)
 	if early {

@@ -1,10 +1,8 @@
 package load
 
 import (
-	"encoding/binary"
 	"syscall"
 
-	"wirelab/clock"
 	"wirelab/internal/tally"
 )
 
@@ -49,7 +47,7 @@ func (l *loop) refused(c *client) {
 // to a message that was outstanding. The receiver's answer to a question that was
 // asked again before the run is none, and is not counted.
 func (l *loop) takeDatagram(c *client, d []byte) (found bool) {
-	n, known := l.payload.recognise(c, d)
+	n, known := l.payload.Recognise(c.number, c.begun(), d)
 	if !known && l.run.cfg.AskReceiver && tally.Begins(d) {
 		return false
 	}
@@ -75,7 +73,7 @@ func (l *loop) takeDatagram(c *client, d []byte) (found bool) {
 	check := l.payload.Expect(c.number, n, l.stamp(&sent))
 	check.FeedDatagram(d)
 	if !outstanding && l.payload.Stamped() {
-		check = Check{payload: l.payload, unlike: -1} // when it was sent is not known any more
+		check = l.payload.ExpectUnsent() // when it was sent is not known any more
 	}
 	c.answers.mark(n)
 	if outstanding {
@@ -89,82 +87,4 @@ func (l *loop) takeDatagram(c *client, d []byte) (found bool) {
 		l.rec.mismatch(c.number, n, &check)
 	}
 	return false
-}
-
-// recognise returns the number of the message of c that d claims to answer, as far
-// as the payload tells one from another. It is one that c has begun.
-func (p *Payload) recognise(c *client, d []byte) (n uint64, ok bool) {
-	switch p.kind {
-	case sequencePayload:
-		n, ok = parseSequence(d, c.number)
-	case randomPayload:
-		n, ok = p.recogniseRandom(d, c.number, c.begun())
-	case stampPayload:
-		n, ok = recogniseStamp(d, c.begun())
-	}
-	return n, ok && 0 < n && n <= c.begun()
-}
-
-// tellsApart reports whether every message can be known by its answer.
-func (p *Payload) tellsApart() bool {
-	switch p.kind {
-	case sequencePayload:
-		return p.Len() >= sequenceHead
-	case randomPayload:
-		return p.Len() >= randomKnown
-	}
-	return p.kind == stampPayload
-}
-
-// parseSequence reads the head of a seq message of a client.
-func parseSequence(d []byte, client uint64) (n uint64, ok bool) {
-	if len(d) < sequenceHead || d[clientDigits] != '/' {
-		return 0, false
-	}
-	from, ok1 := parseDecimal(d[:clientDigits])
-	n, ok2 := parseDecimal(d[clientDigits+1 : sequenceHead-1])
-	return n, ok1 && ok2 && from == client
-}
-
-func parseDecimal(digits []byte) (v uint64, ok bool) {
-	for _, b := range digits {
-		if b < '0' || b > '9' {
-			return 0, false
-		}
-		v = v*10 + uint64(b-'0')
-	}
-	return v, true
-}
-
-// randomKnown is the number of bytes by which a random message is known.
-const randomKnown = 8
-
-// recogniseRandom calculates the number of a message of a client, of which latest is
-// the last, from its first bytes. Of the two that there may be, the other one is hardly
-// ever so small.
-func (p *Payload) recogniseRandom(d []byte, client, latest uint64) (n uint64, ok bool) {
-	if len(d) < randomKnown {
-		return 0, false
-	}
-	for _, n := range randomNumbers(p.seed, client, binary.LittleEndian.Uint64(d)) {
-		if 0 < n && n <= latest {
-			return n, true
-		}
-	}
-	return 0, false
-}
-
-// recogniseStamp reads the sequence number of a packet, of which it has the lowest
-// 32 bits, or of a reflection.
-func recogniseStamp(d []byte, latest uint64) (n uint64, ok bool) {
-	r, err := clock.ParseReflector(d)
-	if err != nil {
-		return 0, false
-	}
-	number := r.SenderSequence
-	if r.SenderTimestamp == 0 {
-		number = r.Sequence // an echo
-	}
-	age := uint64(uint32(latest) - number)
-	return latest - age, age < latest
 }

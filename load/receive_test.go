@@ -5,12 +5,9 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
-
-	"pgregory.net/rapid"
 
 	"wirelab/clock"
 	"wirelab/internal/require"
@@ -139,31 +136,6 @@ func TestRunDatagramsRefused(t *testing.T) {
 	wantErrors(t, r, map[string]uint64{"connection refused": 10})
 }
 
-// A random message is known by its answer whatever else is outstanding: one lost
-// datagram long before it, or everything in between.
-func TestRandomAnswersAreKnown(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		p, err := ParsePayload("random:"+strconv.FormatUint(rapid.Uint64().Draw(t, "seed"), 10), 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		latest := rapid.Uint64Range(1, MaxMessages).Draw(t, "latest")
-		c := &client{number: rapid.Uint64Range(0, MaxClients).Draw(t, "client"), window: window{first: 1, next: latest + 1}}
-		n := rapid.Uint64Range(1, latest).Draw(t, "n")
-		message := p.Append(nil, c.number, n, time.Time{})
-		if got, ok := p.recognise(c, message); !ok || got != n {
-			t.Fatalf("message %d is taken for %d, %v", n, got, ok)
-		}
-		message[rapid.IntRange(0, randomKnown-1).Draw(t, "at")] ^= 0x20
-		if got, ok := p.recognise(c, message); ok {
-			t.Fatalf("what is not of message %d is taken for %d", n, got)
-		}
-		if _, ok := p.recognise(c, p.Append(nil, c.number, latest+1, time.Time{})); ok {
-			t.Fatal("a message that was not sent yet is answered")
-		}
-	})
-}
-
 // Clients that nobody listens to have their turns with each other, and end when the
 // run is stopped.
 func TestRunRefusedForLong(t *testing.T) {
@@ -217,7 +189,7 @@ func TestRunMeasuresOffsets(t *testing.T) {
 		if err := r.Verify(); err != nil || r.OffsetUS == nil {
 			t.Fatalf("%v: %+v", err, r)
 		}
-		o, want := r.OffsetUS, microseconds(ahead)
+		o, want := r.OffsetUS, clock.Microseconds(ahead)
 		// The stamps are read within a few nanoseconds, which their format rounds to.
 		if o.Bound <= 0 || o.Best < want-o.Bound-1 || o.Best > want+o.Bound+1 {
 			t.Errorf("offset %v, not within %v of %v", o.Best, o.Bound, want)

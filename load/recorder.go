@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"wirelab/load/payload"
 )
 
 // A recorder holds what one loop has counted and measured. Its loop writes it, the
@@ -66,7 +68,7 @@ func (r *recorder) fail(kind string) {
 	r.errors[kind]++
 }
 
-func (r *recorder) mismatch(client, message uint64, check *Check) {
+func (r *recorder) mismatch(client, message uint64, check *payload.Check) {
 	r.mismatched++
 	if r.firstMismatch == nil {
 		r.firstMismatch = &Mismatch{Client: client, Message: message, Reason: check.Reason()}

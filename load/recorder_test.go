@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"wirelab/clock"
 )
 
 // The quantile of a signedDistribution is that of the sorted values, to three digits.
@@ -64,7 +66,7 @@ func TestRecordersMerge(t *testing.T) {
 	b.fail("no answer in time")
 	b.connect(time.Millisecond, true)
 	b.answer(2 * time.Millisecond)
-	exchange := userExchange(testTime, testTime.Add(5), testTime.Add(6), testTime.Add(3))
+	exchange := clock.UserExchange(testTime, testTime.Add(5), testTime.Add(6), testTime.Add(3))
 	b.exchanges.add(&exchange)
 	a.merge(b)
 	if a.failures != 3 || a.errors["connection reset"] != 2 || a.errors["no answer in time"] != 1 {

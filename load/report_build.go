@@ -1,10 +1,14 @@
 package load
 
-import "time"
+import (
+	"time"
+
+	"wirelab/clock"
+)
 
 // merge adds up what the loops have recorded, which have ended.
 func (r *run) merge() *recorder {
-	sum := newRecorder(r.cfg.Payload.kind == stampPayload)
+	sum := newRecorder(r.cfg.Payload.Reflected())
 	for _, l := range r.loops {
 		sum.merge(l.rec)
 	}
@@ -108,7 +112,7 @@ func (r *Report) setRates(cpu time.Duration) {
 	}
 	r.RatePerS = per(messages, r.ElapsedS)
 	if messages > 0 {
-		r.CPUUS = microseconds(cpu) / messages
+		r.CPUUS = clock.Microseconds(cpu) / messages
 	}
 }
 
@@ -148,8 +152,8 @@ func (r *Report) setExchanges(e *exchangeRecorder) {
 	r.StampSource = "user"
 	r.ForwardUS, r.BackwardUS = e.forward.quantiles(), e.backward.quantiles()
 	r.OffsetUS = &Offset{
-		Best:      microseconds(e.bestOffset),
-		Bound:     microseconds(e.bestDelay) / 2,
+		Best:      clock.Microseconds(e.bestOffset),
+		Bound:     clock.Microseconds(e.bestDelay) / 2,
 		Quantiles: *e.offset.quantiles(),
 	}
 }
@@ -168,14 +172,12 @@ func (d *signedDistribution) quantiles() *Quantiles {
 
 func newQuantiles(least time.Duration, mean float64, quantile func(float64) time.Duration, greatest time.Duration) *Quantiles {
 	return &Quantiles{
-		Min:  microseconds(least),
-		Mean: microseconds(time.Duration(mean)),
-		P50:  microseconds(quantile(0.50)),
-		P90:  microseconds(quantile(0.90)),
-		P99:  microseconds(quantile(0.99)),
-		P999: microseconds(quantile(0.999)),
-		Max:  microseconds(greatest),
+		Min:  clock.Microseconds(least),
+		Mean: clock.Microseconds(time.Duration(mean)),
+		P50:  clock.Microseconds(quantile(0.50)),
+		P90:  clock.Microseconds(quantile(0.90)),
+		P99:  clock.Microseconds(quantile(0.99)),
+		P999: clock.Microseconds(quantile(0.999)),
+		Max:  clock.Microseconds(greatest),
 	}
 }
-
-func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }

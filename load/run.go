@@ -61,7 +61,7 @@ func newRun(cfg Config) *run {
 		cfg: cfg, origin: time.Now(), begin: make(chan struct{}),
 		endpoints: endpoints{targets: cfg.Targets, sources: cfg.Sources.list()},
 	}
-	if cfg.Flood && cfg.Payload.kind == fixedPayload {
+	if cfg.Flood && cfg.Payload.Fixed() {
 		r.flood = newFloodBuffer(cfg.Payload)
 	}
 	return r

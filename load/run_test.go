@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"wirelab/internal/require"
+	"wirelab/load/payload"
 )
 
 // serveStream runs serve for each connection to the returned address until the
@@ -219,7 +220,7 @@ func TestRunManyClients(t *testing.T) {
 // A message that fits no socket buffer is answered while it is being sent.
 func TestRunHugeMessages(t *testing.T) {
 	addr := serveStream(t, echo)
-	r := mustRun(t, Config{Target: addr, Clients: 2, Messages: 2, Payload: mustParse(t, "random:3", MaxPayload)})
+	r := mustRun(t, Config{Target: addr, Clients: 2, Messages: 2, Payload: mustParse(t, "random:3", payload.MaxLen)})
 	if err := r.Verify(); err != nil || r.Verified() != 4 {
 		t.Errorf("%v: %+v", err, r)
 	}
@@ -342,8 +343,8 @@ func TestRunAnswerNeverComes(t *testing.T) {
 // A server that takes nothing is noticed too, with the message half sent.
 func TestRunMessageNeverTaken(t *testing.T) {
 	addr := serveStream(t, func(c *net.TCPConn) { <-t.Context().Done() })
-	r := mustRun(t, Config{Target: addr, Clients: 1, Messages: 1, Timeout: 50 * time.Millisecond, Payload: mustParse(t, "pattern", MaxPayload)})
-	if r.Sent != 1 || r.Lost != 1 || r.BytesSent == 0 || r.BytesSent >= MaxPayload {
+	r := mustRun(t, Config{Target: addr, Clients: 1, Messages: 1, Timeout: 50 * time.Millisecond, Payload: mustParse(t, "pattern", payload.MaxLen)})
+	if r.Sent != 1 || r.Lost != 1 || r.BytesSent == 0 || r.BytesSent >= payload.MaxLen {
 		t.Errorf("%+v", r)
 	}
 	wantErrors(t, r, map[string]uint64{"no answer in time": 1})

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"wirelab/clock"
 )
 
 // A SearchConfig says what rate FindRate looks for.
@@ -211,7 +213,7 @@ func (s *rateSearch) step(r *Report, responses *distribution) RateStep {
 	}
 	v := s.search.Limit.value(responses, missing)
 	if v != math.MaxInt64 {
-		us := microseconds(v)
+		us := clock.Microseconds(v)
 		step.Value = &us
 	}
 	step.Held = s.search.Limit.held(v) && r.Verify() == nil

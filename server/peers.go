@@ -185,14 +185,12 @@ func (s *peerSnapshot) status() observe.Peer {
 		return p
 	}
 	p.Lost, p.Reordered, p.Duplicate = s.measurements.sequence.Counts()
-	p.JitterUS = microseconds(s.measurements.jitter.Value())
+	p.JitterUS = clock.Microseconds(s.measurements.jitter.Value())
 	if d := s.measurements.differences.Summary(); d.Window > 0 {
 		p.Diff = &observe.Diff{
-			Min: microseconds(d.Min), Median: microseconds(d.Median), P99: microseconds(d.P99),
-			Last: microseconds(d.Last), Window: d.Window,
+			Min: clock.Microseconds(d.Min), Median: clock.Microseconds(d.Median), P99: clock.Microseconds(d.P99),
+			Last: clock.Microseconds(d.Last), Window: d.Window,
 		}
 	}
 	return p
 }
-
-func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"time"
 
+	"wirelab/clock"
 	"wirelab/internal/sys/datagram"
 )
 
@@ -57,7 +58,7 @@ func (w *udpWorker) logDatagram(e *tracedDatagram) {
 	args := []any{"peer", e.Peer, "number", e.Number, "bytes", len(e.Payload), "answer", e.answer,
 		"received", e.Received.Time.UTC(), "stamp", e.Received.Source.String(), "ttl", e.TTL}
 	if f := &e.findings; f.hasSent {
-		args = append(args, "difference_us", microseconds(e.Received.Time.Sub(f.sent)))
+		args = append(args, "difference_us", clock.Microseconds(e.Received.Time.Sub(f.sent)))
 	}
 	if event := e.findings.event; event != "" {
 		args = append(args, "event", event)

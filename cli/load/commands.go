@@ -5,12 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"wirelab/report"
-
 	"github.com/spf13/cobra"
 
 	"wirelab/cli/term"
 	"wirelab/load"
+	"wirelab/report"
 )
 
 // An app is the console that the commands here use.

@@ -12,7 +12,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"wirelab/cli/term"
-	"wirelab/load"
+	"wirelab/load/connect"
+	"wirelab/load/payload"
 )
 
 // connectFlags are the flags of connect tcp and connect udp.
@@ -60,7 +61,7 @@ func (a *app) newConnectTCPCommand() *cobra.Command {
 			"configuration. At the end of its input it shuts down its direction, as nc -N\n" +
 			"does, and goes on reading until the server closes its own. Bytes pass\n" +
 			"unchanged, but on a terminal control characters of the peer are escaped.\n\n" +
-			"Payloads: " + load.PayloadSyntax,
+			"Payloads: " + payload.Syntax,
 		Example: "  wirelab connect tcp\n" +
 			"  printf hello | wirelab connect tcp 127.0.0.1:12345\n" +
 			"  wirelab connect tcp --hex --payload text:ping --count 3 --timeout 2s",
@@ -89,7 +90,7 @@ func (a *app) newConnectUDPCommand() *cobra.Command {
 			"datagram, and each read from a pipe or file. A payload is sent again when the\n" +
 			"last one was answered, or not within the timeout. The exit status is 1 when\n" +
 			"answers are missing; --timeout 0 does not wait for any.\n\n" +
-			"Payloads: " + load.PayloadSyntax,
+			"Payloads: " + payload.Syntax,
 		Example: "  wirelab connect udp\n" +
 			"  date +%s.%6N | wirelab connect udp 127.0.0.1:12345\n" +
 			"  wirelab connect udp --payload stamp --count 5",
@@ -137,7 +138,7 @@ func (a *app) runConnect(cmd *cobra.Command, network string, args []string, f *c
 	defer t.close()
 	logs := a.OpenLogs(settings)
 	t.log = logs.Component("client")
-	conversation, err := load.Connect(ctx, cfg)
+	conversation, err := connect.Run(ctx, cfg)
 	t.close()
 	err = errors.Join(err, t.sumUp(conversation, err), logs.Close())
 	return explainConnect(err, network, address)
@@ -146,7 +147,7 @@ func (a *app) runConnect(cmd *cobra.Command, network string, args []string, f *c
 // resolveDatagrams makes an address of the name that datagrams go to. Of several
 // addresses, one that has a server shows itself over TCP by answering; over UDP all
 // seem to be there, and the first would be taken, for localhost often that of IPv6.
-func resolveDatagrams(ctx context.Context, cfg *load.ConnectConfig) error {
+func resolveDatagrams(ctx context.Context, cfg *connect.Config) error {
 	if cfg.Network != "udp" {
 		return nil
 	}
@@ -154,15 +155,15 @@ func resolveDatagrams(ctx context.Context, cfg *load.ConnectConfig) error {
 	defer cancel()
 	resolved, err := term.Resolve(ctx, cfg.Address)
 	if err != nil {
-		return &load.ConnectError{Op: load.OpConnect, Network: cfg.Network, Address: cfg.Address, Attempts: 1, Err: err}
+		return &connect.Error{Op: connect.OpConnect, Network: cfg.Network, Address: cfg.Address, Attempts: 1, Err: err}
 	}
 	cfg.Address = resolved.String()
 	return nil
 }
 
-// config checks the flags and makes of them what load.Connect wants.
-func (f *connectFlags) config(cmd *cobra.Command, network, address string) (load.ConnectConfig, error) {
-	cfg := load.ConnectConfig{
+// config checks the flags and makes of them what connect.Run wants.
+func (f *connectFlags) config(cmd *cobra.Command, network, address string) (connect.Config, error) {
+	cfg := connect.Config{
 		Network: network, Address: address, DialTimeout: defaultDialTimeout, IdleTimeout: f.timeout, Retries: f.retry,
 	}
 	if f.timeout > 0 {
@@ -186,11 +187,11 @@ func (f *connectFlags) config(cmd *cobra.Command, network, address string) (load
 	return cfg, err
 }
 
-func (f *connectFlags) usePayload(cfg *load.ConnectConfig) error {
+func (f *connectFlags) usePayload(cfg *connect.Config) error {
 	if f.payload == "" {
 		return nil
 	}
-	payload, err := load.ParsePayload(f.payload, f.size)
+	payload, err := payload.Parse(f.payload, f.size)
 	if err != nil {
 		return term.Usagef("%w", err)
 	}
@@ -209,13 +210,13 @@ func (f *connectFlags) usePayload(cfg *load.ConnectConfig) error {
 }
 
 // tlsConfig returns nil without TLS; each flag about it asks for it.
-func (f *connectFlags) tlsConfig() (*load.TLSConfig, error) {
+func (f *connectFlags) tlsConfig() (*connect.TLSConfig, error) {
 	if !f.tls && !f.tlsInsecure && f.tlsCA == "" && f.tlsFingerprint == "" && f.tlsName == "" {
 		return nil, nil
 	}
-	c := &load.TLSConfig{Insecure: f.tlsInsecure, ServerName: f.tlsName}
+	c := &connect.TLSConfig{Insecure: f.tlsInsecure, ServerName: f.tlsName}
 	if f.tlsFingerprint != "" {
-		fingerprint, err := load.ParseFingerprint(f.tlsFingerprint)
+		fingerprint, err := connect.ParseFingerprint(f.tlsFingerprint)
 		if err != nil {
 			return nil, term.Usagef("--tls-fingerprint: %w", err)
 		}
@@ -235,7 +236,7 @@ func (f *connectFlags) tlsConfig() (*load.TLSConfig, error) {
 }
 
 // describeConversation sums up a conversation in one line.
-func describeConversation(c load.Conversation) string {
+func describeConversation(c connect.Conversation) string {
 	unit := "message"
 	if c.Network == "udp" {
 		unit = "datagram"

@@ -14,6 +14,7 @@ import (
 	"wirelab/internal/sys"
 	"wirelab/internal/sys/process"
 	"wirelab/load"
+	"wirelab/load/payload"
 	"wirelab/server"
 )
 
@@ -68,7 +69,7 @@ func (a *app) runEngines(cmd *cobra.Command, flags enginesFlags) error {
 	if err != nil {
 		return err
 	}
-	payload, err := load.ParsePayload("seq", flags.size)
+	payload, err := payload.Parse("seq", flags.size)
 	if err != nil {
 		return term.Usagef("%w", err)
 	}
@@ -153,7 +154,7 @@ func (f *enginesFlags) trials() []load.Trial {
 type engineTrial struct {
 	app     *app
 	flags   enginesFlags
-	payload *load.Payload
+	payload *payload.Payload
 	trials  []load.Trial
 	report  load.EnginesReport
 }

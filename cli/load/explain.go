@@ -8,7 +8,7 @@ import (
 	"syscall"
 
 	"wirelab/cli/term"
-	"wirelab/load"
+	"wirelab/load/connect"
 )
 
 // explainConnect says in one line what went wrong with a peer and what to do.
@@ -27,12 +27,12 @@ func explainConnect(err error, network, address string) error {
 }
 
 func explainTLS(err error) error {
-	if fingerprint, ok := load.UntrustedFingerprint(err); ok {
+	if fingerprint, ok := connect.UntrustedFingerprint(err); ok {
 		return fmt.Errorf("%w; if the server has printed the same, give --tls-fingerprint %s", err, fingerprint)
 	}
-	var mismatch *load.FingerprintError
-	var failed *load.ConnectError
-	if errors.As(err, &failed) && failed.Op == load.OpTLS && !errors.As(err, &mismatch) {
+	var mismatch *connect.FingerprintError
+	var failed *connect.Error
+	if errors.As(err, &failed) && failed.Op == connect.OpTLS && !errors.As(err, &mismatch) {
 		return fmt.Errorf("%w; does the server speak TLS?", err)
 	}
 	return err
@@ -40,7 +40,7 @@ func explainTLS(err error) error {
 
 // attempts returns how often a connection was tried; 0: it is not known.
 func attempts(err error) int {
-	var failed *load.ConnectError
+	var failed *connect.Error
 	if !errors.As(err, &failed) {
 		return 0
 	}

@@ -13,6 +13,7 @@ import (
 	"wirelab/cli/config"
 	"wirelab/cli/term"
 	"wirelab/load"
+	"wirelab/load/payload"
 )
 
 func (a *app) newLoadCommand() *cobra.Command {
@@ -178,17 +179,17 @@ func (f *loadFlags) config(cmd *cobra.Command) (load.Config, error) {
 }
 
 // content returns what is sent, and how often at most; 0: until the duration ends.
-func (f *loadFlags) content(cmd *cobra.Command) (payload *load.Payload, messages uint64, err error) {
-	if payload, err = load.ParsePayload(f.payload, f.size); err != nil {
+func (f *loadFlags) content(cmd *cobra.Command) (content *payload.Payload, messages uint64, err error) {
+	if content, err = payload.Parse(f.payload, f.size); err != nil {
 		return nil, 0, term.Usagef("%w", err)
 	}
 	if cmd.Flags().Changed("size") && f.size == 0 {
 		return nil, 0, term.Usagef("--size must be at least 1 byte")
 	}
 	if f.duration != 0 && !cmd.Flags().Changed("messages") {
-		return payload, 0, nil
+		return content, 0, nil
 	}
-	return payload, f.messages, nil
+	return content, f.messages, nil
 }
 
 func loadPlan(cfg load.Config) term.Plan {

@@ -10,14 +10,13 @@ import (
 	"testing"
 	"time"
 
-	"wirelab/report"
-
 	"github.com/google/go-cmp/cmp"
 
 	"wirelab/cli/look"
 	"wirelab/cli/term"
 	"wirelab/cli/term/termtest"
 	"wirelab/load"
+	"wirelab/report"
 )
 
 // saveFile saves a report into a file of dir.

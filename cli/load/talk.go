@@ -9,7 +9,7 @@ import (
 	"syscall"
 
 	"wirelab/cli/term"
-	"wirelab/load"
+	"wirelab/load/connect"
 )
 
 // A talk shows a conversation: bytes on stdout, or the console, and what
@@ -17,7 +17,7 @@ import (
 type talk struct {
 	app     *app
 	log     *slog.Logger
-	view    load.View     // of the bytes
+	view    connect.View  // of the bytes
 	console *term.Editor  // nil unless a person types
 	safe    *term.Escaper // nil unless stdout is a terminal without console
 	release []func()      // undo what opening did, last first
@@ -25,7 +25,7 @@ type talk struct {
 
 // openTalk decides how the conversation that cfg describes is held and shown, and
 // completes cfg. cancel ends it.
-func (a *app) openTalk(ctx context.Context, f *connectFlags, cfg *load.ConnectConfig, cancel context.CancelFunc) (*talk, error) {
+func (a *app) openTalk(ctx context.Context, f *connectFlags, cfg *connect.Config, cancel context.CancelFunc) (*talk, error) {
 	t := &talk{app: a}
 	cfg.View = t.show
 	cfg.EndWithPeer = term.IsTerminal(a.Stdin)
@@ -51,14 +51,14 @@ func (a *app) openTalk(ctx context.Context, f *connectFlags, cfg *load.ConnectCo
 	return t, nil
 }
 
-func (t *talk) newView(out io.Writer, hex bool) load.View {
+func (t *talk) newView(out io.Writer, hex bool) connect.View {
 	switch {
 	case t.app.JSON:
-		return load.JSONView(t.app.Stdout)
+		return connect.JSONView(t.app.Stdout)
 	case hex:
-		return load.HexView(out)
+		return connect.HexView(out)
 	}
-	return load.RawView(out)
+	return connect.RawView(out)
 }
 
 // openEditor opens the console and sees to it that no signal leaves the
@@ -96,30 +96,30 @@ func (t *talk) close() {
 }
 
 // show is the View of the conversation.
-func (t *talk) show(e *load.Event) error {
+func (t *talk) show(e *connect.Event) error {
 	t.record(e)
 	return t.view(e)
 }
 
 // record says on stderr and in the log what happens around the bytes.
-func (t *talk) record(e *load.Event) {
+func (t *talk) record(e *connect.Event) {
 	switch e.Kind {
-	case load.EventRetry:
+	case connect.EventRetry:
 		t.app.Note("%v; trying again in %v", e.Err, e.Wait)
 		t.log.Info("connecting failed", "attempt", e.Attempt, "err", e.Err)
-	case load.EventConnected:
+	case connect.EventConnected:
 		t.app.Note("connected to %s %s from %s%s", e.Network, e.Remote, e.Local, describeTLS(e.TLS))
 		t.log.Info("connected", "network", e.Network, "peer", e.Remote, "local", e.Local, "attempts", e.Attempt)
-	case load.EventSent:
+	case connect.EventSent:
 		t.log.Debug("sent", "bytes", len(e.Data))
-	case load.EventReceived:
+	case connect.EventReceived:
 		t.log.Debug("received", "bytes", len(e.Data))
-	case load.EventPeerEnded:
+	case connect.EventPeerEnded:
 		t.log.Debug("peer sends no more")
 	}
 }
 
-func describeTLS(s *load.TLSState) string {
+func describeTLS(s *connect.TLSState) string {
 	if s == nil {
 		return ""
 	}
@@ -143,7 +143,7 @@ type closedEvent struct {
 }
 
 // sumUp ends what is shown and says what was said; failed is why it ended.
-func (t *talk) sumUp(c load.Conversation, failed error) (err error) {
+func (t *talk) sumUp(c connect.Conversation, failed error) (err error) {
 	ended := []any{"bytes_out", c.BytesOut, "bytes_in", c.BytesIn, "duration", c.Duration.String()}
 	if failed != nil {
 		ended = append(ended, "err", failed)
@@ -164,9 +164,9 @@ func (t *talk) sumUp(c load.Conversation, failed error) (err error) {
 	return err
 }
 
-func newClosedEvent(c load.Conversation, failed error) closedEvent {
+func newClosedEvent(c connect.Conversation, failed error) closedEvent {
 	e := closedEvent{
-		Schema: load.ConversationSchema, Event: "closed", Network: c.Network, Attempts: c.Attempts,
+		Schema: connect.Schema, Event: "closed", Network: c.Network, Attempts: c.Attempts,
 		BytesOut: c.BytesOut, BytesIn: c.BytesIn, MessagesOut: c.MessagesOut, MessagesIn: c.MessagesIn,
 		Elapsed: c.Duration.Seconds(),
 	}

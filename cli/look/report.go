@@ -4,11 +4,10 @@ import (
 	"errors"
 	"os"
 
-	"wirelab/report"
-
 	"github.com/spf13/cobra"
 
 	"wirelab/cli/term"
+	"wirelab/report"
 )
 
 func (a *app) newReportCommand() *cobra.Command {

@@ -5,9 +5,8 @@ import (
 	"math"
 	"strings"
 
-	"wirelab/report"
-
 	"wirelab/cli/term"
+	"wirelab/report"
 )
 
 // A savedHead is a saved report with what it is called here.

@@ -5,9 +5,8 @@ import (
 	"runtime"
 	"runtime/debug"
 
-	"wirelab/report"
-
 	"wirelab/internal/sys/process"
+	"wirelab/report"
 )
 
 // Build says which wirelab this is; it is what `wirelab version -o json` prints.

@@ -7,11 +7,10 @@ import (
 	"strings"
 	"time"
 
-	"wirelab/report"
-
 	"github.com/spf13/cobra"
 
 	"wirelab/internal/atomicfile"
+	"wirelab/report"
 )
 
 // A SaveFlag is --save of the commands that measure.

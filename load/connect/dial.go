@@ -1,4 +1,4 @@
-package load
+package connect
 
 import (
 	"context"
@@ -66,7 +66,7 @@ func (s *session) dialOnce(ctx context.Context) (net.Conn, error) {
 }
 
 func (s *session) dialError(op string, err error) error {
-	return &ConnectError{Op: op, Network: s.cfg.Network, Address: s.cfg.Address, Attempts: s.result.Attempts, Err: err}
+	return &Error{Op: op, Network: s.cfg.Network, Address: s.cfg.Address, Attempts: s.result.Attempts, Err: err}
 }
 
 // mayPass reports whether a later attempt could do better: a server that is

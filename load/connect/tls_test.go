@@ -1,4 +1,4 @@
-package load_test
+package connect_test
 
 import (
 	"bytes"
@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"wirelab/internal/require"
-	"wirelab/load"
+	"wirelab/load/connect"
 )
 
 // newCertificate returns a certificate for localhost that signs itself.
@@ -42,7 +42,7 @@ func newCertificate(t *testing.T) (tls.Certificate, *x509.Certificate) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, parsed
 }
 
-func TestConnectTLS(t *testing.T) {
+func TestTLS(t *testing.T) {
 	certificate, parsed := newCertificate(t)
 	address := servePeer(t, func(c *net.TCPConn) {
 		secured := tls.Server(c, &tls.Config{Certificates: []tls.Certificate{certificate}})
@@ -52,31 +52,31 @@ func TestConnectTLS(t *testing.T) {
 	})
 	roots := x509.NewCertPool()
 	roots.AddCert(parsed)
-	right := load.Fingerprint(sha256.Sum256(parsed.Raw))
-	wrong := load.Fingerprint{1}
+	right := connect.Fingerprint(sha256.Sum256(parsed.Raw))
+	wrong := connect.Fingerprint{1}
 
-	var mismatch *load.FingerprintError
+	var mismatch *connect.FingerprintError
 	var untrusted *tls.CertificateVerificationError
 	tests := map[string]struct {
-		cfg  load.TLSConfig
+		cfg  connect.TLSConfig
 		want any // the type of error; nil for none
 	}{
-		"insecure":             {load.TLSConfig{Insecure: true}, nil},
-		"pin":                  {load.TLSConfig{Fingerprint: &right}, nil},
-		"authority":            {load.TLSConfig{Roots: roots, ServerName: "localhost"}, nil},
-		"authority and pin":    {load.TLSConfig{Roots: roots, ServerName: "localhost", Fingerprint: &right}, nil},
-		"wrong pin":            {load.TLSConfig{Fingerprint: &wrong}, &mismatch},
-		"insecure, wrong pin":  {load.TLSConfig{Insecure: true, Fingerprint: &wrong}, &mismatch},
-		"authority, wrong pin": {load.TLSConfig{Roots: roots, ServerName: "localhost", Fingerprint: &wrong}, &mismatch},
-		"authority, no name":   {load.TLSConfig{Roots: roots}, &untrusted},
-		"unknown authority":    {load.TLSConfig{}, &untrusted},
+		"insecure":             {connect.TLSConfig{Insecure: true}, nil},
+		"pin":                  {connect.TLSConfig{Fingerprint: &right}, nil},
+		"authority":            {connect.TLSConfig{Roots: roots, ServerName: "localhost"}, nil},
+		"authority and pin":    {connect.TLSConfig{Roots: roots, ServerName: "localhost", Fingerprint: &right}, nil},
+		"wrong pin":            {connect.TLSConfig{Fingerprint: &wrong}, &mismatch},
+		"insecure, wrong pin":  {connect.TLSConfig{Insecure: true, Fingerprint: &wrong}, &mismatch},
+		"authority, wrong pin": {connect.TLSConfig{Roots: roots, ServerName: "localhost", Fingerprint: &wrong}, &mismatch},
+		"authority, no name":   {connect.TLSConfig{Roots: roots}, &untrusted},
+		"unknown authority":    {connect.TLSConfig{}, &untrusted},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			require.NoLeaks(t)
 			var out bytes.Buffer
-			_, err := connect(t, load.ConnectConfig{
-				Address: address, TLS: &test.cfg, Input: inputText("secret"), View: load.RawView(&out),
+			_, err := run(t, connect.Config{
+				Address: address, TLS: &test.cfg, Input: inputText("secret"), View: connect.RawView(&out),
 			})
 			switch {
 			case test.want == nil && (err != nil || out.String() != "secret"):
@@ -86,14 +86,14 @@ func TestConnectTLS(t *testing.T) {
 			}
 		})
 	}
-	if text := (&load.FingerprintError{Want: wrong, Got: right}).Error(); !strings.Contains(text, wrong.String()) ||
+	if text := (&connect.FingerprintError{Want: wrong, Got: right}).Error(); !strings.Contains(text, wrong.String()) ||
 		!strings.Contains(text, right.String()) {
 		t.Errorf("error %q does not name both fingerprints", text)
 	}
 }
 
 // A server that does not speak TLS at all is an error, not a hang.
-func TestConnectTLSToPlainServer(t *testing.T) {
+func TestTLSToPlainServer(t *testing.T) {
 	require.NoLeaks(t)
 	tests := map[string]func(*net.TCPConn){
 		"answers in plain": func(c *net.TCPConn) { io.WriteString(c, "hello, who is there?") },
@@ -101,11 +101,11 @@ func TestConnectTLSToPlainServer(t *testing.T) {
 	}
 	for name, peer := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, err := connect(t, load.ConnectConfig{
-				Address: servePeer(t, peer), TLS: &load.TLSConfig{Insecure: true}, Input: inputText(""), DialTimeout: 50 * time.Millisecond,
+			_, err := run(t, connect.Config{
+				Address: servePeer(t, peer), TLS: &connect.TLSConfig{Insecure: true}, Input: inputText(""), DialTimeout: 50 * time.Millisecond,
 			})
-			var failure *load.ConnectError
-			if !errors.As(err, &failure) || failure.Op != load.OpTLS {
+			var failure *connect.Error
+			if !errors.As(err, &failure) || failure.Op != connect.OpTLS {
 				t.Errorf("error %v", err)
 			}
 		})
@@ -116,12 +116,12 @@ func TestParseFingerprint(t *testing.T) {
 	plain := strings.Repeat("0a", 32)
 	colons := strings.TrimSuffix(strings.Repeat("0A:", 32), ":")
 	for _, s := range []string{plain, strings.ToUpper(plain), colons} {
-		if f, err := load.ParseFingerprint(s); err != nil || f.String() != plain {
+		if f, err := connect.ParseFingerprint(s); err != nil || f.String() != plain {
 			t.Errorf("%q: %v, %v", s, f, err)
 		}
 	}
 	for _, s := range []string{"", "0a", plain + "0a", plain[1:], strings.Repeat("zz", 32)} {
-		if _, err := load.ParseFingerprint(s); err == nil {
+		if _, err := connect.ParseFingerprint(s); err == nil {
 			t.Errorf("%q: no error", s)
 		}
 	}

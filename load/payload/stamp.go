@@ -1,4 +1,4 @@
-package load
+package payload
 
 import (
 	"encoding/binary"
@@ -51,13 +51,5 @@ func (c *Check) Exchange(received time.Time) (clock.Exchange, bool) {
 		return clock.Exchange{}, false
 	}
 	_, t2, t3, ok := r.Times(received)
-	return userExchange(c.sent, t2, t3, received), ok
+	return clock.UserExchange(c.sent, t2, t3, received), ok
 }
-
-// userExchange is one whose stamps of ours were both read in this process.
-func userExchange(t1, t2, t3, t4 time.Time) clock.Exchange {
-	return clock.Exchange{T1: clock.Stamp{Time: t1}, T2: clock.Stamp{Time: t2}, T3: clock.Stamp{Time: t3}, T4: clock.Stamp{Time: t4}}
-}
-
-// wallSub subtracts by the wall clock even where monotonic readings are at hand.
-func wallSub(a, b time.Time) time.Duration { return a.Round(0).Sub(b.Round(0)) }

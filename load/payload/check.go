@@ -1,4 +1,4 @@
-package load
+package payload
 
 import (
 	"bytes"
@@ -33,6 +33,10 @@ type Check struct {
 func (p *Payload) Expect(client, n uint64, sent time.Time) Check {
 	return Check{payload: p, client: client, n: n, sent: sent, unlike: -1}
 }
+
+// ExpectUnsent returns a Check that finds nothing right: for an answer to a message of
+// which it is not known any more when it was sent.
+func (p *Payload) ExpectUnsent() Check { return Check{payload: p, unlike: -1} }
 
 // Feed takes the next piece of an answer that arrives in a stream. It returns how
 // many of its bytes belong to the answer, and whether the answer is complete with
@@ -93,8 +97,8 @@ func (c *Check) Reason() string {
 	return fmt.Sprintf("byte %d is 0x%02x, not 0x%02x", c.unlike, c.got, want)
 }
 
-// reject makes the answer wrong for a reason that only its receiver can see.
-func (c *Check) reject(reason string) {
+// Reject makes the answer wrong for a reason that only its receiver can see.
+func (c *Check) Reject(reason string) {
 	if c.OK() {
 		c.reason = reason
 	}

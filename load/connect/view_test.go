@@ -1,4 +1,4 @@
-package load_test
+package connect_test
 
 import (
 	"bytes"
@@ -11,24 +11,24 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"wirelab/load"
+	"wirelab/load/connect"
 )
 
 var viewTime = time.Date(2026, 11, 22, 10, 3, 4, 123456789, time.UTC)
 
-func viewEvents() []*load.Event {
+func viewEvents() []*connect.Event {
 	local, remote := netip.MustParseAddrPort("127.0.0.1:40000"), netip.MustParseAddrPort("127.0.0.1:12345")
-	return []*load.Event{
-		{Kind: load.EventRetry, Time: viewTime, Attempt: 1, Wait: 100 * time.Millisecond, Err: errors.New("refused")},
-		{Kind: load.EventConnected, Time: viewTime, Attempt: 2, Network: "tcp", Local: local, Remote: remote},
-		{Kind: load.EventSent, Time: viewTime, Data: []byte("GET / HTTP/1.0\r\n\r\n")},
-		{Kind: load.EventReceived, Time: viewTime, Offset: 4096, Data: []byte("\x1b")},
-		{Kind: load.EventInputEnded, Time: viewTime},
-		{Kind: load.EventPeerEnded, Time: viewTime},
+	return []*connect.Event{
+		{Kind: connect.EventRetry, Time: viewTime, Attempt: 1, Wait: 100 * time.Millisecond, Err: errors.New("refused")},
+		{Kind: connect.EventConnected, Time: viewTime, Attempt: 2, Network: "tcp", Local: local, Remote: remote},
+		{Kind: connect.EventSent, Time: viewTime, Data: []byte("GET / HTTP/1.0\r\n\r\n")},
+		{Kind: connect.EventReceived, Time: viewTime, Offset: 4096, Data: []byte("\x1b")},
+		{Kind: connect.EventInputEnded, Time: viewTime},
+		{Kind: connect.EventPeerEnded, Time: viewTime},
 	}
 }
 
-func show(t *testing.T, view load.View, events []*load.Event) {
+func show(t *testing.T, view connect.View, events []*connect.Event) {
 	t.Helper()
 	for _, e := range events {
 		if err := view(e); err != nil {
@@ -39,7 +39,7 @@ func show(t *testing.T, view load.View, events []*load.Event) {
 
 func TestRawView(t *testing.T) {
 	var out bytes.Buffer
-	show(t, load.RawView(&out), viewEvents())
+	show(t, connect.RawView(&out), viewEvents())
 	if out.String() != "\x1b" {
 		t.Errorf("wrote %q, want the bytes received alone", &out)
 	}
@@ -47,7 +47,7 @@ func TestRawView(t *testing.T) {
 
 func TestHexView(t *testing.T) {
 	var out bytes.Buffer
-	show(t, load.HexView(&out), viewEvents())
+	show(t, connect.HexView(&out), viewEvents())
 	want := `
 > 10:03:04.123456  sent 18 bytes
 > 00000000  47 45 54 20 2f 20 48 54  54 50 2f 31 2e 30 0d 0a |GET / HTTP/1.0..|
@@ -69,7 +69,7 @@ func TestHexView(t *testing.T) {
 
 func TestJSONView(t *testing.T) {
 	var out bytes.Buffer
-	show(t, load.JSONView(&out), viewEvents())
+	show(t, connect.JSONView(&out), viewEvents())
 	want := `
 {"schema":"wirelab.connect/1","event":"retry","time":"2026-11-22T10:03:04.123456Z","attempt":1,"wait_us":100000,"error":"refused"}
 {"schema":"wirelab.connect/1","event":"connected","time":"2026-11-22T10:03:04.123456Z","network":"tcp","local":"127.0.0.1:40000","remote":"127.0.0.1:12345","attempt":2}
@@ -85,7 +85,7 @@ func TestJSONView(t *testing.T) {
 
 func TestJSONViewGivesBinaryAsBase64Alone(t *testing.T) {
 	var out bytes.Buffer
-	show(t, load.JSONView(&out), []*load.Event{{Kind: load.EventReceived, Time: viewTime, Data: []byte("\xff\xfe")}})
+	show(t, connect.JSONView(&out), []*connect.Event{{Kind: connect.EventReceived, Time: viewTime, Data: []byte("\xff\xfe")}})
 	var line struct {
 		Data []byte  `json:"data_base64"`
 		Text *string `json:"text"`

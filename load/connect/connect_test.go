@@ -1,4 +1,4 @@
-package load_test
+package connect_test
 
 import (
 	"bytes"
@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"wirelab/internal/require"
-	"wirelab/load"
+	"wirelab/load/connect"
 )
 
 // patience is far more than anything here takes; it only turns a hang into a failure.
@@ -58,17 +58,17 @@ func blockedInput(t *testing.T) io.ReadCloser {
 	return r
 }
 
-func connect(t *testing.T, cfg load.ConnectConfig) (load.Conversation, error) {
+func run(t *testing.T, cfg connect.Config) (connect.Conversation, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeoutCause(t.Context(), patience, errors.New("the test hangs"))
 	defer cancel()
 	if cfg.Network == "" {
 		cfg.Network = "tcp"
 	}
-	return load.Connect(ctx, cfg)
+	return connect.Run(ctx, cfg)
 }
 
-func TestConnectHalfCloses(t *testing.T) {
+func TestHalfCloses(t *testing.T) {
 	require.NoLeaks(t)
 	address := servePeer(t, func(c *net.TCPConn) {
 		all, err := io.ReadAll(c) // returns only when the client shuts its side down
@@ -77,7 +77,7 @@ func TestConnectHalfCloses(t *testing.T) {
 		}
 	})
 	var out bytes.Buffer
-	conv, err := connect(t, load.ConnectConfig{Address: address, Input: inputText("hello"), View: load.RawView(&out)})
+	conv, err := run(t, connect.Config{Address: address, Input: inputText("hello"), View: connect.RawView(&out)})
 	if err != nil || out.String() != `got "hello"` {
 		t.Fatalf("received %q, %v", &out, err)
 	}
@@ -87,7 +87,7 @@ func TestConnectHalfCloses(t *testing.T) {
 }
 
 // Ten megabytes go both ways at once, whatever the peer's pace.
-func TestConnectLosesNoByte(t *testing.T) {
+func TestLosesNoByte(t *testing.T) {
 	peers := map[string]func(*net.TCPConn){
 		"echo": func(c *net.TCPConn) { io.Copy(struct{ io.Writer }{c}, struct{ io.Reader }{c}) },
 		"odd pieces": func(c *net.TCPConn) {
@@ -112,8 +112,8 @@ func TestConnectLosesNoByte(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			require.NoLeaks(t)
 			got := sha256.New()
-			conv, err := connect(t, load.ConnectConfig{
-				Address: servePeer(t, peer), Input: io.NopCloser(bytes.NewReader(sent)), View: load.RawView(got),
+			conv, err := run(t, connect.Config{
+				Address: servePeer(t, peer), Input: io.NopCloser(bytes.NewReader(sent)), View: connect.RawView(got),
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -125,7 +125,7 @@ func TestConnectLosesNoByte(t *testing.T) {
 	}
 }
 
-func TestConnectReceivesByteAtATime(t *testing.T) {
+func TestReceivesByteAtATime(t *testing.T) {
 	const text = "one byte at a time"
 	address := servePeer(t, func(c *net.TCPConn) {
 		c.SetNoDelay(true)
@@ -134,26 +134,26 @@ func TestConnectReceivesByteAtATime(t *testing.T) {
 		}
 	})
 	var out bytes.Buffer
-	_, err := connect(t, load.ConnectConfig{Address: address, Input: inputText(""), View: load.RawView(&out)})
+	_, err := run(t, connect.Config{Address: address, Input: inputText(""), View: connect.RawView(&out)})
 	if err != nil || out.String() != text {
 		t.Fatalf("received %q, %v", &out, err)
 	}
 }
 
 // A person's conversation ends with the peer's; a pipe's input is sent to its end.
-func TestConnectEndsWithPeer(t *testing.T) {
+func TestEndsWithPeer(t *testing.T) {
 	require.NoLeaks(t)
 	address := servePeer(t, func(c *net.TCPConn) { io.WriteString(c, "bye") })
 	var out bytes.Buffer
-	_, err := connect(t, load.ConnectConfig{
-		Address: address, Input: blockedInput(t), EndWithPeer: true, View: load.RawView(&out),
+	_, err := run(t, connect.Config{
+		Address: address, Input: blockedInput(t), EndWithPeer: true, View: connect.RawView(&out),
 	})
 	if err != nil || out.String() != "bye" {
 		t.Fatalf("received %q, %v", &out, err)
 	}
 }
 
-func TestConnectSendsOnAfterPeerHasClosedItsSide(t *testing.T) {
+func TestSendsOnAfterPeerHasClosedItsSide(t *testing.T) {
 	got := make(chan []byte, 1)
 	address := servePeer(t, func(c *net.TCPConn) {
 		c.CloseWrite()
@@ -161,13 +161,13 @@ func TestConnectSendsOnAfterPeerHasClosedItsSide(t *testing.T) {
 		got <- all
 	})
 	input, typed := io.Pipe()
-	view := func(e *load.Event) error {
-		if e.Kind == load.EventPeerEnded {
+	view := func(e *connect.Event) error {
+		if e.Kind == connect.EventPeerEnded {
 			go func() { io.WriteString(typed, "still here"); typed.Close() }()
 		}
 		return nil
 	}
-	if _, err := connect(t, load.ConnectConfig{Address: address, Input: input, View: view}); err != nil {
+	if _, err := run(t, connect.Config{Address: address, Input: input, View: view}); err != nil {
 		t.Fatal(err)
 	}
 	if all := <-got; string(all) != "still here" {
@@ -175,14 +175,14 @@ func TestConnectSendsOnAfterPeerHasClosedItsSide(t *testing.T) {
 	}
 }
 
-func TestConnectPeerResets(t *testing.T) {
+func TestPeerResets(t *testing.T) {
 	require.NoLeaks(t)
 	address := servePeer(t, func(c *net.TCPConn) {
 		c.Read(make([]byte, 1))
 		c.SetLinger(0)
 	})
-	_, err := connect(t, load.ConnectConfig{Address: address, Input: inputText("x")})
-	var failure *load.ConnectError
+	_, err := run(t, connect.Config{Address: address, Input: inputText("x")})
+	var failure *connect.Error
 	if !errors.As(err, &failure) || !errors.Is(err, syscall.ECONNRESET) {
 		t.Fatalf("error %v, want a reset", err)
 	}
@@ -191,12 +191,12 @@ func TestConnectPeerResets(t *testing.T) {
 	}
 }
 
-func TestConnectSaysWhenPeerStopsTaking(t *testing.T) {
+func TestSaysWhenPeerStopsTaking(t *testing.T) {
 	require.NoLeaks(t)
 	address := servePeer(t, func(*net.TCPConn) {}) // closes at once
 	input, typed := io.Pipe()
-	view := func(e *load.Event) error {
-		if e.Kind == load.EventPeerEnded {
+	view := func(e *connect.Event) error {
+		if e.Kind == connect.EventPeerEnded {
 			go func() { // until one write has met the reset that an earlier one provoked
 				for err := error(nil); err == nil; {
 					_, err = io.WriteString(typed, "x")
@@ -205,22 +205,22 @@ func TestConnectSaysWhenPeerStopsTaking(t *testing.T) {
 		}
 		return nil
 	}
-	_, err := connect(t, load.ConnectConfig{Address: address, Input: input, View: view})
-	if !errors.Is(err, load.ErrUnsent) {
+	_, err := run(t, connect.Config{Address: address, Input: input, View: view})
+	if !errors.Is(err, connect.ErrUnsent) {
 		t.Fatalf("error %v, want ErrUnsent", err)
 	}
 }
 
-func TestConnectRefused(t *testing.T) {
+func TestRefused(t *testing.T) {
 	address := closedPort(t)
 	var retries []time.Duration
-	view := func(e *load.Event) error {
-		if e.Kind == load.EventRetry {
+	view := func(e *connect.Event) error {
+		if e.Kind == connect.EventRetry {
 			retries = append(retries, e.Wait)
 		}
 		return nil
 	}
-	conv, err := connect(t, load.ConnectConfig{Address: address, Input: blockedInput(t), Retries: 2, View: view})
+	conv, err := run(t, connect.Config{Address: address, Input: blockedInput(t), Retries: 2, View: view})
 	if !errors.Is(err, syscall.ECONNREFUSED) || !strings.Contains(err.Error(), "(tried 3 times)") {
 		t.Errorf("error %v", err)
 	}
@@ -240,11 +240,11 @@ func closedPort(t *testing.T) string {
 	return l.Addr().String()
 }
 
-func TestConnectRetriesUntilServerIsUp(t *testing.T) {
+func TestRetriesUntilServerIsUp(t *testing.T) {
 	address := closedPort(t)
 	var l net.Listener
-	view := func(e *load.Event) (err error) {
-		if e.Kind == load.EventRetry && e.Attempt == 2 {
+	view := func(e *connect.Event) (err error) {
+		if e.Kind == connect.EventRetry && e.Attempt == 2 {
 			l, err = net.Listen("tcp", address)
 		}
 		return err
@@ -254,41 +254,41 @@ func TestConnectRetriesUntilServerIsUp(t *testing.T) {
 			l.Close()
 		}
 	})
-	conv, err := connect(t, load.ConnectConfig{
+	conv, err := run(t, connect.Config{
 		Address: address, Retries: 5, IdleTimeout: 10 * time.Millisecond, Input: inputText(""), View: view,
 	})
-	if !errors.Is(err, load.ErrIdle) || conv.Attempts != 3 {
+	if !errors.Is(err, connect.ErrIdle) || conv.Attempts != 3 {
 		t.Errorf("%d attempts, %v; want 3, then a silent peer", conv.Attempts, err)
 	}
 }
 
-func TestConnectIdleTimeout(t *testing.T) {
+func TestIdleTimeout(t *testing.T) {
 	require.NoLeaks(t)
 	address := servePeer(t, func(c *net.TCPConn) { io.Copy(io.Discard, c); <-t.Context().Done() })
-	_, err := connect(t, load.ConnectConfig{
+	_, err := run(t, connect.Config{
 		Address: address, Input: inputText("anybody?"), IdleTimeout: 20 * time.Millisecond,
 	})
-	if !errors.Is(err, load.ErrIdle) {
+	if !errors.Is(err, connect.ErrIdle) {
 		t.Fatalf("error %v, want ErrIdle", err)
 	}
 }
 
 // A slow reader of our output is not a silent peer.
-func TestConnectIdleTimeoutSparesSlowView(t *testing.T) {
+func TestIdleTimeoutSparesSlowView(t *testing.T) {
 	address := servePeer(t, func(c *net.TCPConn) { io.WriteString(c, "hello") })
-	view := func(e *load.Event) error {
-		if e.Kind == load.EventReceived {
+	view := func(e *connect.Event) error {
+		if e.Kind == connect.EventReceived {
 			time.Sleep(100 * time.Millisecond) // stands for a full pipe
 		}
 		return nil
 	}
-	_, err := connect(t, load.ConnectConfig{Address: address, Input: inputText(""), IdleTimeout: 20 * time.Millisecond, View: view})
+	_, err := run(t, connect.Config{Address: address, Input: inputText(""), IdleTimeout: 20 * time.Millisecond, View: view})
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-func TestConnectCancelled(t *testing.T) {
+func TestCancelled(t *testing.T) {
 	inputs := map[string]func(*testing.T) io.ReadCloser{
 		"waiting for input": blockedInput,
 		"peer takes nothing": func(*testing.T) io.ReadCloser {
@@ -299,14 +299,14 @@ func TestConnectCancelled(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			require.NoLeaks(t)
 			ctx, cancel := context.WithCancel(t.Context())
-			view := func(e *load.Event) error {
-				if e.Kind == load.EventConnected {
+			view := func(e *connect.Event) error {
+				if e.Kind == connect.EventConnected {
 					cancel()
 				}
 				return nil
 			}
 			address := servePeer(t, func(*net.TCPConn) { <-t.Context().Done() })
-			_, err := load.Connect(ctx, load.ConnectConfig{Network: "tcp", Address: address, Input: input(t), View: view})
+			_, err := connect.Run(ctx, connect.Config{Network: "tcp", Address: address, Input: input(t), View: view})
 			if !errors.Is(err, context.Canceled) {
 				t.Fatalf("error %v, want context.Canceled", err)
 			}
@@ -318,24 +318,24 @@ type zeroes struct{}
 
 func (zeroes) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
-func TestConnectInputAndViewFailures(t *testing.T) {
+func TestInputAndViewFailures(t *testing.T) {
 	broken := errors.New("broken")
 	address := servePeer(t, func(c *net.TCPConn) { io.WriteString(c, "hello"); io.Copy(io.Discard, c) })
 	t.Run("input", func(t *testing.T) {
 		r, w := io.Pipe()
 		w.CloseWithError(broken)
-		if _, err := connect(t, load.ConnectConfig{Address: address, Input: r}); !errors.Is(err, broken) {
+		if _, err := run(t, connect.Config{Address: address, Input: r}); !errors.Is(err, broken) {
 			t.Errorf("error %v", err)
 		}
 	})
 	t.Run("view", func(t *testing.T) {
-		view := func(e *load.Event) error {
-			if e.Kind == load.EventReceived {
+		view := func(e *connect.Event) error {
+			if e.Kind == connect.EventReceived {
 				return broken
 			}
 			return nil
 		}
-		if _, err := connect(t, load.ConnectConfig{Address: address, Input: blockedInput(t), View: view}); !errors.Is(err, broken) {
+		if _, err := run(t, connect.Config{Address: address, Input: blockedInput(t), View: view}); !errors.Is(err, broken) {
 			t.Errorf("error %v", err)
 		}
 	})
@@ -343,7 +343,7 @@ func TestConnectInputAndViewFailures(t *testing.T) {
 
 // What the caller has deferred, such as restoring a terminal, runs even when a
 // view or an input panics.
-func TestConnectPanicsInCallersGoroutine(t *testing.T) {
+func TestPanicsInCallersGoroutine(t *testing.T) {
 	require.NoLeaks(t)
 	address := servePeer(t, func(c *net.TCPConn) { io.Copy(io.Discard, c) })
 	defer func() {
@@ -351,21 +351,21 @@ func TestConnectPanicsInCallersGoroutine(t *testing.T) {
 			t.Errorf("recovered %v", p)
 		}
 	}()
-	view := func(e *load.Event) error {
-		if e.Kind == load.EventSent {
+	view := func(e *connect.Event) error {
+		if e.Kind == connect.EventSent {
 			panic("boom")
 		}
 		return nil
 	}
-	connect(t, load.ConnectConfig{Address: address, Input: inputText("x"), View: view})
+	run(t, connect.Config{Address: address, Input: inputText("x"), View: view})
 	t.Error("no panic")
 }
 
-func TestConnectMessages(t *testing.T) {
+func TestMessages(t *testing.T) {
 	address := servePeer(t, func(c *net.TCPConn) { io.Copy(c, c) })
 	var out bytes.Buffer
-	conv, err := connect(t, load.ConnectConfig{
-		Address: address, Count: 3, View: load.RawView(&out), Input: blockedInput(t),
+	conv, err := run(t, connect.Config{
+		Address: address, Count: 3, View: connect.RawView(&out), Input: blockedInput(t),
 		Message: func(dst []byte, n uint64, _ time.Time) []byte { return fmt.Appendf(dst, "message %d\n", n) },
 	})
 	if want := "message 0\nmessage 1\nmessage 2\n"; err != nil || out.String() != want || conv.MessagesOut != 3 {
@@ -373,11 +373,11 @@ func TestConnectMessages(t *testing.T) {
 	}
 }
 
-func TestConnectUnknownNetwork(t *testing.T) {
-	if _, err := connect(t, load.ConnectConfig{Network: "sctp", Address: "127.0.0.1:1", Input: inputText("")}); err == nil {
+func TestUnknownNetwork(t *testing.T) {
+	if _, err := run(t, connect.Config{Network: "sctp", Address: "127.0.0.1:1", Input: inputText("")}); err == nil {
 		t.Error("no error")
 	}
-	if _, err := connect(t, load.ConnectConfig{Address: "127.0.0.1", Input: inputText("")}); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+	if _, err := run(t, connect.Config{Address: "127.0.0.1", Input: inputText("")}); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("error %v for an address without port", err)
 	}
 }

@@ -1,4 +1,4 @@
-package load
+package payload
 
 import (
 	"encoding/hex"
@@ -13,12 +13,12 @@ import (
 	"wirelab/clock"
 )
 
-// PayloadSyntax lists what ParsePayload understands.
-const PayloadSyntax = "text:… | hex:… | file:PATH | random:SEED | pattern | seq | time | stamp"
+// Syntax lists what Parse understands.
+const Syntax = "text:… | hex:… | file:PATH | random:SEED | pattern | seq | time | stamp"
 
-var errUnknownPayload = errors.New("unknown; use one of " + PayloadSyntax)
+var errUnknownPayload = errors.New("unknown; use one of " + Syntax)
 
-// ParsePayload makes the payload that spec describes:
+// Parse makes the payload that spec describes:
 //
 //	text:WORDS    these bytes; \n \r \t \\ \xFF and Go's other escapes are understood
 //	hex:0a0B ff   these bytes; spaces and colons are skipped
@@ -29,25 +29,25 @@ var errUnknownPayload = errors.New("unknown; use one of " + PayloadSyntax)
 //	time          a line: seconds since 1970, a dot, six digits; then as pattern if there is room
 //	stamp         a STAMP Session-Sender packet (RFC 8762, section 4.2.1), unauthenticated
 //
-// Messages have size bytes, at most MaxPayload: a text, hex or file payload is
+// Messages have size bytes, at most MaxLen: a text, hex or file payload is
 // repeated or cut to it. Size 0 means the payload's own length: that of the text,
 // hex or file, 18 bytes for time, 44 for stamp, and 64 for the others. Errors are of
-// type *PayloadError.
-func ParsePayload(spec string, size int) (*Payload, error) {
+// type *Error.
+func Parse(spec string, size int) (*Payload, error) {
 	p := &Payload{spec: spec}
 	err := checkSize(size)
 	if err == nil {
 		err = p.parse(size)
 	}
 	if err != nil {
-		return nil, &PayloadError{Spec: spec, Err: err}
+		return nil, &Error{Spec: spec, Err: err}
 	}
 	return p, nil
 }
 
 func checkSize(size int) error {
-	if size < 0 || size > MaxPayload {
-		return fmt.Errorf("size %d is not between 1 and %d bytes", size, MaxPayload)
+	if size < 0 || size > MaxLen {
+		return fmt.Errorf("size %d is not between 1 and %d bytes", size, MaxLen)
 	}
 	return nil
 }
@@ -169,9 +169,9 @@ func readBounded(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, MaxPayload+1))
-	if err == nil && len(b) > MaxPayload {
-		err = fmt.Errorf("%s has more than %d bytes", path, MaxPayload)
+	b, err := io.ReadAll(io.LimitReader(f, MaxLen+1))
+	if err == nil && len(b) > MaxLen {
+		err = fmt.Errorf("%s has more than %d bytes", path, MaxLen)
 	}
 	return b, err
 }

@@ -1,4 +1,4 @@
-package load
+package connect
 
 import (
 	"fmt"
@@ -21,7 +21,7 @@ type Reflection struct {
 // String returns one line without its end.
 func (r *Reflection) String() string {
 	return fmt.Sprintf("packet %d: offset %+.1f ± %.1f us, round trip %.1f us, held %.1f us (user stamps)",
-		r.Sequence, microseconds(r.Offset), microseconds(r.Bound), microseconds(r.RoundTrip), microseconds(r.Held))
+		r.Sequence, clock.Microseconds(r.Offset), clock.Microseconds(r.Bound), clock.Microseconds(r.RoundTrip), clock.Microseconds(r.Held))
 }
 
 type jsonReflection struct {
@@ -38,8 +38,8 @@ func (r *Reflection) json() *jsonReflection {
 		return nil
 	}
 	return &jsonReflection{
-		Sequence: r.Sequence, OffsetUS: microseconds(r.Offset), BoundUS: microseconds(r.Bound),
-		RoundTripUS: microseconds(r.RoundTrip), HeldUS: microseconds(r.Held), StampSource: "user",
+		Sequence: r.Sequence, OffsetUS: clock.Microseconds(r.Offset), BoundUS: clock.Microseconds(r.Bound),
+		RoundTripUS: clock.Microseconds(r.RoundTrip), HeldUS: clock.Microseconds(r.Held), StampSource: "user",
 	}
 }
 
@@ -54,7 +54,7 @@ func parseReflection(b []byte, received time.Time) *Reflection {
 	if !ok {
 		return nil
 	}
-	e := userExchange(t1, t2, t3, received)
+	e := clock.UserExchange(t1, t2, t3, received)
 	return &Reflection{
 		Sequence: packet.SenderSequence, Offset: e.Offset(), Bound: e.Bound(),
 		RoundTrip: e.Delay(), Held: e.Held(),

@@ -1,4 +1,4 @@
-package load
+package connect
 
 import (
 	"io"
@@ -17,7 +17,7 @@ type source interface {
 // largest datagram made of it: as with nc.
 const inputSize = 16 << 10
 
-func newSource(cfg *ConnectConfig) source {
+func newSource(cfg *Config) source {
 	if cfg.Message != nil {
 		return &messageSource{append: cfg.Message, count: cfg.Count, unused: cfg.Input}
 	}

@@ -1,4 +1,4 @@
-package load
+package connect
 
 import (
 	"bufio"
@@ -127,8 +127,8 @@ func appendHexRow(dst []byte, arrow byte, offset uint64, b []byte) []byte {
 	return append(dst, "|\n"...)
 }
 
-// ConversationSchema is the schema of JSONView's lines.
-const ConversationSchema = "wirelab.connect/1"
+// Schema is the schema of JSONView's lines.
+const Schema = "wirelab.connect/1"
 
 // jsonEvent is one line of JSONView.
 type jsonEvent struct {
@@ -159,7 +159,7 @@ func JSONView(w io.Writer) View {
 
 func newJSONEvent(e *Event) *jsonEvent {
 	j := &jsonEvent{
-		Schema: ConversationSchema, Event: e.Kind.String(), Time: jsonTime(e.Time),
+		Schema: Schema, Event: e.Kind.String(), Time: jsonTime(e.Time),
 		Network: e.Network, TLS: e.TLS, Attempt: e.Attempt, WaitUS: e.Wait.Microseconds(),
 		Reflection: e.Reflection.json(),
 	}

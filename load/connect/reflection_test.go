@@ -1,4 +1,4 @@
-package load_test
+package connect_test
 
 import (
 	"bytes"
@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"wirelab/clock"
-	"wirelab/load"
+	"wirelab/load/connect"
+	"wirelab/load/payload"
 )
 
 // A reflector whose clock is ahead is seen so, within the bound that goes with it.
-func TestConnectShowsReflections(t *testing.T) {
+func TestShowsReflections(t *testing.T) {
 	const ahead = 5500 * time.Millisecond // far from where its first digit changes
 	address := answerDatagrams(t, func(c *net.UDPConn, peer net.Addr, b []byte) {
 		now := time.Now().Add(ahead)
@@ -22,21 +23,21 @@ func TestConnectShowsReflections(t *testing.T) {
 		}
 		c.WriteTo(answer, peer)
 	})
-	payload, err := load.ParsePayload("stamp", 0)
+	payload, err := payload.Parse("stamp", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var text, lines bytes.Buffer
-	var seen []load.Reflection
-	raw, json := load.RawView(&text), load.JSONView(&lines)
-	view := func(e *load.Event) error {
+	var seen []connect.Reflection
+	raw, json := connect.RawView(&text), connect.JSONView(&lines)
+	view := func(e *connect.Event) error {
 		if e.Reflection != nil {
 			seen = append(seen, *e.Reflection)
 		}
 		json(e)
 		return raw(e)
 	}
-	_, err = connect(t, load.ConnectConfig{
+	_, err = run(t, connect.Config{
 		Network: "udp", Address: address, IdleTimeout: patience, View: view, Reflections: true, Count: 2,
 		Message: func(dst []byte, n uint64, now time.Time) []byte { return payload.Append(dst, 0, n, now) },
 	})
@@ -57,12 +58,12 @@ func TestConnectShowsReflections(t *testing.T) {
 }
 
 // What is not a reflection is shown as it is.
-func TestConnectShowsEchoedStampAsBytes(t *testing.T) {
+func TestShowsEchoedStampAsBytes(t *testing.T) {
 	address := answerDatagrams(t, echoDatagram)
 	var out bytes.Buffer
 	packet := clock.SenderPacket{Sequence: 7, Timestamp: 1 << 32, Estimate: 1}.Append(nil, clock.TestPacketLen)
-	_, err := connect(t, load.ConnectConfig{
-		Network: "udp", Address: address, IdleTimeout: patience, View: load.RawView(&out), Reflections: true, Count: 1,
+	_, err := run(t, connect.Config{
+		Network: "udp", Address: address, IdleTimeout: patience, View: connect.RawView(&out), Reflections: true, Count: 1,
 		Message: func(dst []byte, _ uint64, _ time.Time) []byte { return append(dst, packet...) },
 	})
 	if err != nil || !bytes.Equal(out.Bytes(), packet) {

@@ -1,4 +1,4 @@
-package load
+package connect
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package load
+package connect
 
 import (
 	"context"
@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// ConnectConfig says whom Connect talks to, what it says, and who is shown
+// Config says whom Connect talks to, what it says, and who is shown
 // the conversation.
-type ConnectConfig struct {
+type Config struct {
 	Network string     // "tcp" or "udp"
 	Address string     // "HOST:PORT" or "[IPv6]:PORT"; HOST may be a name
 	TLS     *TLSConfig // nil: none; TCP only
@@ -33,7 +33,7 @@ type ConnectConfig struct {
 	Retries int
 
 	// Input is what is sent. TCP: all of it, then the direction is shut down. UDP:
-	// one datagram for each Read. Connect closes Input before it returns, whatever
+	// one datagram for each Read. Run closes Input before it returns, whatever
 	// happens; Close must unblock a Read (as that of net.Conn and file.Input does).
 	Input io.ReadCloser
 	// Message, if not nil, is sent Count times in place of Input. It appends
@@ -77,8 +77,8 @@ var (
 	ErrUnsent = errors.New("the peer closed the connection before everything was sent")
 )
 
-// ConnectError is a failure of the network or of the peer.
-type ConnectError struct {
+// Error is a failure of the network or of the peer.
+type Error struct {
 	Op       string // one of the Op constants
 	Network  string
 	Address  string
@@ -86,7 +86,7 @@ type ConnectError struct {
 	Err      error
 }
 
-// What a ConnectError says could not be done.
+// What a Error says could not be done.
 const (
 	OpConnect = "connect to"
 	OpTLS     = "TLS with"
@@ -94,7 +94,7 @@ const (
 	OpReceive = "receive from"
 )
 
-func (e *ConnectError) Error() string {
+func (e *Error) Error() string {
 	text := fmt.Sprintf("%s %s: %v", e.Op, e.Address, cause(e.Err))
 	if e.Attempts > 1 {
 		text += fmt.Sprintf(" (tried %d times)", e.Attempts)
@@ -103,7 +103,7 @@ func (e *ConnectError) Error() string {
 }
 
 // Unwrap returns the cause, which matches syscall.ECONNREFUSED and the like.
-func (e *ConnectError) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error { return e.Err }
 
 // cause strips what packages net and os repeat: operation and addresses.
 func cause(err error) error {
@@ -116,15 +116,15 @@ func cause(err error) error {
 	return err
 }
 
-// Connect talks to one peer until the conversation has ended: TCP, when both
+// Run talks to one peer until the conversation has ended: TCP, when both
 // sides have closed their direction; UDP, when the input has ended and the
-// answers have. It returns a *ConnectError, ErrIdle, ErrNoAnswer, an error of
+// answers have. It returns a *Error, ErrIdle, ErrNoAnswer, an error of
 // Input or View, or the context's cause; the Conversation is valid with any of
 // them. A cancelled context ends it at once, what is unsent included.
 //
 // Nothing that Connect starts outlives it, and a panic in one of its
 // goroutines is raised again in the caller's.
-func Connect(ctx context.Context, cfg ConnectConfig) (Conversation, error) {
+func Run(ctx context.Context, cfg Config) (Conversation, error) {
 	if cfg.Network != "tcp" && cfg.Network != "udp" {
 		return Conversation{}, fmt.Errorf("connect: network %q is neither tcp nor udp", cfg.Network)
 	}
@@ -154,7 +154,7 @@ var (
 // session is one conversation. Its sender and its receiver own their halves
 // of result; end, show and touch may be called by both.
 type session struct {
-	cfg    *ConnectConfig
+	cfg    *Config
 	conn   net.Conn
 	source source
 	end    context.CancelCauseFunc // the first cause given counts
@@ -225,7 +225,7 @@ func (s *session) watchIdle(ctx context.Context, limit time.Duration) {
 }
 
 func (s *session) fail(op string, err error) error {
-	return &ConnectError{Op: op, Network: s.cfg.Network, Address: s.cfg.Address, Attempts: 1, Err: err}
+	return &Error{Op: op, Network: s.cfg.Network, Address: s.cfg.Address, Attempts: 1, Err: err}
 }
 
 // together runs the halves of a conversation and waits for both. A panic ends

@@ -1,4 +1,4 @@
-package load_test
+package connect_test
 
 import (
 	"bytes"
@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"wirelab/internal/require"
-	"wirelab/load"
+	"wirelab/load/connect"
 )
 
 // startPeer runs a program that serves one connection on address, and returns what
@@ -53,15 +53,15 @@ func noise(seed byte, size int) []byte {
 
 // The half-close reaches a program that waits for the end of its input, and what it
 // says after it comes back.
-func TestConnectHalfCloseReachesPrograms(t *testing.T) {
+func TestHalfCloseReachesPrograms(t *testing.T) {
 	require.NoLeaks(t)
 	input := noise(2, 1<<20)
 	address := closedPort(t)
 	host, port, _ := net.SplitHostPort(address)
 	wait := startPeer(t, nil, "socat", "-t", "10", "TCP-LISTEN:"+port+",bind="+host, "SYSTEM:sha256sum")
 	var out bytes.Buffer
-	_, err := connect(t, load.ConnectConfig{
-		Address: address, Retries: 20, Input: io.NopCloser(bytes.NewReader(input)), View: load.RawView(&out),
+	_, err := run(t, connect.Config{
+		Address: address, Retries: 20, Input: io.NopCloser(bytes.NewReader(input)), View: connect.RawView(&out),
 	})
 	wait()
 	if want := fmt.Sprintf("%x  -\n", sha256.Sum256(input)); err != nil || out.String() != want {
@@ -72,7 +72,7 @@ func TestConnectHalfCloseReachesPrograms(t *testing.T) {
 // Ten megabytes of all values go each way unchanged. Listening, nc and ncat end
 // soon after their peer has no more to say, whatever they have left to send (with
 // socat for a client too), so that they are tried one way at a time.
-func TestConnectExchangesFilesWithNetcats(t *testing.T) {
+func TestExchangesFilesWithNetcats(t *testing.T) {
 	ours, theirs := noise(3, 10<<20), noise(4, 10<<20)
 	tests := map[string]struct {
 		command      []string // HOST and PORT are replaced
@@ -95,13 +95,13 @@ func TestConnectExchangesFilesWithNetcats(t *testing.T) {
 			}
 			wait := startPeer(t, bytes.NewReader(test.theirs), command...)
 			var got bytes.Buffer
-			cfg := load.ConnectConfig{
-				Address: address, Retries: 20, Input: io.NopCloser(bytes.NewReader(test.ours)), View: load.RawView(&got),
+			cfg := connect.Config{
+				Address: address, Retries: 20, Input: io.NopCloser(bytes.NewReader(test.ours)), View: connect.RawView(&got),
 			}
 			if test.ours == nil { // say nothing, but do not say that it is all
 				cfg.Input, cfg.EndWithPeer = blockedInput(t), true
 			}
-			conv, err := connect(t, cfg)
+			conv, err := run(t, cfg)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -116,14 +116,14 @@ func TestConnectExchangesFilesWithNetcats(t *testing.T) {
 }
 
 // Connect sees of a server what nc, ncat and socat see.
-func TestConnectAgreesWithNetcats(t *testing.T) {
+func TestAgreesWithNetcats(t *testing.T) {
 	input := noise(5, 1<<20)
 	address := servePeer(t, func(c *net.TCPConn) {
 		all, _ := io.ReadAll(c)
 		fmt.Fprintf(c, "%d bytes, %x", len(all), sha256.Sum256(all))
 	})
 	var got bytes.Buffer
-	_, err := connect(t, load.ConnectConfig{Address: address, Input: io.NopCloser(bytes.NewReader(input)), View: load.RawView(&got)})
+	_, err := run(t, connect.Config{Address: address, Input: io.NopCloser(bytes.NewReader(input)), View: connect.RawView(&got)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func TestConnectAgreesWithNetcats(t *testing.T) {
 	}
 }
 
-func TestConnectUDPToPrograms(t *testing.T) {
+func TestUDPToPrograms(t *testing.T) {
 	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
@@ -156,9 +156,9 @@ func TestConnectUDPToPrograms(t *testing.T) {
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 	waitForLine(t, complaints, "receiving on")
 	var out bytes.Buffer
-	_, err = connect(t, load.ConnectConfig{
+	_, err = run(t, connect.Config{
 		Network: "udp", Address: "127.0.0.1:" + port, IdleTimeout: patience, Count: 3,
-		Message: numbered, View: load.RawView(&out),
+		Message: numbered, View: connect.RawView(&out),
 	})
 	if err != nil || out.String() != "0;1;2;" {
 		t.Errorf("received %q, %v", &out, err)

@@ -1,4 +1,9 @@
-package load
+// Package payload makes the messages that clients send and verifies the answers. A
+// [Payload] is parsed once from what a person writes, such as "seq" or
+// "text:hello", and then shared: it does not change. For each message sent,
+// [Payload.Expect] gives a [Check], which takes the answer in whatever pieces it
+// comes.
+package payload
 
 import (
 	"encoding/binary"
@@ -6,14 +11,14 @@ import (
 	"time"
 )
 
-// MaxPayload is the most bytes that one message may have.
-const MaxPayload = 16 << 20
+// MaxLen is the most bytes that one message may have.
+const MaxLen = 16 << 20
 
 // defaultSize is the length of messages whose payload has none of its own.
 const defaultSize = 64
 
 // A Payload says what the messages of a run hold and, through Expect, which
-// answers are right. It does not change after ParsePayload and may be used by any
+// answers are right. It does not change after Parse and may be used by any
 // number of goroutines.
 type Payload struct {
 	spec string
@@ -42,6 +47,22 @@ func (p *Payload) Len() int { return len(p.body) }
 // that Append and Expect need it.
 func (p *Payload) Stamped() bool { return p.kind == timePayload || p.kind == stampPayload }
 
+// Reflected reports whether the right answer to a message is a STAMP reflection, which
+// has stamps of its own; see [Check.Exchange].
+func (p *Payload) Reflected() bool { return p.kind == stampPayload }
+
+// Fixed reports whether all messages are the same.
+func (p *Payload) Fixed() bool { return p.kind == fixedPayload }
+
+// Sequenced reports whether messages begin with the whole head of a seq message.
+func (p *Payload) Sequenced() bool { return p.kind == sequencePayload && p.Len() >= SequenceLen }
+
+// Repeated returns as many messages behind each other as are in size bytes, at least
+// one, of a payload that is Fixed.
+func (p *Payload) Repeated(size int) []byte {
+	return repeated(p.body, max(size/p.Len(), 1)*p.Len())
+}
+
 // Append appends message number n of a client to dst. It allocates only to make
 // dst grow. The time of sending is used by payloads that are Stamped.
 func (p *Payload) Append(dst []byte, client, n uint64, sent time.Time) []byte {
@@ -54,9 +75,9 @@ func (p *Payload) Append(dst []byte, client, n uint64, sent time.Time) []byte {
 	return dst
 }
 
-// message returns what Append would append, in buf where it differs from message
+// Message returns what Append would append, in buf where it differs from message
 // to message. It is not to be changed.
-func (p *Payload) message(buf []byte, client, n uint64, sent time.Time) []byte {
+func (p *Payload) Message(buf []byte, client, n uint64, sent time.Time) []byte {
 	if p.kind == fixedPayload {
 		return p.body
 	}
@@ -65,7 +86,7 @@ func (p *Payload) message(buf []byte, client, n uint64, sent time.Time) []byte {
 
 // maxHead is the longest part of a message that differs from message to message,
 // random ones aside.
-const maxHead = max(sequenceHead, timeHead, stampHead)
+const maxHead = max(SequenceLen, timeHead, stampHead)
 
 // putHead writes the part of a message that is its own to the beginning of m, as
 // far as there is room, and returns its length.
@@ -85,17 +106,39 @@ func (p *Payload) putHead(m []byte, client, n uint64, sent time.Time) int {
 // number of the message in decimal, the lowest digits of them.
 const (
 	clientDigits = 8
+	numberAt     = clientDigits + 1
 	numberDigits = 12
-	sequenceHead = clientDigits + 1 + numberDigits + 1
+	SequenceLen  = numberAt + numberDigits + 1 // bytes of the whole head
 )
 
 func putSequence(m []byte, client, n uint64) int {
-	var head [sequenceHead]byte
+	var head [SequenceLen]byte
 	putDecimal(head[:clientDigits], client)
 	head[clientDigits] = '/'
-	putDecimal(head[clientDigits+1:sequenceHead-1], n)
-	head[sequenceHead-1] = ' '
+	putDecimal(head[clientDigits+1:SequenceLen-1], n)
+	head[SequenceLen-1] = ' '
 	return copy(m, head[:])
+}
+
+// Renumber writes the numbers after number into the messages that fill b, of a payload
+// that is Sequenced. It counts on from one to the next, of which mostly the last digit
+// differs: a one-way flood does it millions of times a second.
+func (p *Payload) Renumber(b []byte, number uint64) {
+	const split = 8
+	size := p.Len()
+	var digits [numberDigits]byte
+	putDecimal(digits[:], number)
+	high, low := binary.BigEndian.Uint64(digits[:]), binary.BigEndian.Uint32(digits[split:])
+	for ; len(b) > 0; b = b[size:] {
+		number++
+		if low++; low&0xff > '9' {
+			putDecimal(digits[:], number)
+			high, low = binary.BigEndian.Uint64(digits[:]), binary.BigEndian.Uint32(digits[split:])
+		}
+		head := b[:numberAt+numberDigits]
+		binary.BigEndian.PutUint64(head[numberAt:], high)
+		binary.BigEndian.PutUint32(head[numberAt+split:], low)
+	}
 }
 
 // The head of a time message: "1795342984.123456", seconds since 1970.
@@ -172,17 +215,17 @@ func appendRandom(dst []byte, size int, base uint64) []byte {
 	return dst
 }
 
-// A PayloadError says why a payload cannot be used.
-type PayloadError struct {
+// A Error says why a payload cannot be used.
+type Error struct {
 	Spec string
 	Err  error
 }
 
-func (e *PayloadError) Error() string {
+func (e *Error) Error() string {
 	if len(e.Spec) > 40 {
 		return fmt.Sprintf("payload %.40q…: %v", e.Spec, e.Err)
 	}
 	return fmt.Sprintf("payload %q: %v", e.Spec, e.Err)
 }
 
-func (e *PayloadError) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error { return e.Err }

@@ -1,4 +1,4 @@
-package load_test
+package connect_test
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"wirelab/internal/require"
-	"wirelab/load"
+	"wirelab/load/connect"
 )
 
 // answerDatagrams gives each datagram that comes to a free loopback port to answer,
@@ -58,15 +58,15 @@ func (*pieces) Close() error { return nil }
 
 func numbered(dst []byte, n uint64, _ time.Time) []byte { return fmt.Appendf(dst, "%d;", n) }
 
-func TestConnectUDPSendsEachReadAsDatagram(t *testing.T) {
+func TestUDPSendsEachReadAsDatagram(t *testing.T) {
 	require.NoLeaks(t)
 	address := answerDatagrams(t, func(c *net.UDPConn, peer net.Addr, b []byte) {
 		fmt.Fprintf(writerTo{c, peer}, "<%s>", b)
 	})
 	var out bytes.Buffer
-	conv, err := connect(t, load.ConnectConfig{
+	conv, err := run(t, connect.Config{
 		Network: "udp", Address: address, IdleTimeout: 200 * time.Millisecond,
-		Input: &pieces{"one\n", "two\n"}, View: load.RawView(&out),
+		Input: &pieces{"one\n", "two\n"}, View: connect.RawView(&out),
 	})
 	if err != nil || out.String() != "<one\n><two\n>" {
 		t.Fatalf("received %q, %v", &out, err)
@@ -83,14 +83,14 @@ type writerTo struct {
 
 func (w writerTo) Write(b []byte) (int, error) { return w.c.WriteTo(b, w.peer) }
 
-func TestConnectUDPRefused(t *testing.T) {
+func TestUDPRefused(t *testing.T) {
 	require.NoLeaks(t)
 	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.Close()
-	_, err = connect(t, load.ConnectConfig{
+	_, err = run(t, connect.Config{
 		Network: "udp", Address: c.LocalAddr().String(), IdleTimeout: patience, Input: &pieces{"x"},
 	})
 	if !errors.Is(err, syscall.ECONNREFUSED) {
@@ -98,23 +98,23 @@ func TestConnectUDPRefused(t *testing.T) {
 	}
 }
 
-func TestConnectUDPNoAnswer(t *testing.T) {
+func TestUDPNoAnswer(t *testing.T) {
 	address := answerDatagrams(t, ignoreDatagram)
 	tests := map[string]struct {
-		cfg  load.ConnectConfig
+		cfg  connect.Config
 		want error
 	}{
-		"silence":         {load.ConnectConfig{Input: &pieces{"x"}, IdleTimeout: 10 * time.Millisecond}, load.ErrNoAnswer},
-		"nobody waits":    {load.ConnectConfig{Input: &pieces{"x"}}, nil},
-		"nothing sent":    {load.ConnectConfig{Input: &pieces{}, IdleTimeout: patience}, nil},
-		"messages":        {load.ConnectConfig{Message: numbered, Count: 3, IdleTimeout: 10 * time.Millisecond}, load.ErrNoAnswer},
-		"messages, flood": {load.ConnectConfig{Message: numbered, Count: 3}, nil},
+		"silence":         {connect.Config{Input: &pieces{"x"}, IdleTimeout: 10 * time.Millisecond}, connect.ErrNoAnswer},
+		"nobody waits":    {connect.Config{Input: &pieces{"x"}}, nil},
+		"nothing sent":    {connect.Config{Input: &pieces{}, IdleTimeout: patience}, nil},
+		"messages":        {connect.Config{Message: numbered, Count: 3, IdleTimeout: 10 * time.Millisecond}, connect.ErrNoAnswer},
+		"messages, flood": {connect.Config{Message: numbered, Count: 3}, nil},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			require.NoLeaks(t)
 			test.cfg.Network, test.cfg.Address = "udp", address
-			if _, err := connect(t, test.cfg); !errors.Is(err, test.want) {
+			if _, err := run(t, test.cfg); !errors.Is(err, test.want) {
 				t.Errorf("error %v, want %v", err, test.want)
 			}
 		})
@@ -123,21 +123,21 @@ func TestConnectUDPNoAnswer(t *testing.T) {
 
 // Messages go one at a time: each waits for the answer to the one before, and the
 // last answer ends the conversation at once.
-func TestConnectUDPMessagesInTurn(t *testing.T) {
+func TestUDPMessagesInTurn(t *testing.T) {
 	require.NoLeaks(t)
 	address := answerDatagrams(t, echoDatagram)
 	var order []string
-	view := func(e *load.Event) error {
+	view := func(e *connect.Event) error {
 		switch e.Kind {
-		case load.EventSent:
+		case connect.EventSent:
 			order = append(order, ">"+string(e.Data))
-		case load.EventReceived:
+		case connect.EventReceived:
 			order = append(order, "<"+string(e.Data))
 		}
 		return nil
 	}
 	start := time.Now()
-	_, err := connect(t, load.ConnectConfig{
+	_, err := run(t, connect.Config{
 		Network: "udp", Address: address, Message: numbered, Count: 3, IdleTimeout: patience, View: view,
 	})
 	if err != nil || time.Since(start) >= patience {
@@ -148,13 +148,13 @@ func TestConnectUDPMessagesInTurn(t *testing.T) {
 	}
 }
 
-func TestConnectUDPCountsMissingAnswers(t *testing.T) {
+func TestUDPCountsMissingAnswers(t *testing.T) {
 	address := answerDatagrams(t, func(c *net.UDPConn, peer net.Addr, b []byte) {
 		if b[0] != '1' {
 			c.WriteTo(b, peer)
 		}
 	})
-	_, err := connect(t, load.ConnectConfig{
+	_, err := run(t, connect.Config{
 		Network: "udp", Address: address, Message: numbered, Count: 3, IdleTimeout: 100 * time.Millisecond,
 	})
 	if want := "no answer from " + address + " within 100ms to 1 of 3 datagrams"; err == nil || err.Error() != want {
@@ -162,10 +162,10 @@ func TestConnectUDPCountsMissingAnswers(t *testing.T) {
 	}
 }
 
-func TestConnectUDPLargestAndEmptyDatagrams(t *testing.T) {
+func TestUDPLargestAndEmptyDatagrams(t *testing.T) {
 	address := answerDatagrams(t, echoDatagram)
 	for _, size := range []int{0, 1, 65507} {
-		conv, err := connect(t, load.ConnectConfig{
+		conv, err := run(t, connect.Config{
 			Network: "udp", Address: address, Count: 1, IdleTimeout: patience,
 			Message: func(dst []byte, _ uint64, _ time.Time) []byte { return append(dst, make([]byte, size)...) },
 		})
@@ -173,7 +173,7 @@ func TestConnectUDPLargestAndEmptyDatagrams(t *testing.T) {
 			t.Errorf("size %d: %+v, %v", size, conv, err)
 		}
 	}
-	_, err := connect(t, load.ConnectConfig{
+	_, err := run(t, connect.Config{
 		Network: "udp", Address: address, Count: 1, IdleTimeout: patience,
 		Message: func(dst []byte, _ uint64, _ time.Time) []byte { return append(dst, make([]byte, 65508)...) },
 	})

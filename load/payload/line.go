@@ -1,4 +1,4 @@
-package load
+package payload
 
 import "bytes"
 
