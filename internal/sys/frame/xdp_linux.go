@@ -1,0 +1,177 @@
+package frame
+
+import (
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"wirelab/internal/sys"
+)
+
+const (
+	chunkSize = 2048 // of the memory for frames; the longest frame
+	ringSize  = 4096 // descriptors, a power of two
+	txBudget  = 1024 // frames that one kick may send
+
+	// What x/sys/unix lacks of linux/if_xdp.h.
+	optionBudget = 9 // XDP_MAX_TX_SKB_BUDGET
+)
+
+// XDPSocket sends frames through an AF_XDP socket in copy mode, which needs no XDP
+// program and works on every device.
+type XDPSocket struct {
+	fd     int
+	memory []byte // ringSize chunks
+	sent   sharedRing
+	done   sharedRing
+	next   uint32 // chunk for the next frame; chunks are used in turn
+	free   uint32 // chunks that the kernel does not hold
+}
+
+// sharedRing is a ring of indexes that the kernel shares.
+type sharedRing struct {
+	mapping            []byte
+	producer, consumer *uint32
+	entries            unsafe.Pointer
+}
+
+// MaxXDPFrame is the longest frame that an XDPSocket sends, in bytes.
+const MaxXDPFrame = chunkSize
+
+// OpenXDP opens an AF_XDP socket for sending on the first queue of an interface.
+func OpenXDP(index int) (*XDPSocket, error) {
+	fd, err := unix.Socket(unix.AF_XDP, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, sys.NewOpError("open AF_XDP socket", err)
+	}
+	x := &XDPSocket{fd: fd, free: ringSize}
+	if err := x.prepare(index); err != nil {
+		x.Close()
+		return nil, err
+	}
+	return x, nil
+}
+
+func (x *XDPSocket) prepare(index int) error {
+	memory, err := unix.Mmap(-1, 0, ringSize*chunkSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_POPULATE)
+	if err != nil {
+		return sys.NewOpError("map memory for frames", err)
+	}
+	x.memory = memory
+	area := unix.XDPUmemReg{Addr: uint64(uintptr(unsafe.Pointer(&memory[0]))), Len: uint64(len(memory)), Size: chunkSize}
+	if err := x.set(unix.XDP_UMEM_REG, unsafe.Pointer(&area), unsafe.Sizeof(area)); err != nil {
+		return sys.NewOpError("register memory with AF_XDP", err)
+	}
+	size := uint32(ringSize)
+	for _, ring := range []int{unix.XDP_UMEM_FILL_RING, unix.XDP_UMEM_COMPLETION_RING, unix.XDP_TX_RING} {
+		if err := x.set(ring, unsafe.Pointer(&size), 4); err != nil {
+			return sys.NewOpError("make AF_XDP ring", err)
+		}
+	}
+	budget := uint32(txBudget)
+	_ = x.set(optionBudget, unsafe.Pointer(&budget), 4) // kernels before 6.17 send 32 at a time
+	if err := x.mapRings(); err != nil {
+		return err
+	}
+	address := unix.RawSockaddrXDP{Family: unix.AF_XDP, Flags: unix.XDP_COPY | unix.XDP_USE_NEED_WAKEUP, Ifindex: uint32(index)}
+	if _, _, errno := unix.Syscall(unix.SYS_BIND, uintptr(x.fd), uintptr(unsafe.Pointer(&address)), unsafe.Sizeof(address)); errno != 0 {
+		return sys.NewOpError("bind AF_XDP socket", errno)
+	}
+	return nil
+}
+
+func (x *XDPSocket) set(option int, value unsafe.Pointer, length uintptr) error {
+	_, _, errno := unix.Syscall6(unix.SYS_SETSOCKOPT, uintptr(x.fd), unix.SOL_XDP, uintptr(option), uintptr(value), length, 0)
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+func (x *XDPSocket) mapRings() error {
+	var offsets unix.XDPMmapOffsets
+	length := uint32(unsafe.Sizeof(offsets))
+	if _, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(x.fd), unix.SOL_XDP, unix.XDP_MMAP_OFFSETS, uintptr(unsafe.Pointer(&offsets)), uintptr(unsafe.Pointer(&length)), 0); errno != 0 {
+		return sys.NewOpError("getsockopt XDP_MMAP_OFFSETS", errno)
+	}
+	err := x.sent.mapInto(x.fd, unix.XDP_PGOFF_TX_RING, offsets.Tx, unsafe.Sizeof(unix.XDPDesc{}))
+	if err == nil {
+		err = x.done.mapInto(x.fd, unix.XDP_UMEM_PGOFF_COMPLETION_RING, offsets.Cr, 8)
+	}
+	return err
+}
+
+func (r *sharedRing) mapInto(fd int, offset int64, layout unix.XDPRingOffset, entry uintptr) error {
+	mapping, err := unix.Mmap(fd, offset, int(layout.Desc)+ringSize*int(entry), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE)
+	if err != nil {
+		return sys.NewOpError("map AF_XDP ring", err)
+	}
+	r.mapping = mapping
+	r.producer = (*uint32)(unsafe.Pointer(&mapping[layout.Producer]))
+	r.consumer = (*uint32)(unsafe.Pointer(&mapping[layout.Consumer]))
+	r.entries = unsafe.Pointer(&mapping[layout.Desc])
+	return nil
+}
+
+// Send sends frames in their order and returns how many the kernel took. Fewer than
+// given without an error mean that it has no room at the moment.
+func (x *XDPSocket) Send(frames [][]byte) (int, error) {
+	x.reap()
+	count := min(uint32(len(frames)), x.free)
+	produced := atomic.LoadUint32(x.sent.producer)
+	before := atomic.LoadUint32(x.sent.consumer)
+	for i, f := range frames[:count] {
+		if len(f) > chunkSize {
+			return 0, &sys.OpError{Op: "send frame through AF_XDP", Err: unix.EMSGSIZE}
+		}
+		chunk := x.next % ringSize
+		x.next++
+		copy(x.memory[chunk*chunkSize:], f)
+		entry := (produced + uint32(i)) % ringSize
+		*(*unix.XDPDesc)(unsafe.Add(x.sent.entries, uintptr(entry)*unsafe.Sizeof(unix.XDPDesc{}))) = unix.XDPDesc{Addr: uint64(chunk) * chunkSize, Len: uint32(len(f))}
+	}
+	atomic.StoreUint32(x.sent.producer, produced+count)
+	x.free -= count
+	pending := produced - before // of calls before, which had no room
+	taken, err := x.kick(produced + count)
+	return int(taken - min(taken, pending)), err
+}
+
+// kick makes the kernel send until it has taken all descriptors up to end, and returns
+// how many it took.
+func (x *XDPSocket) kick(end uint32) (uint32, error) {
+	first := atomic.LoadUint32(x.sent.consumer)
+	for {
+		_, _, errno := unix.Syscall6(unix.SYS_SENDTO, uintptr(x.fd), 0, 0, unix.MSG_DONTWAIT, 0, 0)
+		x.reap()
+		switch errno {
+		case 0, unix.EAGAIN, unix.EINTR: // EAGAIN: the budget of one kick is used up
+		case unix.EBUSY, unix.ENOBUFS: // the device dropped one, or has no room
+		default:
+			return atomic.LoadUint32(x.sent.consumer) - first, sys.NewOpError("send through AF_XDP", errno)
+		}
+		if atomic.LoadUint32(x.sent.consumer) == end {
+			return end - first, nil
+		}
+	}
+}
+
+// reap takes back the chunks of frames that have left.
+func (x *XDPSocket) reap() {
+	produced, consumed := atomic.LoadUint32(x.done.producer), atomic.LoadUint32(x.done.consumer)
+	if produced != consumed {
+		x.free += produced - consumed
+		atomic.StoreUint32(x.done.consumer, produced)
+	}
+}
+
+// Close closes the socket.
+func (x *XDPSocket) Close() error {
+	for _, mapping := range [][]byte{x.sent.mapping, x.done.mapping, x.memory} {
+		if mapping != nil {
+			unix.Munmap(mapping)
+		}
+	}
+	return sys.NewOpError("close AF_XDP socket", unix.Close(x.fd))
+}
