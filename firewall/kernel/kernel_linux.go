@@ -1,0 +1,114 @@
+package kernel
+
+import (
+	"golang.org/x/sys/unix"
+
+	"wirelab/firewall"
+	"wirelab/internal/netlink"
+)
+
+// Kernel is a connection to the ruleset of a network namespace. One goroutine at
+// a time uses it.
+type Kernel struct{ conn *netlink.Conn }
+
+// Open connects to the ruleset of the network namespace of the calling thread.
+// Reading and changing it need CAP_NET_ADMIN there.
+func Open() (*Kernel, error) {
+	c, err := netlink.Dial(unix.NETLINK_NETFILTER)
+	if err != nil {
+		return nil, err
+	}
+	return &Kernel{c}, nil
+}
+
+// Close ends the connection.
+func (k *Kernel) Close() error { return k.conn.Close() }
+
+// Generation returns a number that grows with every change of the ruleset, by
+// whomever.
+func (k *Kernel) Generation() (uint32, error) { return k.conn.Generation() }
+
+// Read reads the table that a Program is for. A table that is not there is no
+// error: its State does not exist.
+func (k *Kernel) Read(p *firewall.Program) (*State, error) {
+	tables, err := newReader(k.conn).read(p.Family, p.Table)
+	if err != nil {
+		return nil, err
+	}
+	if len(tables) == 0 {
+		s := &State{Program: firewall.Program{Family: p.Family, Table: p.Table}}
+		s.Generation, err = k.conn.Generation()
+		return s, err
+	}
+	return tables[0], nil
+}
+
+// ReadAll reads all tables of all families.
+func (k *Kernel) ReadAll() ([]*State, error) { return newReader(k.conn).read(unix.NFPROTO_UNSPEC, "") }
+
+// Plan reads the kernel and finds what has to change for the Program.
+func (k *Kernel) Plan(p *firewall.Program) (*Plan, error) {
+	live, err := k.Read(p)
+	if err != nil {
+		return nil, err
+	}
+	return Compare(live, p), nil
+}
+
+// Apply carries out the plan in one transaction: whole, or not at all. If anybody
+// has changed the ruleset since the plan was made the error is
+// netlink.ErrChanged, and nothing is altered.
+func (k *Kernel) Apply(p *Plan) error {
+	if p.Empty() {
+		return nil
+	}
+	w := newWriter(p.want)
+	w.plan(p)
+	if w.err != nil {
+		return w.err
+	}
+	return k.conn.Commit(w.Batch, p.live.Generation, w.describe)
+}
+
+// Remove deletes the table of a Program, if there is one.
+func (k *Kernel) Remove(p *firewall.Program) error {
+	live, err := k.Read(p)
+	if err != nil || !live.Exists {
+		return err
+	}
+	w := newWriter(p)
+	w.deleteTable()
+	return k.conn.Commit(w.Batch, live.Generation, w.describe)
+}
+
+// plan appends the steps in an order in which nothing is missing that another
+// step needs: rules go before what they refer to, and come after it.
+func (w *writer) plan(p *Plan) {
+	if !p.live.Exists || p.wake {
+		w.addTable()
+	}
+	for _, step := range p.dropRules {
+		w.deleteRule(step.chain, step.rule, step.handle)
+	}
+	for _, step := range p.dropElements {
+		w.changeElements(delElement, step.set, step.elements)
+	}
+	for _, name := range p.dropSets {
+		w.deleteSet(name)
+	}
+	for _, name := range p.dropChains {
+		w.deleteChain(name)
+	}
+	for _, chain := range p.addChains {
+		w.addChain(chain)
+	}
+	for _, set := range p.addSets {
+		w.addSet(set)
+	}
+	for _, step := range p.addElements {
+		w.changeElements(newElement, step.set, step.elements)
+	}
+	for _, step := range p.addRules {
+		w.addRule(step.chain, step.rule, step.handle)
+	}
+}

@@ -1,0 +1,87 @@
+package kernel
+
+import (
+	"errors"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"wirelab/firewall"
+	"wirelab/internal/sys"
+	"wirelab/internal/sys/netns"
+)
+
+// namespace makes a namespace and connects to its ruleset.
+func namespace(t testing.TB) (*netns.Namespace, *Kernel) {
+	t.Helper()
+	n, err := netns.New()
+	if errors.Is(err, sys.ErrNotPermitted) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { n.Close() })
+	var k *Kernel
+	if err := n.Do(func() (err error) {
+		k, err = Open()
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { k.Close() })
+	return n, k
+}
+
+func mustPlan(t testing.TB, k *Kernel, p *firewall.Program) *Plan {
+	t.Helper()
+	plan, err := k.Plan(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plan
+}
+
+func mustApply(t testing.TB, k *Kernel, p *firewall.Program) {
+	t.Helper()
+	if err := k.Apply(mustPlan(t, k, p)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// nft runs nft in the namespace.
+func nft(t testing.TB, n *netns.Namespace, arguments ...string) string {
+	t.Helper()
+	var out []byte
+	if err := n.Do(func() (err error) {
+		out, err = exec.Command("nft", arguments...).CombinedOutput()
+		return err
+	}); err != nil {
+		t.Fatalf("nft %s: %v: %s", strings.Join(arguments, " "), err, out)
+	}
+	return string(out)
+}
+
+// What has been applied reads back as the same; any two programs one after the
+// other leave exactly the second.
+func TestAppliedReadsBackEqual(t *testing.T) {
+	n, k := namespace(t)
+	for seed := range uint64(300) {
+		p := newGenerator(seed).next()
+		mustApply(t, k, p)
+		plan := mustPlan(t, k, p)
+		if plan.Empty() {
+			continue
+		}
+		for _, c := range plan.Changes {
+			t.Logf("%c %s %s %q %s", c.Action, c.Kind, c.In, c.Text, c.Place)
+			if c.Rule != nil {
+				t.Log(cmp.Diff(c.Rule, &firewall.Rule{}))
+			}
+		}
+		t.Log(nft(t, n, "list", "ruleset"))
+		t.Fatalf("seed %d: %d changes after it was applied", seed, len(plan.Changes))
+	}
+}
