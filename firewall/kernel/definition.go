@@ -94,3 +94,22 @@ func flag(on bool) byte {
 	}
 	return 0
 }
+
+// setIndex finds the sets of a Program by their names.
+type setIndex map[string]int
+
+func indexSets(sets []firewall.Set) setIndex {
+	index := make(setIndex, len(sets))
+	for i := range sets {
+		index[sets[i].Name] = i
+	}
+	return index
+}
+
+// of returns the set of that name, or nil.
+func (x setIndex) of(sets []firewall.Set, name string) *firewall.Set {
+	if i, ok := x[name]; ok {
+		return &sets[i]
+	}
+	return nil
+}

@@ -37,12 +37,13 @@ func (o object) describe() (op, name string) {
 type writer struct {
 	*netlink.Batch
 	program *firewall.Program
+	sets    setIndex
 	objects []object
 	err     error
 }
 
 func newWriter(p *firewall.Program) *writer {
-	return &writer{Batch: netlink.NewBatch(), program: p}
+	return &writer{Batch: netlink.NewBatch(), program: p, sets: indexSets(p.Sets)}
 }
 
 // message begins a message about an object of the table.

@@ -52,7 +52,7 @@ func (w *writer) rule(r *firewall.Rule) {
 
 // set returns the set of that name in the program, which must be there.
 func (w *writer) set(name string) *firewall.Set {
-	s := w.program.Set(name)
+	s := w.sets.of(w.program.Sets, name)
 	if s == nil {
 		w.fail("set %q is not in the program", name)
 		return &firewall.Set{}

@@ -54,6 +54,7 @@ type Plan struct {
 
 	want *firewall.Program
 	live *State
+	sets setIndex // of the Program
 	steps
 }
 
@@ -91,22 +92,22 @@ func (p *Plan) Program() *firewall.Program { return p.want }
 // the same order; what was read back in part only is never the same. The
 // State and the Program must not change while the Plan is used.
 func Compare(live *State, want *firewall.Program) *Plan {
-	p := &Plan{want: want, live: live}
+	p := &Plan{want: want, live: live, sets: indexSets(want.Sets)}
 	if !live.Exists {
 		p.change(Change{Action: Add, Kind: Table, In: want.Table, Text: want.Table})
 	} else if live.Dormant {
 		p.wake = true
 		p.change(Change{Action: Modify, Kind: Table, In: want.Table, Text: want.Table + ": not dormant"})
 	}
-	old, desired := p.sets()
+	old, desired := p.compareSets()
 	p.chains(old, desired)
 	return p
 }
 
 func (p *Plan) change(c Change) { p.Changes = append(p.Changes, c) }
 
-// sets compares the sets and returns for both sides what their rules are signed with.
-func (p *Plan) sets() (old, desired *signer) {
+// compareSets compares the sets and returns for both sides what their rules are signed with.
+func (p *Plan) compareSets() (old, desired *signer) {
 	old = &signer{program: &p.live.Program, sets: map[string]string{}}
 	desired = &signer{program: p.want, sets: map[string]string{}}
 	for i := range p.live.Program.Sets {
@@ -120,10 +121,11 @@ func (p *Plan) sets() (old, desired *signer) {
 		d := define(s)
 		signature, _ := d.signature(s)
 		desired.sets[s.Name] = signature
-		p.set(s, p.live.Program.Set(s.Name), old.sets[s.Name] == signature)
+		p.set(s, p.live.index.of(p.live.Program.Sets, s.Name), old.sets[s.Name] == signature)
 	}
 	for i := range p.live.Program.Sets {
-		if s := &p.live.Program.Sets[i]; p.want.Set(s.Name) == nil {
+		// A set without a name goes with its rule.
+		if s := &p.live.Program.Sets[i]; p.sets.of(p.want.Sets, s.Name) == nil && p.live.sets[i].flags&setAnonymous == 0 {
 			p.dropSets = append(p.dropSets, s.Name)
 			p.change(Change{Action: Remove, Kind: Set, In: s.Name, Text: s.Name, Count: len(s.Elements)})
 		}

@@ -230,6 +230,7 @@ func (r *reader) sets(t *State) error {
 		t.Program.Sets = append(t.Program.Sets, set)
 		t.sets = append(t.sets, kernel)
 	}
+	t.index = indexSets(t.Program.Sets)
 	return nil
 }
 

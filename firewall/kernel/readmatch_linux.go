@@ -3,7 +3,6 @@ package kernel
 import (
 	"bytes"
 	"encoding/binary"
-	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -260,8 +259,8 @@ func predecessor(key []byte) bool {
 // looksUp reads the search in a set, or in a verdict map.
 func (r *ruleReader) looksUp(v *values) bool {
 	name, register := string(text(v[unix.NFTA_LOOKUP_SET])), v.register(unix.NFTA_LOOKUP_SREG)
-	index := slices.IndexFunc(r.table.Program.Sets, func(s firewall.Set) bool { return s.Name == name })
-	if index < 0 || register < 0 || r.table.sets[index].unknown {
+	index, ok := r.table.index[name]
+	if !ok || register < 0 || r.table.sets[index].unknown {
 		return false
 	}
 	key := r.keyAt(register, int(r.table.sets[index].length), r.table.Program.Sets[index].Interval)
@@ -307,7 +306,7 @@ func (r *ruleReader) keyAt(register, length int, interval bool) (key []firewall.
 
 // keyOf tells a set what its key is made of, which only the rules that use it know.
 func (r *ruleReader) keyOf(name string, key []firewall.FieldID) {
-	if s := r.table.Program.Set(name); s != nil && s.Key == nil {
+	if s := r.table.index.of(r.table.Program.Sets, name); s != nil && s.Key == nil {
 		s.Key = key
 	}
 }

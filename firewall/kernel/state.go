@@ -15,4 +15,5 @@ type State struct {
 
 	handles [][]uint64   // of the rules, by chain
 	sets    []definition // what the kernel says of each of the Program's sets
+	index   setIndex
 }

@@ -45,6 +45,12 @@ func (e *Encoder) Count() int { return e.count }
 // MessageLen returns the length in bytes of the last message so far.
 func (e *Encoder) MessageLen() int { return len(e.buf) - e.start }
 
+// Messages ends the last message and returns all. They alias the encoder's memory.
+func (e *Encoder) Messages() Messages {
+	e.finish()
+	return e.buf
+}
+
 // Err returns ErrTooLong if an attribute did not fit, else nil.
 func (e *Encoder) Err() error { return e.err }
 
