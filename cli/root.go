@@ -14,6 +14,7 @@ import (
 	"wirelab/cli/look"
 	"wirelab/cli/serve"
 	"wirelab/cli/term"
+	clocks "wirelab/cli/time"
 )
 
 // Main runs the command that args (without the name of the program) asks for
@@ -54,6 +55,7 @@ func (a *app) commands() []commandGroup {
 	return []commandGroup{
 		{"Serve:", serve.Commands(a.Console)},
 		{"Talk and measure:", load.Commands(a.Console)},
+		{"Keep time:", clocks.Commands(a.Console)},
 		{"Look:", look.Commands(a.Console, load.Kinds(a.Console))},
 		{"Set up:", []*cobra.Command{
 			a.newConfigCommand(),

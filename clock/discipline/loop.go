@@ -41,11 +41,12 @@ func New(start Start) (*Loop, error) {
 	}
 	l := &Loop{start: start, heard: make(map[string]time.Duration)}
 	l.clock = steered{Reading: start.Reading, frequency: start.Frequency}
-	l.last = Order{Frequency: l.prior().value * 1e9, Poll: start.MinPoll, State: Acquiring, Reason: "no sample yet"}
+	l.last = Order{Frequency: l.prior().value * 1e9, State: Acquiring, Reason: "no sample yet"}
 	return l, nil
 }
 
-// Begin returns the order before any sample: the frequency of the drift file.
+// Begin returns the order before any sample: the frequency of the drift file, and
+// no time to wait before the first request.
 func (l *Loop) Begin() Order { return l.issue(l.last) }
 
 // prior is what is known of the frequency before the first sample.
@@ -61,9 +62,6 @@ func (l *Loop) prior() frequency {
 func (l *Loop) Sample(s Sample) (Order, error) {
 	if err := s.check(); err != nil {
 		return Order{}, err
-	}
-	if s.RootDelay == 0 && s.Stratum == 0 && s.Leap == LeapUnknown {
-		s.Stratum = 0
 	}
 	src, err := l.sourceFor(s.Source)
 	if err != nil {
@@ -165,10 +163,19 @@ func (l *Loop) order(src *source) Order {
 		src.poll = src.nextPoll(l.start.MinPoll, l.start.MaxPoll)
 		o.Poll = src.poll
 	}
+	o.Poll = max(l.start.MinPoll, whole(o.Poll))
 	if len(l.followed) > 0 {
 		l.follow(&o)
 	}
 	return o
+}
+
+// whole cuts a poll of more than a few seconds to whole ones.
+func whole(d time.Duration) time.Duration {
+	if d < 4*time.Second {
+		return d
+	}
+	return d.Truncate(time.Second)
 }
 
 // choose selects the sources to follow. Without any that could be, those of

@@ -106,6 +106,9 @@ func (r *run) ask(i int) error {
 func (r *run) judge() {
 	off := nanoseconds(r.world.offset())
 	r.result.Offsets = append(r.result.Offsets, off)
+	if s := r.world.scenario; s.StepAt > 0 && r.world.now >= s.StepAt.Seconds() && r.world.now < s.JudgedFrom.Seconds() {
+		return // nobody can know yet that the servers have jumped
+	}
 	bound := r.order.BoundAfter(r.world.reading(0).Raw - r.since)
 	if bound > 0 && r.order.Step == 0 && off.Abs() > bound && !r.world.suspended() {
 		r.result.Broken++
@@ -138,7 +141,7 @@ func (r *run) finish() Result {
 func undisturbed(s Scenario) int {
 	for _, at := range []time.Duration{s.StepAt, s.SilentFrom, s.SuspendedAt} {
 		if at > 0 {
-			return int(at / time.Second)
+			return int(at/time.Second) - 1
 		}
 	}
 	return int(s.Duration / time.Second)

@@ -70,7 +70,7 @@ func Scenarios() []Scenario {
 		return s
 	}
 	return []Scenario{
-		usual("default", "0.1 ms of delay and of jitter each way, 100 ppm, a step of 0.1 s"),
+		usual("default", "0.1 ms of delay and of jitter each way, 100 ppm, 0.1 s behind"),
 		vary("calm", "ten times less jitter", func(s *Scenario) {
 			s.Servers = []Server{link("server", 100*us, 10*us)}
 		}),
@@ -82,11 +82,11 @@ func Scenarios() []Scenario {
 			s.Servers[0].Back.Jitter = 0
 		}),
 		vary("step", "the server's time jumps by 50 ms after 4,000 s", func(s *Scenario) {
-			s.ServerStep, s.StepAt, s.JudgedFrom = 50*ms, 4000*time.Second, 4600*time.Second
+			s.ServerStep, s.StepAt, s.JudgedFrom = 50*ms, 4000*time.Second, 5500*time.Second
 		}),
 		vary("lossy", "40 % of the exchanges are lost", func(s *Scenario) {
 			s.Servers[0].Loss = 0.4
-			s.JudgedFrom = 500 * time.Second
+			s.JudgedFrom = 1000 * time.Second
 		}),
 		vary("busy", "a minute of every five the queues are 30 times longer, one way", func(s *Scenario) {
 			s.Servers[0].Busy = Busy{Every: 300 * time.Second, Lasts: 60 * time.Second, Factor: 30}
@@ -111,7 +111,7 @@ func Scenarios() []Scenario {
 			s.SilentFrom, s.Silent = 3000*time.Second, 3000*time.Second
 		}),
 		vary("suspend", "the machine sleeps for 60 s, raw time with it", func(s *Scenario) {
-			s.SuspendedAt, s.Suspended = 4000*time.Second, time.Minute
+			s.SuspendedAt, s.Suspended, s.JudgedFrom = 4000*time.Second, time.Minute, 5200*time.Second
 		}),
 	}
 }
