@@ -46,6 +46,7 @@ type Server struct {
 	TLSCert      string // set together with TLSKey, or not at all
 	TLSKey       string
 	UDP          UDPServer
+	NTP          NTPServer
 }
 
 // UDPServer holds what differs for the UDP server.
@@ -60,6 +61,17 @@ type UDPServer struct {
 	Batch    int
 	GRO      bool
 	GSO      bool
+}
+
+// NTPServer holds what the NTP server does.
+type NTPServer struct {
+	Enabled      bool // whether up starts it
+	Bind         netip.Addr
+	Port         uint16
+	AutoPort     bool
+	LocalStratum int // 0: not synchronised
+	Rate         int // requests a second from one address; 0: no limit
+	Burst        int // of them at once
 }
 
 // Client holds where clients connect to unless told.

@@ -76,7 +76,7 @@ func Lookup(name string) (Key, bool) {
 // Keys returns all keys in the order in which they are shown. The slice
 // belongs to the caller.
 func Keys() []Key {
-	return append(append(serverKeys(), udpKeys()...), append(clientKeys(), logKeys()...)...)
+	return append(append(serverKeys(), append(udpKeys(), ntpKeys()...)...), append(clientKeys(), logKeys()...)...)
 }
 
 const (
@@ -145,6 +145,25 @@ func udpKeys() []Key {
 			"Take runs of one peer's datagrams from the kernel as one (UDP_GRO)."),
 		one("server.udp.gso", "true", boolean(), func(c *Config) *bool { return &c.Server.UDP.GSO },
 			"Hand answers to such a run to the kernel as one (UDP_SEGMENT)."),
+	}
+}
+
+func ntpKeys() []Key {
+	return []Key{
+		one("server.ntp.enabled", "false", boolean(), func(c *Config) *bool { return &c.Server.NTP.Enabled },
+			"Whether 'wirelab up' starts the NTP server."),
+		follow("server.bind", one("server.ntp.bind", "", address(), func(c *Config) *netip.Addr { return &c.Server.NTP.Bind },
+			"Address on which the NTP server listens.")),
+		one("server.ntp.port", "12123", port(), func(c *Config) *uint16 { return &c.Server.NTP.Port },
+			"Port on which the NTP server listens; 0 takes a free one, and 123, NTP's own, needs privilege."),
+		follow("server.auto_port", one("server.ntp.auto_port", "", boolean(), func(c *Config) *bool { return &c.Server.NTP.AutoPort },
+			"When the NTP port is taken, take the next free one.")),
+		one("server.ntp.local_stratum", "0", count(0, 15), func(c *Config) *int { return &c.Server.NTP.LocalStratum },
+			"Serve this host's clock as synchronised, at this stratum, whatever it shows. 0: say that it is not."),
+		one("server.ntp.rate", "0", count(0, 1_000_000), func(c *Config) *int { return &c.Server.NTP.Rate },
+			"NTP requests a second that one address may send; more get a kiss-o'-death, then nothing. 0: no limit."),
+		one("server.ntp.burst", "8", count(1, 1000), func(c *Config) *int { return &c.Server.NTP.Burst },
+			"NTP requests that one address may send at once, where there is a rate."),
 	}
 }
 

@@ -41,6 +41,7 @@ func defaults() *Config {
 		Server: Server{
 			Enabled: true, Bind: loopback, Port: 12345, Engine: "goroutine", Handler: "echo", Buffer: 16384, DrainTimeout: 5 * time.Second,
 			UDP: UDPServer{Enabled: true, Bind: loopback, Port: 12345, Handler: "timediff", Buffer: 65507, Batch: 32, GRO: true, GSO: true},
+			NTP: NTPServer{Bind: loopback, Port: 12123, Burst: 8},
 		},
 		Client: Client{Server: "127.0.0.1", Port: 12345},
 		Logs:   Logs{Dir: "logs", Level: slog.LevelInfo, MaxSize: 10_000_000, Keep: 7, MaxAge: 30 * 24 * time.Hour},
@@ -88,6 +89,7 @@ logs:
 	want.Server.Allow = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32")}
 	want.Server.Deny = []netip.Prefix{netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("10.1.2.3/32")}
 	want.Server.UDP.Bind, want.Server.UDP.Port, want.Server.UDP.AutoPort = loopback, 9000, true
+	want.Server.NTP.Bind, want.Server.NTP.AutoPort = loopback, true
 	want.Client = Client{Server: "lab-host.example", Port: 80}
 	want.Logs.Level, want.Logs.MaxAge = slog.LevelWarn, 36*time.Hour
 	compare(t, c, want)
@@ -128,6 +130,8 @@ func TestPrecedence(t *testing.T) {
 		"server.udp.bind":      "127.0.0.1 from server.bind",
 		"server.udp.port":      "3 from server.port",
 		"server.udp.auto_port": "false from server.auto_port",
+		"server.ntp.bind":      "127.0.0.1 from server.bind",
+		"server.ntp.auto_port": "false from server.auto_port",
 	})
 }
 
@@ -136,7 +140,7 @@ func TestFileErrors(t *testing.T) {
 		{"server:\n  port: 70000 # no\n", `wirelab.yaml:2:9: server.port: "70000" is out of range; allowed: 0 to 65535`,
 			"  2 |   port: 70000 # no\n    |         ^^^^^"},
 		{"server:\n  prot: 1\n", `wirelab.yaml:2:3: unknown key "prot" in server; did you mean port?`, "  2 |   prot: 1\n    |   ^^^^"},
-		{"port: 1\n", `wirelab.yaml:1:1: unknown key "port"; did you mean server.port or server.udp.port or client.port?`, ""},
+		{"port: 1\n", `wirelab.yaml:1:1: unknown key "port"; did you mean server.port or server.udp.port or server.ntp.port or client.port?`, ""},
 		{"serve: {port: 1}\n", `wirelab.yaml:1:1: unknown key "serve"; did you mean server?`, ""},
 		{"client: {banana: 1}\n", `wirelab.yaml:1:10: unknown key "banana" in client; allowed: server, port`, ""},
 		{"server:\n  engine: gorutine\n", `wirelab.yaml:2:11: server.engine: unknown engine "gorutine"; did you mean goroutine?; allowed: goroutine, thread`, ""},

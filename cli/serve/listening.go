@@ -53,6 +53,9 @@ func (s *service) announce() error {
 // tryCommand is the command that talks to the first server from here.
 func (s *service) tryCommand() string {
 	l := s.parts[0].listening
+	if l.Handler == "ntp" {
+		return "wirelab time measure " + l.Addr + " --protocol ntp"
+	}
 	command := "wirelab connect " + l.Network
 	if known := net.JoinHostPort(s.cfg.Client.Server, strconv.Itoa(int(s.cfg.Client.Port))); l.Addr != known {
 		command += " " + l.Addr

@@ -11,8 +11,8 @@ func (a *app) newServeCommand() *cobra.Command {
 		Short: "Run one server",
 		Long: "Runs one server in the foreground until Ctrl-C or SIGTERM. Then it takes no new\n" +
 			"connections, lets running answers finish, and sums up.",
-		Example: "  wirelab serve tcp --handler chat\n  wirelab serve udp --port 0",
+		Example: "  wirelab serve tcp --handler chat\n  wirelab serve udp --port 0\n  wirelab serve ntp --local-stratum 10",
 	}
-	cmd.AddCommand(a.newServeTCPCommand(), a.newServeUDPCommand())
+	cmd.AddCommand(a.newServeTCPCommand(), a.newServeUDPCommand(), a.newServeNTPCommand())
 	return cmd
 }

@@ -22,6 +22,7 @@ func members() []member {
 	return []member{
 		{"server", func(c *config.Config) bool { return c.Server.Enabled }, openTCP},
 		{"server.udp", func(c *config.Config) bool { return c.Server.UDP.Enabled }, openUDP},
+		{"server.ntp", func(c *config.Config) bool { return c.Server.NTP.Enabled }, openNTP},
 	}
 }
 
@@ -32,7 +33,7 @@ func (a *app) newUpCommand() *cobra.Command {
 		Short: "Start all servers of the laboratory",
 		Long: "Starts the servers that wirelab.yaml names, in one process, until Ctrl-C: a TCP\n" +
 			"server (echo) and a UDP server (time differences), both on 127.0.0.1:12345 unless\n" +
-			"told otherwise. With \"enabled: false\" in its section, one is left out. All other\n" +
+			"told otherwise, and with \"enabled: true\" in server.ntp an NTP server on 12123. With \"enabled: false\" in its section, one is left out. All other\n" +
 			"settings are in wirelab.yaml: see wirelab config init.",
 		Example: "  wirelab up\n  wirelab up --port 2000 --engine thread",
 		Args:    term.NoArgs,
