@@ -37,6 +37,8 @@ func TestAbuse(t *testing.T) {
 		{"port scans", "echo", scan},
 		{"10,000 connects and aborts", "echo", func(r *abused) { connectAndAbort(r, 10_000) }},
 		{"1,000 connects and aborts to chat", "chat", func(r *abused) { connectAndAbort(r, 1000) }},
+		{"3,000 bytes and aborts to discard", "discard", byteAndAbort},
+		{"3,000 bytes and aborts to timediff", "timediff", byteAndAbort},
 		{"talk among peers who come and go", "chat", talkAmongAborts},
 		{"2,500 connections at once", "echo", crowd},
 		{"peers that never read", "echo", neverRead("echo", 256<<10, "others")},
@@ -143,6 +145,24 @@ func repeat(n, width int, peer func(i int) error) error {
 func abort(c *net.TCPConn) {
 	c.SetLinger(0)
 	c.Close()
+}
+
+// byteAndAbort resets connections whose server has nothing to answer. Nobody may be
+// left for the idle timeout to end.
+func byteAndAbort(r *abused) {
+	r.each(3000, 4, func(int) error {
+		c, err := r.connect()
+		if err != nil {
+			return err
+		}
+		_, err = c.Write([]byte("x"))
+		abort(c)
+		return err
+	})
+	r.everyoneHasGone()
+	if idle := r.Status().Closed[server.ReasonIdle.String()]; idle != 0 {
+		r.t.Errorf("%d resets were not seen", idle)
+	}
 }
 
 func resetWhileAnswered(r *abused) {

@@ -58,6 +58,8 @@ type uringLoop struct {
 	busy     []*uringConn // can go on without waiting for anything
 	served   []*uringConn // empty: the other of two lists that take turns to be busy
 	starved  []*uringConn // found no buffer
+	fresh    []*uringConn // have received since the last look for resets
+	lookAt   time.Time    // when to look for resets; zero: nobody is fresh
 
 	completions []uring.Completion
 	in          []byte // for the last bytes of a drained connection
@@ -136,7 +138,7 @@ func (l *uringLoop) exchange() ([]uring.Completion, error) {
 	}
 	if l.ring.Ready() == 0 && len(l.busy) == 0 && !l.mail.full.Load() {
 		l.settleAll()
-		if err := l.ring.SubmitAndWait(1, l.timeout()); err != nil {
+		if err := l.ring.SubmitAndWait(1, l.patience()); err != nil {
 			return nil, err
 		}
 	}
@@ -221,12 +223,58 @@ func (l *uringLoop) later(c *uringConn) {
 	}
 }
 
-// expire ends lingering, and a pause in accepting.
+// resetInterval is how long a reset that the kernel does not report may go unseen.
+const resetInterval = time.Second
+
+// noteFresh has c looked at with the next look for resets.
+func (l *uringLoop) noteFresh(c *uringConn) {
+	if c.fresh {
+		return
+	}
+	c.fresh = true
+	if l.fresh = append(l.fresh, c); l.lookAt.IsZero() {
+		l.lookAt = time.Now().Add(resetInterval)
+	}
+}
+
+// lookForResets ends connections that were reset just as their last bytes were
+// received. A receive that goes on waits for something new to happen once it has
+// emptied the queue (io_recv_finish in io_uring/net.c, Linux 6.18), and a reset that
+// has happened by then is not new: it would wait for ever.
+func (l *uringLoop) lookForResets(now time.Time) {
+	if l.lookAt.IsZero() || now.Before(l.lookAt) {
+		return
+	}
+	l.lookAt = time.Time{}
+	for i, c := range l.fresh {
+		l.fresh[i], c.fresh = nil, false
+		if !c.over && c.receiving && stream.WasReset(int(c.fd)) {
+			l.end(c, c.broken())
+		}
+	}
+	l.fresh = l.fresh[:0]
+}
+
+// patience returns how long there is nothing to do; negative is for ever.
+func (l *uringLoop) patience() time.Duration {
+	wait := l.timeout()
+	if l.lookAt.IsZero() {
+		return wait
+	}
+	until := max(time.Until(l.lookAt), 0)
+	if wait < 0 {
+		return until
+	}
+	return min(wait, until)
+}
+
+// expire ends lingering, connections that were reset unseen, and a pause in accepting.
 func (l *uringLoop) expire() {
-	if l.empty() {
+	if l.empty() && l.lookAt.IsZero() {
 		return
 	}
 	now := time.Now()
+	l.lookForResets(now)
 	for c, ok := l.linger.expired(now); ok; c, ok = l.linger.expired(now) {
 		l.end(c, ReasonFinished)
 	}

@@ -23,6 +23,7 @@ type uringConn struct {
 	next      Next // what the last turn wants
 	receiving bool // a receive is under way
 	pausing   bool // and being cancelled
+	fresh     bool // it is in the loop's list of the fresh
 	fed       bool // it has brought something since it last found no buffer
 	sending   bool // a send is under way that waits for the peer
 	hungUp    bool // there is nothing more to come
@@ -64,7 +65,10 @@ func (l *uringLoop) received(c *uringConn, done *uring.Completion) {
 		c.receiving, c.pausing = false, false
 	}
 	got := l.buffers.Take(*done)
-	c.fed = c.fed || len(got) > 0
+	if len(got) > 0 {
+		c.fed = true
+		l.noteFresh(c)
+	}
 	l.take(c, got)
 	switch errno := done.Errno(); errno {
 	case 0:

@@ -54,3 +54,11 @@ func SocketError(fd int) syscall.Errno {
 	}
 	return syscall.Errno(v)
 }
+
+// WasReset reports whether the peer has reset a connection whose received bytes
+// have all been read. It takes nothing that is still to be read, and the error.
+func WasReset(fd int) bool {
+	var b [1]byte
+	_, _, err := unix.Recvfrom(fd, b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	return err != nil && err != unix.EAGAIN && err != unix.EINTR
+}

@@ -39,3 +39,4 @@ func TryAccept(int) (int, netip.AddrPort, syscall.Errno) {
 	return -1, netip.AddrPort{}, syscall.ENOSYS
 }
 func PeerAddr(int) (netip.AddrPort, syscall.Errno) { return netip.AddrPort{}, syscall.ENOSYS }
+func WasReset(int) bool                            { return false }
