@@ -3,6 +3,7 @@ package cli
 import (
 	"wirelab/cli/config"
 	"wirelab/internal/setting"
+	"wirelab/observe"
 	"wirelab/server"
 )
 
@@ -27,4 +28,9 @@ func settingChoices() config.Choices {
 // package that owns it.
 func sections() []setting.Section {
 	return nil
+}
+
+// statusKinds is the table of what a process may say of itself in its status.
+func statusKinds() []observe.Kind {
+	return server.Kinds()
 }

@@ -13,7 +13,6 @@ import (
 	"wirelab/cli/term"
 	"wirelab/internal/require"
 	"wirelab/load"
-	"wirelab/observe"
 	"wirelab/server"
 )
 
@@ -26,7 +25,7 @@ func TestLoadOnEngines(t *testing.T) {
 			require.Supported(t, engine.Check())
 			s := startServer(t, "serve", "tcp", "--engine", engine.Name)
 			ids, threads := 0, 0
-			report := loadWatched(t, s, func(now []observe.Connection) (enough bool) {
+			report := loadWatched(t, s, func(now []server.Connection) (enough bool) {
 				i, th := countConnections(now)
 				ids, threads = max(ids, i), max(threads, th)
 				return ids == clients && (threads == clients || engine.Name != "thread")
@@ -43,7 +42,7 @@ func TestLoadOnEngines(t *testing.T) {
 }
 
 // countConnections returns how many connections and how many threads there are.
-func countConnections(connections []observe.Connection) (ids, threads int) {
+func countConnections(connections []server.Connection) (ids, threads int) {
 	id, thread := map[uint64]bool{}, map[int]bool{}
 	for _, c := range connections {
 		id[c.ID] = true
@@ -56,7 +55,7 @@ func countConnections(connections []observe.Connection) (ids, threads int) {
 
 // loadWatched runs a load, and while it runs shows look what ps shows of the server,
 // until that has seen enough.
-func loadWatched(t *testing.T, s *runningServer, look func([]observe.Connection) (enough bool), args ...string) load.Report {
+func loadWatched(t *testing.T, s *runningServer, look func([]server.Connection) (enough bool), args ...string) load.Report {
 	t.Helper()
 	var out, complaints bytes.Buffer
 	cmd := s.command(args...)
@@ -68,7 +67,7 @@ func loadWatched(t *testing.T, s *runningServer, look func([]observe.Connection)
 	ended := make(chan struct{})
 	go func() { err = cmd.Wait(); close(ended) }()
 	for running, enough := true, false; running && !enough; {
-		enough = look(s.processes().Processes[0].Servers[0].Connections)
+		enough = look(s.tcp().Connections)
 		select {
 		case <-ended:
 			running = false

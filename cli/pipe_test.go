@@ -101,7 +101,7 @@ func TestLoadOutlivesItsReader(t *testing.T) {
 func awaitMessages(t *testing.T, s *runningServer) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
-		for _, c := range s.processes().Processes[0].Servers[0].Connections {
+		for _, c := range s.tcp().Connections {
 			if c.MessagesIn > 0 {
 				return
 			}

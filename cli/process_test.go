@@ -13,6 +13,8 @@ import (
 	"wirelab/cli/look"
 	"wirelab/cli/serve"
 	"wirelab/internal/require"
+	"wirelab/observe"
+	"wirelab/server"
 )
 
 // A runningServer is a server as a user has it: a process of its own.
@@ -90,6 +92,21 @@ func (s *runningServer) processes() look.Report {
 		s.t.Fatalf("wirelab ps: %v\n%s", err, out)
 	}
 	return report
+}
+
+// tcp returns what ps shows of the server.
+func (s *runningServer) tcp() server.TCPStatus {
+	s.t.Helper()
+	return tcpOf(s.t, s.processes().Processes[0])
+}
+
+// tcpOf returns the first section of a status, of a TCP server.
+func tcpOf(t *testing.T, st observe.Status) server.TCPStatus {
+	t.Helper()
+	if err := st.Decode(statusKinds()); err != nil {
+		t.Fatal(err)
+	}
+	return st.Sections[0].Body.(server.TCPStatus)
 }
 
 // processEnv returns an environment in which no wirelab runs yet.

@@ -56,7 +56,7 @@ func (a *app) commands() []commandGroup {
 		{"Serve:", serve.Commands(a.Console)},
 		{"Talk and measure:", load.Commands(a.Console)},
 		{"Keep time:", clocks.Commands(a.Console)},
-		{"Look:", look.Commands(a.Console, load.Kinds(a.Console))},
+		{"Look:", look.Commands(a.Console, load.Kinds(a.Console), statusKinds())},
 		{"Set up:", []*cobra.Command{
 			a.newConfigCommand(),
 			a.newVersionCommand(),

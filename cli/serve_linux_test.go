@@ -13,6 +13,7 @@ import (
 
 	"wirelab/internal/require"
 	"wirelab/observe"
+	"wirelab/server"
 )
 
 // TestThreadsOfAUserWithFew makes more connections to a thread server than its user
@@ -44,7 +45,7 @@ func TestThreadsOfAUserWithFew(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if all := st.Servers[0]; all.Accepted > 0 && all.Accepted+all.Refused["max_conns"] == clients && haveThreads(all.Connections) {
+		if all := tcpOf(t, st); all.Accepted > 0 && all.Accepted+all.Refused["max_conns"] == clients && haveThreads(all.Connections) {
 			return
 		}
 		if time.Now().After(end) {
@@ -53,8 +54,8 @@ func TestThreadsOfAUserWithFew(t *testing.T) {
 	}
 }
 
-func haveThreads(conns []observe.Connection) bool {
-	return !slices.ContainsFunc(conns, func(c observe.Connection) bool { return c.Thread == 0 })
+func haveThreads(conns []server.Connection) bool {
+	return !slices.ContainsFunc(conns, func(c server.Connection) bool { return c.Thread == 0 })
 }
 
 // userDir returns a directory that belongs to that user.

@@ -38,13 +38,18 @@ func laboratoryStatus() Status {
 	since := time.Date(2026, 11, 22, 10, 3, 4, 0, time.UTC)
 	return Status{
 		Schema: StatusSchema, PID: os.Getpid(), Command: "wirelab up", Since: since,
-		Logs: LogStatus{Dir: "logs", Lines: 3},
-		Servers: []Server{{
-			Network: "tcp", Addr: "127.0.0.1:12345", Engine: "goroutine", Handler: "echo", Since: since, Active: 1,
-			Connections: []Connection{{ID: 17, Peer: "127.0.0.1:4711", Engine: "goroutine", Since: since, Traffic: Traffic{BytesIn: 5}}},
-		}},
+		Logs:     LogStatus{Dir: "logs", Lines: 3},
+		Sections: []Section{{Name: "lamp east", Kind: "lamp", Body: lamp{Lit: true, Hours: 5}}},
 	}
 }
+
+// A lamp is the body of a section that nobody here knows.
+type lamp struct {
+	Lit   bool `json:"lit"`
+	Hours int  `json:"hours"`
+}
+
+func (l lamp) View(name string, _ time.Time) View { return View{Summary: name + " stopped"} }
 
 func kick17(id uint64) bool { return id == 17 }
 
@@ -81,6 +86,10 @@ func TestControl(t *testing.T) {
 	}
 	ctx := context.Background()
 	status, err := QueryStatus(ctx, path)
+	if _, raw := status.Sections[0].Body.(Raw); !raw {
+		t.Errorf("the body is a %T before its kind is known", status.Sections[0].Body)
+	}
+	err = errors.Join(err, status.Decode([]Kind{KindOf[lamp]("lamp")}))
 	if diff := cmp.Diff(laboratoryStatus(), status); diff != "" || err != nil {
 		t.Errorf("%v, status (-want +got):\n%s", err, diff)
 	}

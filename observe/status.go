@@ -1,20 +1,24 @@
 package observe
 
-import "time"
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
 
 // StatusSchema names the form of a Status in JSON.
 const StatusSchema = "wirelab.status/1"
 
 // Status is the state of one wirelab process, as `wirelab ps -o json` shows
-// it. It is a snapshot: counters of one server agree with each other only as far
-// as a running server allows.
+// it. It is a snapshot: counters of one section agree with each other only as far
+// as what is running allows.
 type Status struct {
-	Schema  string    `json:"schema"` // StatusSchema
-	PID     int       `json:"pid"`
-	Command string    `json:"command"`
-	Since   time.Time `json:"since"`
-	Logs    LogStatus `json:"logs"`
-	Servers []Server  `json:"servers"`
+	Schema   string    `json:"schema"` // StatusSchema
+	PID      int       `json:"pid"`
+	Command  string    `json:"command"`
+	Since    time.Time `json:"since"`
+	Logs     LogStatus `json:"logs"`
+	Sections []Section `json:"servers"`
 }
 
 // LogStatus says what became of the log lines of a process.
@@ -24,97 +28,103 @@ type LogStatus struct {
 	LostLines uint64 `json:"lost_lines"`
 }
 
-// Server is one listening server of a process.
-type Server struct {
-	Network     string            `json:"network"` // "tcp", "udp"
-	Addr        string            `json:"addr"`
-	Engine      string            `json:"engine,omitempty"` // TCP only
-	Handler     string            `json:"handler"`
-	TLS         bool              `json:"tls,omitempty"`
-	Since       time.Time         `json:"since"`
-	Accepted    uint64            `json:"accepted,omitempty"`    // TCP: connections admitted
-	Refused     map[string]uint64 `json:"refused,omitempty"`     // by reason
-	Closed      map[string]uint64 `json:"closed,omitempty"`      // TCP: by reason
-	Active      int               `json:"active"`                // open connections, or known peers
-	PeakActive  int               `json:"peak_active,omitempty"` // the most at one time
-	Traffic     Traffic           `json:"traffic"`               // all connections ever, or all peers ever
-	Events      map[string]uint64 `json:"events,omitempty"`      // what else was counted, by name
-	StampSource string            `json:"stamp_source,omitempty"`
-	Workers     int               `json:"workers,omitempty"`     // UDP: sockets that share the port
-	Batches     *Batches          `json:"batches,omitempty"`     // UDP
-	Connections []Connection      `json:"connections,omitempty"` // TCP, by id
-	Peers       []Peer            `json:"peers,omitempty"`       // UDP, latest first
+// A Section is what one part of a process, such as a server, says of itself. In JSON it
+// is its owner's object with name and kind in front.
+type Section struct {
+	Name string // as people know the part: "udp 127.0.0.1:12345"
+	Kind string // names the type of Body
+	Body Body
 }
 
-// Traffic counts payload. A TCP message is one read or one write; a UDP
-// message is a datagram.
-type Traffic struct {
-	BytesIn     uint64 `json:"bytes_in"`
-	BytesOut    uint64 `json:"bytes_out"`
-	MessagesIn  uint64 `json:"messages_in"`
-	MessagesOut uint64 `json:"messages_out"`
+// A Body is what a section holds: a value of its owner that marshals to a JSON
+// object without the keys "name" and "kind".
+type Body interface {
+	// View is what people see of it at that time.
+	View(name string, now time.Time) View
 }
 
-// Add adds o to t.
-func (t *Traffic) Add(o Traffic) {
-	t.BytesIn += o.BytesIn
-	t.BytesOut += o.BytesOut
-	t.MessagesIn += o.MessagesIn
-	t.MessagesOut += o.MessagesOut
+// A Kicker is a Body with connections that a person may want to end.
+type Kicker interface {
+	// Connection returns who is at the other end of the open connection with that id.
+	Connection(id uint64) (peer string, open bool)
 }
 
-// Batches says how many datagrams a UDP server moves at a time.
-type Batches struct {
-	GRO               bool    `json:"gro"`                 // the kernel may hand over a run of one peer's datagrams as one
-	GSO               bool    `json:"gso"`                 // answers to a run leave as one
-	Reads             uint64  `json:"reads"`               // system calls that brought datagrams
-	DatagramsPerRead  float64 `json:"datagrams_per_read"`  // each counted by itself
-	SegmentsPerRun    float64 `json:"segments_per_run"`    // datagrams that came as one; 1 without GRO
-	Writes            uint64  `json:"writes"`              // system calls that sent answers
-	DatagramsPerWrite float64 `json:"datagrams_per_write"` // each counted by itself
+// MarshalJSON puts name and kind in front of the body's keys.
+func (s Section) MarshalJSON() ([]byte, error) {
+	head, err := json.Marshal(sectionHead{s.Name, s.Kind})
+	if err != nil {
+		return nil, err
+	}
+	body, err := json.Marshal(s.Body)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(body) < 2 || body[0] != '{':
+		return nil, fmt.Errorf("section %s: its body is no JSON object", s.Name)
+	case string(body) == "{}":
+		return head, nil
+	}
+	return append(append(head[:len(head)-1], ','), body[1:]...), nil
 }
 
-// Connection is one open TCP connection.
-type Connection struct {
-	ID     uint64    `json:"id"`
-	Peer   string    `json:"peer"`
-	Engine string    `json:"engine"`
-	Thread int       `json:"thread,omitempty"` // OS thread id, where one serves the connection
-	Since  time.Time `json:"since"`
-	Idle   int64     `json:"idle_us"`        // since the last byte in or out
-	Name   string    `json:"name,omitempty"` // a chat nickname
-	Traffic
+// UnmarshalJSON leaves the body as it came, a Raw, until Decode is told its type.
+func (s *Section) UnmarshalJSON(text []byte) error {
+	var head sectionHead
+	if err := json.Unmarshal(text, &head); err != nil {
+		return err
+	}
+	s.Name, s.Kind, s.Body = head.Name, head.Kind, Raw(append([]byte(nil), text...))
+	return nil
 }
 
-// Peer is one source of datagrams.
-type Peer struct {
-	Peer      string    `json:"peer"`
-	Packets   uint64    `json:"packets"`
-	Bytes     uint64    `json:"bytes"`
-	Lost      uint64    `json:"lost"`      // sequence numbers never seen
-	Reordered uint64    `json:"reordered"` // arrived after a later one
-	Duplicate uint64    `json:"duplicate"`
-	JitterUS  float64   `json:"jitter_us"` // RFC 3550
-	Diff      *Diff     `json:"difference_us,omitempty"`
-	FirstSeen time.Time `json:"first_seen"`
-	LastSeen  time.Time `json:"last_seen"`
+type sectionHead struct {
+	Name string `json:"name"`
+	Kind string `json:"kind"`
 }
 
-// Diff sums up the differences between the server's receive stamps and the
-// peer's own stamps, in microseconds; median and p99 are over the latest Window.
-type Diff struct {
-	Min    float64 `json:"min"`
-	Median float64 `json:"median"`
-	P99    float64 `json:"p99"`
-	Last   float64 `json:"last"`
-	Window int     `json:"window"`
+// A Kind is a type of bodies. Each owner lists its own.
+type Kind struct {
+	Name   string
+	Decode func(text []byte) (Body, error)
 }
 
-// Source is a server that can be looked at and whose connections can be ended
-// while it runs. Both methods may be called from any goroutine.
+// KindOf returns the kind of that name whose bodies are of type B.
+func KindOf[B Body](name string) Kind {
+	return Kind{Name: name, Decode: func(text []byte) (Body, error) {
+		var b B
+		err := json.Unmarshal(text, &b)
+		return b, err
+	}}
+}
+
+// Decode gives the sections that came as JSON their types. Those of other kinds
+// stay Raw.
+func (s *Status) Decode(kinds []Kind) error {
+	for i := range s.Sections {
+		section := &s.Sections[i]
+		raw, ok := section.Body.(Raw)
+		for _, kind := range kinds {
+			if !ok || kind.Name != section.Kind {
+				continue
+			}
+			body, err := kind.Decode(raw)
+			if err != nil {
+				return fmt.Errorf("section %s: %w: %w", section.Name, ErrControlReply, err)
+			}
+			section.Body = body
+		}
+	}
+	return nil
+}
+
+// A Source is a part that can be looked at while it runs, from any goroutine.
 type Source interface {
-	// Status returns a snapshot. Its slices and maps belong to the caller.
-	Status() Server
+	// Section returns a snapshot, which belongs to the caller.
+	Section() Section
+}
+
+// A KickSource is a Source whose connections can be ended.
+type KickSource interface {
 	// Kick ends the connection with that id and reports whether there was one.
 	Kick(id uint64) bool
 }

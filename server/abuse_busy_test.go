@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"wirelab/observe"
+	"wirelab/server"
 )
 
 // neverRead makes peers that send a text over and over, as long as the server takes
@@ -42,7 +42,7 @@ func neverRead(text string, most int, want string) func(*abused) {
 		for _, c := range r.Status().Connections {
 			r.Kick(c.ID)
 		}
-		r.eventually("the kicked are gone", func(st observe.Server) bool {
+		r.eventually("the kicked are gone", func(st server.TCPStatus) bool {
 			return st.Active == 0 && st.Closed["kicked"]+st.Closed["idle"] >= peers // they were silent for long
 		})
 		for _, c := range conns {
@@ -91,7 +91,7 @@ func neverReadTorrent(r *abused) {
 	}
 	c.Close()
 	// The idle timeout ends them: what is not taken is silence.
-	r.eventually("the deaf are given up", func(st observe.Server) bool { return st.Closed["idle"] == peers })
+	r.eventually("the deaf are given up", func(st server.TCPStatus) bool { return st.Closed["idle"] == peers })
 }
 
 // talker echoes through the server until it is cut off, and counts what comes back.
@@ -172,12 +172,12 @@ func kickWhileBusy(r *abused) {
 			kicked[c.Peer] = r.Kick(c.ID)
 		}
 	}
-	r.eventually("half are gone", func(st observe.Server) bool {
+	r.eventually("half are gone", func(st server.TCPStatus) bool {
 		return st.Closed["kicked"] == uint64(len(kicked)) && st.Active == peers-len(kicked)
 	})
 	for _, k := range talkers {
 		if at := k.got.Load(); !kicked[k.conn.LocalAddr().String()] {
-			r.eventually("the others go on", func(observe.Server) bool { return k.got.Load() > at })
+			r.eventually("the others go on", func(server.TCPStatus) bool { return k.got.Load() > at })
 		}
 	}
 	for _, k := range talkers {

@@ -15,7 +15,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"wirelab/observe"
 	"wirelab/server"
 )
 
@@ -97,7 +96,7 @@ func (r *abused) recovers() {
 			r.t.Errorf("afterwards the answer is %q", got)
 		}
 	}
-	r.eventually("a new peer is in", func(st observe.Server) bool { return st.Accepted+st.Events["aborted_before_accept"] == r.came.Load() })
+	r.eventually("a new peer is in", func(st server.TCPStatus) bool { return st.Accepted+st.Events["aborted_before_accept"] == r.came.Load() })
 	c.Close()
 	r.everyoneHasGone()
 }
@@ -106,7 +105,7 @@ func (r *abused) recovers() {
 // have ended.
 func (r *abused) everyoneHasGone() {
 	r.t.Helper()
-	r.eventually("everyone is counted and has gone", func(st observe.Server) bool {
+	r.eventually("everyone is counted and has gone", func(st server.TCPStatus) bool {
 		return st.Accepted+st.Events["aborted_before_accept"] == r.came.Load() &&
 			st.Active == 0 && len(st.Connections) == 0 && sum(st.Closed) == st.Accepted
 	})
@@ -200,7 +199,7 @@ func vanish(r *abused) {
 			r.t.Fatal(repair)
 		}
 	}
-	r.eventually("they are given up", func(st observe.Server) bool { return st.Closed["idle"] == 20 })
+	r.eventually("they are given up", func(st server.TCPStatus) bool { return st.Closed["idle"] == 20 })
 }
 
 func oneByteAtATime(r *abused) {
@@ -231,7 +230,7 @@ func halfClosedAndSilent(r *abused) {
 		io.WriteString(c, "last words")
 		c.CloseWrite()
 	}
-	r.eventually("they are let go", func(st observe.Server) bool { return st.Active == 0 && st.Accepted == 50 })
+	r.eventually("they are let go", func(st server.TCPStatus) bool { return st.Active == 0 && st.Accepted == 50 })
 	if st := r.Status(); st.Traffic.BytesOut != 50*uint64(len("last words")) {
 		r.t.Errorf("%d bytes answered", st.Traffic.BytesOut)
 	}
@@ -352,7 +351,7 @@ func crowd(r *abused) {
 			return nil
 		})
 	}
-	st := r.eventually("all is counted", func(st observe.Server) bool { return st.Traffic.BytesOut == peers*rounds*size })
+	st := r.eventually("all is counted", func(st server.TCPStatus) bool { return st.Traffic.BytesOut == peers*rounds*size })
 	if st.Active != peers || st.PeakActive != peers || st.Traffic.BytesIn != peers*rounds*size {
 		r.t.Errorf("%d connections, %d at most, %d bytes in", st.Active, st.PeakActive, st.Traffic.BytesIn)
 	}

@@ -15,7 +15,6 @@ import (
 	"testing"
 
 	"wirelab/internal/require"
-	"wirelab/observe"
 	"wirelab/server"
 )
 
@@ -79,7 +78,7 @@ func TestFloodsLeaveRoomForOthers(t *testing.T) {
 		for range 2 {
 			go io.Copy(s.dial(), emptyLines{}) // ends with the connection
 		}
-		s.eventually("the floods have begun", func(st observe.Server) bool { return st.Traffic.BytesIn > 1<<20 })
+		s.eventually("the floods have begun", func(st server.TCPStatus) bool { return st.Traffic.BytesIn > 1<<20 })
 		s.each(12, 12, func(int) error {
 			c, err := s.connect()
 			if err != nil {

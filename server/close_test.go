@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"wirelab/internal/require"
-	"wirelab/observe"
 	"wirelab/server"
 )
 
@@ -58,7 +57,7 @@ func TestCloseEndsRun(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, "echo")
 		c := s.dial()
-		s.eventually("a connection", func(st observe.Server) bool { return st.Active == 1 })
+		s.eventually("a connection", func(st server.TCPStatus) bool { return st.Active == 1 })
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}

@@ -5,8 +5,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"wirelab/observe"
 )
 
 // maxOutbox bounds the bytes that others have pushed to a connection and that
@@ -239,15 +237,15 @@ func (c *Conn) touch() {
 	}
 }
 
-func (c *Conn) traffic() observe.Traffic {
-	return observe.Traffic{BytesIn: c.in.Load(), BytesOut: c.out.Load(), MessagesIn: c.inN.Load(), MessagesOut: c.outN.Load()}
+func (c *Conn) traffic() Traffic {
+	return Traffic{BytesIn: c.in.Load(), BytesOut: c.out.Load(), MessagesIn: c.inN.Load(), MessagesOut: c.outN.Load()}
 }
 
 // status describes the connection at an uptime of its server. The tick of its last
 // activity may be from before it came.
-func (c *Conn) status(now time.Duration) observe.Connection {
+func (c *Conn) status(now time.Duration) Connection {
 	idle := max(now-max(time.Duration(c.active.Load()), c.since), 0)
-	return observe.Connection{
+	return Connection{
 		ID: c.id, Peer: c.peer.String(), Engine: c.server.cfg.Engine, Thread: int(c.thread.Load()), Since: c.server.since.Add(c.since),
 		Idle: idle.Microseconds(), Name: c.name(), Traffic: c.traffic(),
 	}

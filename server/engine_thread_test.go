@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"wirelab/observe"
 	"wirelab/server"
 )
 
@@ -53,30 +52,30 @@ func TestThreadsAreForTheAdmitted(t *testing.T) {
 	for range 1 + refused {
 		s.dial()
 	}
-	s.eventually("one is refused", func(observe.Server) bool { return waiting.Load() > 0 })
+	s.eventually("one is refused", func(server.TCPStatus) bool { return waiting.Load() > 0 })
 	time.Sleep(50 * time.Millisecond)
 	if n := waiting.Load(); n != 1 {
 		t.Errorf("%d are refused at once", n)
 	}
 	release()
-	s.eventually("all others are", func(st observe.Server) bool { return st.Refused["max_conns"] == refused })
+	s.eventually("all others are", func(st server.TCPStatus) bool { return st.Refused["max_conns"] == refused })
 }
 
 // Threads whose connections are no longer listed are bounded too.
 func TestThreadsThatEndAreBounded(t *testing.T) {
 	s, waiting, release := serveStuck(t, "disconnected")
 	const bound = 1 + 100 // see threadsEnding
-	s.eventually("accepting waits", func(st observe.Server) bool {
+	s.eventually("accepting waits", func(st server.TCPStatus) bool {
 		s.dial().Close()
 		return st.Accepted > bound
 	})
-	s.eventually("all threads are ending", func(observe.Server) bool { return waiting.Load() >= bound })
+	s.eventually("all threads are ending", func(server.TCPStatus) bool { return waiting.Load() >= bound })
 	time.Sleep(50 * time.Millisecond)
 	if n := waiting.Load(); n > bound {
 		t.Errorf("%d threads are ending", n)
 	}
 	release()
-	s.eventually("all have ended", func(st observe.Server) bool { return st.Active == 0 && st.Closed["peer_closed"] == st.Accepted })
+	s.eventually("all have ended", func(st server.TCPStatus) bool { return st.Active == 0 && st.Closed["peer_closed"] == st.Accepted })
 }
 
 // A peer that others push to and that does not read costs a second thread, which is
@@ -87,13 +86,13 @@ func TestTwoThreadsForOneConnection(t *testing.T) {
 	for range deaf {
 		s.dial().SetReadBuffer(4096)
 	}
-	s.eventually("all are there", func(st observe.Server) bool { return st.Active == deaf })
+	s.eventually("all are there", func(st server.TCPStatus) bool { return st.Active == deaf })
 	before := threadCount(t)
 	talker := s.dial()
 	go io.Copy(io.Discard, talker)
 	line := append(bytes.Repeat([]byte("a"), maxLine-100), '\n')
 	most := 0
-	s.eventually("all are too slow", func(st observe.Server) bool {
+	s.eventually("all are too slow", func(st server.TCPStatus) bool {
 		talker.Write(line)
 		most = max(most, threadCount(t)-before)
 		return st.Closed["too_slow"] == deaf

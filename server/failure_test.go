@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"wirelab/internal/require"
-	"wirelab/observe"
 	"wirelab/server"
 )
 
@@ -36,7 +35,7 @@ func TestFailedEngineEndsTheServer(t *testing.T) {
 		for range peers {
 			conns = append(conns, r.dial())
 		}
-		r.eventually("all are in", func(st observe.Server) bool { return st.Active == peers })
+		r.eventually("all are in", func(st server.TCPStatus) bool { return st.Active == peers })
 		breakListener(t, s.Addr())
 		for _, c := range conns {
 			if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
@@ -105,7 +104,7 @@ func TestAnswerToNobodyIsNotCounted(t *testing.T) {
 		<-h.heard
 		abort(c) // the reset has arrived when close returns
 		close(h.gone)
-		st := s.eventually("it has gone", func(st observe.Server) bool { return st.Closed["reset"] == 1 })
+		st := s.eventually("it has gone", func(st server.TCPStatus) bool { return st.Closed["reset"] == 1 })
 		if st.Traffic.MessagesOut != 0 || st.Traffic.BytesOut != 0 || logged.count("msg=sent") != 0 {
 			t.Errorf("counted %+v, logged %d times", st.Traffic, logged.count("msg=sent"))
 		}

@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"wirelab/observe"
 	"wirelab/server"
 )
 
@@ -240,7 +239,7 @@ func TestChatDropsWhoDoesNotRead(t *testing.T) {
 		s := serve(t, engine, "chat")
 		slow := s.dial()
 		slow.SetReadBuffer(4096)
-		s.eventually("one member", func(st observe.Server) bool { return st.Active == 1 })
+		s.eventually("one member", func(st server.TCPStatus) bool { return st.Active == 1 })
 		talker := newLines(t, s.dial())
 		talker.expect("welcome")
 		text := strings.Repeat("x", 8000)
@@ -250,7 +249,7 @@ func TestChatDropsWhoDoesNotRead(t *testing.T) {
 				return
 			}
 		}
-		s.eventually("the silent reader is dropped", func(st observe.Server) bool { return st.Closed["too_slow"] == 1 })
+		s.eventually("the silent reader is dropped", func(st server.TCPStatus) bool { return st.Closed["too_slow"] == 1 })
 	})
 }
 
@@ -286,6 +285,6 @@ func TestChatGoesOnAfterGoodbye(t *testing.T) {
 			time.Sleep(10 * time.Millisecond)
 		}
 		goes.Close()
-		s.eventually("it has ended as it began to", func(st observe.Server) bool { return st.Closed["finished"] == 1 })
+		s.eventually("it has ended as it began to", func(st server.TCPStatus) bool { return st.Closed["finished"] == 1 })
 	})
 }

@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"wirelab/observe"
 	"wirelab/server"
 )
 
@@ -37,7 +36,7 @@ func (r *running) inTwoPieces(text string, cut int) string {
 	if _, err := io.WriteString(c, text[:cut]); err != nil {
 		r.t.Fatal(err)
 	}
-	r.eventually("the first piece is in", func(st observe.Server) bool { return st.Traffic.BytesIn >= before+uint64(cut) })
+	r.eventually("the first piece is in", func(st server.TCPStatus) bool { return st.Traffic.BytesIn >= before+uint64(cut) })
 	return converse(r.t, c, text[cut:])
 }
 
@@ -74,7 +73,7 @@ func TestDrainAnswersEveryLine(t *testing.T) {
 			t.Fatal(err)
 		}
 		witness := s.dial() // it is drained after c
-		s.eventually("both are in", func(st observe.Server) bool { return st.Active == 2 })
+		s.eventually("both are in", func(st server.TCPStatus) bool { return st.Active == 2 })
 		stopped := make(chan struct{})
 		go func() {
 			defer close(stopped)

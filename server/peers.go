@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"wirelab/clock"
-	"wirelab/observe"
 )
 
 // MaxPeers bounds how many peers a UDP server knows. Each takes about 200 bytes,
@@ -176,8 +175,8 @@ func (s *peerSnapshot) take(p *peer) {
 }
 
 // status evaluates the snapshot: this sorts the latest differences.
-func (s *peerSnapshot) status() observe.Peer {
-	p := observe.Peer{
+func (s *peerSnapshot) status() Peer {
+	p := Peer{
 		Peer: s.peer.addr.String(), Packets: s.peer.packets, Bytes: s.peer.bytes,
 		FirstSeen: s.peer.first.UTC(), LastSeen: s.peer.last.UTC(),
 	}
@@ -187,7 +186,7 @@ func (s *peerSnapshot) status() observe.Peer {
 	p.Lost, p.Reordered, p.Duplicate = s.measurements.sequence.Counts()
 	p.JitterUS = clock.Microseconds(s.measurements.jitter.Value())
 	if d := s.measurements.differences.Summary(); d.Window > 0 {
-		p.Diff = &observe.Diff{
+		p.Diff = &Diff{
 			Min: clock.Microseconds(d.Min), Median: clock.Microseconds(d.Median), P99: clock.Microseconds(d.P99),
 			Last: clock.Microseconds(d.Last), Window: d.Window,
 		}

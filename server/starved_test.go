@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"wirelab/internal/require"
-	"wirelab/observe"
 	"wirelab/server"
 )
 
@@ -67,7 +66,7 @@ func TestOutOfDescriptors(t *testing.T) {
 		restore := limitDescriptors(t, 10)
 		go func() { done <- s.Run(ctx) }()
 		r := &running{TCP: s, t: t}
-		r.eventually("it is starved", func(st observe.Server) bool { return st.Events["accept_starved"] > 2 && st.Active > 0 })
+		r.eventually("it is starved", func(st server.TCPStatus) bool { return st.Events["accept_starved"] > 2 && st.Active > 0 })
 		for _, c := range conns { // all speak: which of them are in, the engine decides
 			c.SetDeadline(time.Now().Add(patience))
 			io.WriteString(c, "x")
@@ -80,7 +79,7 @@ func TestOutOfDescriptors(t *testing.T) {
 			c.Close()
 		}
 		restore()
-		r.eventually("the recovery is logged", func(observe.Server) bool { return logged.count("descriptors are free again") == 1 })
+		r.eventually("the recovery is logged", func(server.TCPStatus) bool { return logged.count("descriptors are free again") == 1 })
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"wirelab/internal/require"
-	"wirelab/observe"
 	"wirelab/server"
 )
 
@@ -107,7 +106,7 @@ func (r *running) dial() *net.TCPConn {
 }
 
 // eventually waits until the server's status is as wanted.
-func (r *running) eventually(what string, holds func(observe.Server) bool) observe.Server {
+func (r *running) eventually(what string, holds func(server.TCPStatus) bool) server.TCPStatus {
 	r.t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(2 * time.Millisecond) {
 		st := r.Status()
@@ -126,7 +125,7 @@ func (r *running) eventually(what string, holds func(observe.Server) bool) obser
 func (r *running) stalls() {
 	r.t.Helper()
 	last := uint64(0)
-	r.eventually("nothing moves", func(st observe.Server) bool {
+	r.eventually("nothing moves", func(st server.TCPStatus) bool {
 		time.Sleep(400 * time.Millisecond)
 		same := st.Traffic.BytesOut == last && last > 0
 		last = st.Traffic.BytesOut

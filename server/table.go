@@ -7,8 +7,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"wirelab/observe"
 )
 
 // connTable is the list of a server's open connections and the count of all
@@ -23,7 +21,7 @@ type connTable struct {
 	accepted uint64
 	refused  map[Reason]uint64
 	ended    map[Reason]uint64
-	past     observe.Traffic // of connections that have ended
+	past     Traffic // of connections that have ended
 }
 
 func newConnTable() *connTable {
@@ -124,7 +122,7 @@ func (t *connTable) sorted() []*Conn {
 
 // fill puts the table's counters into s and returns the connections that they
 // count as open, by number.
-func (t *connTable) fill(s *observe.Server) []*Conn {
+func (t *connTable) fill(s *TCPStatus) []*Conn {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s.Accepted, s.Active, s.PeakActive = t.accepted, len(t.byID), t.peak

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"wirelab/internal/sys/stream"
-	"wirelab/observe"
 )
 
 // TCP is a TCP server. It listens from ListenTCP on, and accepts while Run runs.
@@ -219,22 +218,6 @@ func (s *TCP) Kick(id uint64) bool {
 	}
 	c.end(ReasonKicked)
 	return true
-}
-
-// Status returns a snapshot of the server and its connections.
-func (s *TCP) Status() observe.Server {
-	st := observe.Server{
-		Network: "tcp", Addr: s.addr.String(), Engine: s.cfg.Engine, Handler: s.cfg.HandlerName,
-		TLS: s.cfg.TLS != nil, Since: s.since,
-	}
-	now := s.uptime()
-	for _, c := range s.conns.fill(&st) {
-		st.Connections = append(st.Connections, c.status(now))
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st.Events = maps.Clone(s.events)
-	return st
 }
 
 func (s *TCP) logSummary() {

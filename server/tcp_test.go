@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"wirelab/internal/require"
-	"wirelab/observe"
 	"wirelab/server"
 )
 
@@ -41,7 +40,7 @@ func TestManyConnectionsAtOnce(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		st := s.eventually("all are counted", func(st observe.Server) bool { return st.Traffic.BytesOut == clients*5*512 })
+		st := s.eventually("all are counted", func(st server.TCPStatus) bool { return st.Traffic.BytesOut == clients*5*512 })
 		if len(st.Connections) != clients || st.PeakActive != clients {
 			t.Fatalf("%d connections listed, peak %d", len(st.Connections), st.PeakActive)
 		}
@@ -52,7 +51,7 @@ func TestManyConnectionsAtOnce(t *testing.T) {
 }
 
 // checkThreads fails unless every connection has an existing thread to itself.
-func checkThreads(t *testing.T, conns []observe.Connection) {
+func checkThreads(t *testing.T, conns []server.Connection) {
 	t.Helper()
 	seen := map[int]bool{}
 	for _, c := range conns {
@@ -79,14 +78,14 @@ func TestLimits(t *testing.T) {
 			onEveryEngine(t, func(t *testing.T, engine string) {
 				s := serve(t, engine, "echo", c.limit)
 				first := s.dial()
-				s.eventually("the first is in", func(st observe.Server) bool { return st.Active == 1 })
+				s.eventually("the first is in", func(st server.TCPStatus) bool { return st.Active == 1 })
 				expectClosed(t, s.dial())
-				st := s.eventually("the refusal is counted", func(st observe.Server) bool { return st.Refused[c.reason] == 1 })
+				st := s.eventually("the refusal is counted", func(st server.TCPStatus) bool { return st.Refused[c.reason] == 1 })
 				if st.Accepted != 1 {
 					t.Errorf("accepted %d", st.Accepted)
 				}
 				first.Close()
-				s.eventually("the first is gone", func(st observe.Server) bool { return st.Active == 0 })
+				s.eventually("the first is gone", func(st server.TCPStatus) bool { return st.Active == 0 })
 				if got := converse(t, s.dial(), "again"); got != "again" {
 					t.Errorf("after the first left: %q", got)
 				}
@@ -112,10 +111,10 @@ func TestAccessRulesChangeWhileRunning(t *testing.T) {
 		old.expect("before")
 		access.Set(nil, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")})
 		expectClosed(t, s.dial())
-		s.eventually("counted", func(st observe.Server) bool { return st.Refused["denied"] == 1 })
+		s.eventually("counted", func(st server.TCPStatus) bool { return st.Refused["denied"] == 1 })
 		access.Set([]netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, nil)
 		expectClosed(t, s.dial())
-		s.eventually("counted", func(st observe.Server) bool { return st.Refused["not_allowed"] == 1 })
+		s.eventually("counted", func(st server.TCPStatus) bool { return st.Refused["not_allowed"] == 1 })
 		old.send("the old connection stays")
 		old.expect("the old connection stays")
 		access.Set(nil, nil)
@@ -129,7 +128,7 @@ func TestKick(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, "echo")
 		stays, goes := newLines(t, s.dial()), s.dial()
-		st := s.eventually("both are in", func(st observe.Server) bool { return st.Active == 2 })
+		st := s.eventually("both are in", func(st server.TCPStatus) bool { return st.Active == 2 })
 		id := uint64(0)
 		for _, c := range st.Connections {
 			if c.Peer == goes.LocalAddr().String() {
@@ -140,7 +139,7 @@ func TestKick(t *testing.T) {
 			t.Fatal("Kick tells wrongly who was there")
 		}
 		expectClosed(t, goes)
-		s.eventually("counted", func(st observe.Server) bool { return st.Closed["kicked"] == 1 && st.Active == 1 })
+		s.eventually("counted", func(st server.TCPStatus) bool { return st.Closed["kicked"] == 1 && st.Active == 1 })
 		stays.send("still here")
 		stays.expect("still here")
 	})
@@ -153,7 +152,7 @@ func TestKickWhilePeerDoesNotRead(t *testing.T) {
 		s.stalls()
 		st := s.Status()
 		s.Kick(st.Connections[0].ID)
-		s.eventually("gone", func(st observe.Server) bool { return st.Closed["kicked"] == 1 })
+		s.eventually("gone", func(st server.TCPStatus) bool { return st.Closed["kicked"] == 1 })
 	})
 }
 
@@ -166,7 +165,7 @@ func TestKickWhileDraining(t *testing.T) {
 		}
 		stuck := s.Status().Connections[0].ID
 		witness := s.dial()
-		s.eventually("both are in", func(st observe.Server) bool { return st.Active == 2 })
+		s.eventually("both are in", func(st server.TCPStatus) bool { return st.Active == 2 })
 		stopped := make(chan struct{})
 		go func() {
 			defer close(stopped)
@@ -188,7 +187,7 @@ func TestIdleTimeout(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, "echo", func(cfg *server.TCPConfig) { cfg.IdleTimeout = 300 * time.Millisecond })
 		expectClosed(t, s.dial())
-		s.eventually("counted", func(st observe.Server) bool { return st.Closed["idle"] == 1 })
+		s.eventually("counted", func(st server.TCPStatus) bool { return st.Closed["idle"] == 1 })
 	})
 }
 
@@ -269,7 +268,7 @@ func TestDrainAnswersWhatHasArrived(t *testing.T) {
 			conns[i] = s.dial()
 			io.WriteString(conns[i], "answer me")
 		}
-		s.eventually("all are in", func(st observe.Server) bool { return st.Active == len(conns) })
+		s.eventually("all are in", func(st server.TCPStatus) bool { return st.Active == len(conns) })
 		var wg sync.WaitGroup
 		for i, c := range conns {
 			wg.Go(func() {
@@ -296,14 +295,14 @@ func stopWhileAnswered(s *running, size int) (c *net.TCPConn, stopped chan struc
 	s.t.Helper()
 	c = s.dial()
 	io.WriteString(c, "go")
-	s.eventually("it is answered", func(st observe.Server) bool { return st.Traffic.BytesOut == uint64(size) })
+	s.eventually("it is answered", func(st server.TCPStatus) bool { return st.Traffic.BytesOut == uint64(size) })
 	time.Sleep(20 * time.Millisecond) // for what comes after the answer
 	stopped = make(chan struct{})
 	go func() {
 		defer close(stopped)
 		s.stop()
 	}()
-	s.eventually("it takes no more", func(observe.Server) bool {
+	s.eventually("it takes no more", func(server.TCPStatus) bool {
 		late, err := net.Dial("tcp", s.Addr().String())
 		if err == nil {
 			late.Close()
@@ -359,7 +358,7 @@ func TestDrainBreaksOffWhoNeverReads(t *testing.T) {
 			cfg.Handler, cfg.DrainTimeout = torrent{}, 200*time.Millisecond
 		})
 		s.dial()
-		s.eventually("it is in", func(st observe.Server) bool { return st.Active == 1 })
+		s.eventually("it is in", func(st server.TCPStatus) bool { return st.Active == 1 })
 		s.stop()
 		if st := s.Status(); st.Closed["drain_timeout"] != 1 {
 			t.Errorf("closed %v", st.Closed)

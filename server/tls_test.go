@@ -15,7 +15,6 @@ import (
 
 	"wirelab/internal/require"
 	"wirelab/internal/sys"
-	"wirelab/observe"
 	"wirelab/server"
 )
 
@@ -57,7 +56,7 @@ func TestTLSEcho(t *testing.T) {
 			t.Errorf("%s: %q came back", name, got)
 		}
 	}
-	s.eventually("all ended well", func(st observe.Server) bool { return st.Closed["peer_closed"] == 3 && st.TLS })
+	s.eventually("all ended well", func(st server.TCPStatus) bool { return st.Closed["peer_closed"] == 3 && st.TLS })
 }
 
 func TestTLSLargeAnswers(t *testing.T) {
@@ -79,7 +78,7 @@ func TestTLSHandshakeFails(t *testing.T) {
 	c := s.dial()
 	io.WriteString(c, "GET / HTTP/1.0\r\n\r\n")
 	io.Copy(io.Discard, c)
-	s.eventually("counted", func(st observe.Server) bool { return st.Closed["tls_handshake"] == 1 })
+	s.eventually("counted", func(st server.TCPStatus) bool { return st.Closed["tls_handshake"] == 1 })
 }
 
 func TestTLSDrains(t *testing.T) {
@@ -87,7 +86,7 @@ func TestTLSDrains(t *testing.T) {
 	s := serve(t, "goroutine", "echo", withTLS(cfg))
 	c := tls.Client(s.dial(), trusting(t, cfg, "localhost"))
 	io.WriteString(c, "last words")
-	s.eventually("answered", func(st observe.Server) bool { return st.Traffic.MessagesOut == 1 })
+	s.eventually("answered", func(st server.TCPStatus) bool { return st.Traffic.MessagesOut == 1 })
 	go s.stop()
 	if got := readAll(t, c); got != "last words" {
 		t.Fatalf("%q came back", got)

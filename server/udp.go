@@ -182,9 +182,6 @@ func (s *UDP) interrupt() {
 	}
 }
 
-// Kick implements observe.Source: datagrams have no connection that could be ended.
-func (s *UDP) Kick(uint64) bool { return false }
-
 // maxPeersLogged bounds the summary: the log is no place for 65,536 lines.
 const maxPeersLogged = 100
 

@@ -14,7 +14,6 @@ import (
 	"wirelab/internal/require"
 	"wirelab/internal/sys/datagram"
 	"wirelab/internal/tally"
-	"wirelab/observe"
 	"wirelab/server"
 )
 
@@ -108,7 +107,7 @@ func TestUDPEchoesRuns(t *testing.T) {
 		s.stop()
 		st := s.Status()
 		size := uint64(len(slices.Concat(sent...)))
-		want := observe.Traffic{BytesIn: size, BytesOut: size, MessagesIn: uint64(len(sent)), MessagesOut: uint64(len(sent))}
+		want := server.Traffic{BytesIn: size, BytesOut: size, MessagesIn: uint64(len(sent)), MessagesOut: uint64(len(sent))}
 		if st.Traffic != want || st.Active != 1 || st.Peers[0].Packets != uint64(len(sent)) || st.Peers[0].Bytes != size || len(st.Events) != 0 {
 			t.Errorf("%+v, want %+v", st, want)
 		}
@@ -174,7 +173,7 @@ func TestUDPTellsWhatItCounted(t *testing.T) {
 			if err != nil || before.Known || before.Packets != 0 {
 				t.Fatalf("before: %+v, %v", before, err)
 			}
-			if st := s.Status(); st.Active != 0 || st.Traffic != (observe.Traffic{}) {
+			if st := s.Status(); st.Active != 0 || st.Traffic != (server.Traffic{}) {
 				t.Errorf("whoever asks becomes a peer: %+v", st)
 			}
 			bytesSent := 0
@@ -315,7 +314,7 @@ func TestUDPWorkersShareThePort(t *testing.T) {
 	if len(sockets) != workers {
 		t.Errorf("%d of %d sockets had peers", len(sockets), workers)
 	}
-	if !slices.IsSortedFunc(st.Peers, func(a, b observe.Peer) int { return b.LastSeen.Compare(a.LastSeen) }) {
+	if !slices.IsSortedFunc(st.Peers, func(a, b server.Peer) int { return b.LastSeen.Compare(a.LastSeen) }) {
 		t.Error("the peers are not in the order of their last datagrams")
 	}
 	if _, err := server.ListenUDP(server.UDPConfig{Addr: s.Addr(), Handler: server.TimeDiff{}, Workers: workers}); err == nil || !strings.Contains(err.Error(), "held by") {

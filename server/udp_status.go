@@ -3,6 +3,7 @@ package server
 import (
 	"maps"
 	"slices"
+	"time"
 
 	"wirelab/clock"
 	"wirelab/internal/sys/datagram"
@@ -10,33 +11,61 @@ import (
 	"wirelab/observe"
 )
 
-// eventCounts counts events by name. The same event often comes again, so that
-// the latest is kept at hand.
-type eventCounts struct {
-	byName map[string]*uint64
-	name   string
-	latest *uint64
+// UDPStatus is a snapshot of a UDP server, all its workers together.
+type UDPStatus struct {
+	Network     string            `json:"network"` // "udp"
+	Addr        string            `json:"addr"`
+	Handler     string            `json:"handler"`
+	Since       time.Time         `json:"since"`
+	Refused     map[string]uint64 `json:"refused,omitempty"` // by reason
+	Active      int               `json:"active"`            // known peers
+	PeakActive  int               `json:"peak_active,omitempty"`
+	Traffic     Traffic           `json:"traffic"`          // of all peers ever
+	Events      map[string]uint64 `json:"events,omitempty"` // what else was counted, by name
+	StampSource string            `json:"stamp_source,omitempty"`
+	Workers     int               `json:"workers,omitempty"` // sockets that share the port
+	Batches     *Batches          `json:"batches,omitempty"`
+	Peers       []Peer            `json:"peers,omitempty"` // latest first
 }
 
-func newEventCounts() eventCounts { return eventCounts{byName: map[string]*uint64{}} }
+// Batches says how many datagrams a UDP server moves at a time.
+type Batches struct {
+	GRO               bool    `json:"gro"`                 // the kernel may hand over a run of one peer's datagrams as one
+	GSO               bool    `json:"gso"`                 // answers to a run leave as one
+	Reads             uint64  `json:"reads"`               // system calls that brought datagrams
+	DatagramsPerRead  float64 `json:"datagrams_per_read"`  // each counted by itself
+	SegmentsPerRun    float64 `json:"segments_per_run"`    // datagrams that came as one; 1 without GRO
+	Writes            uint64  `json:"writes"`              // system calls that sent answers
+	DatagramsPerWrite float64 `json:"datagrams_per_write"` // each counted by itself
+}
 
-func (e *eventCounts) add(name string, n uint64) {
-	if n == 0 {
-		return
-	}
-	if e.latest == nil || name != e.name {
-		e.latest, e.name = e.byName[name], name
-		if e.latest == nil {
-			e.latest = new(uint64)
-			e.byName[name] = e.latest
-		}
-	}
-	*e.latest += n
+// Peer is one source of datagrams.
+type Peer struct {
+	Peer      string    `json:"peer"`
+	Packets   uint64    `json:"packets"`
+	Bytes     uint64    `json:"bytes"`
+	Lost      uint64    `json:"lost"`      // sequence numbers never seen
+	Reordered uint64    `json:"reordered"` // arrived after a later one
+	Duplicate uint64    `json:"duplicate"`
+	JitterUS  float64   `json:"jitter_us"` // RFC 3550
+	Diff      *Diff     `json:"difference_us,omitempty"`
+	FirstSeen time.Time `json:"first_seen"`
+	LastSeen  time.Time `json:"last_seen"`
+}
+
+// Diff sums up the differences between the server's receive stamps and the
+// peer's own stamps, in microseconds; median and p99 are over the latest Window.
+type Diff struct {
+	Min    float64 `json:"min"`
+	Median float64 `json:"median"`
+	P99    float64 `json:"p99"`
+	Last   float64 `json:"last"`
+	Window int     `json:"window"`
 }
 
 // Status returns a snapshot of the server and its peers, all workers together.
-func (s *UDP) Status() observe.Server {
-	st := observe.Server{
+func (s *UDP) Status() UDPStatus {
+	st := UDPStatus{
 		Network: "udp", Addr: s.Addr().String(), Handler: s.cfg.HandlerName, Since: s.since, Workers: len(s.workers),
 		Refused: map[string]uint64{}, Events: map[string]uint64{},
 	}
@@ -53,9 +82,14 @@ func (s *UDP) Status() observe.Server {
 		st.Peers = append(st.Peers, w.peerStatus()...)
 	}
 	if len(s.workers) > 1 {
-		slices.SortStableFunc(st.Peers, func(a, b observe.Peer) int { return b.LastSeen.Compare(a.LastSeen) })
+		slices.SortStableFunc(st.Peers, func(a, b Peer) int { return b.LastSeen.Compare(a.LastSeen) })
 	}
 	return st
+}
+
+// Section implements observe.Source.
+func (s *UDP) Section() observe.Section {
+	return observe.Section{Name: "udp " + s.Addr().String(), Kind: "udp", Body: s.Status()}
 }
 
 // workerCounts are counts of several workers that do not go into a status as they are.
@@ -66,7 +100,7 @@ type workerCounts struct {
 }
 
 // add adds the counters of w, those of a status to st.
-func (c *workerCounts) add(w *udpWorker, st *observe.Server) {
+func (c *workerCounts) add(w *udpWorker, st *UDPStatus) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	st.Active += len(w.peers.byAddr)
@@ -103,8 +137,8 @@ func (b *batchCounts) add(o *batchCounts) {
 	b.answers += o.answers
 }
 
-func (b *batchCounts) status() *observe.Batches {
-	return &observe.Batches{
+func (b *batchCounts) status() *Batches {
+	return &Batches{
 		Reads: b.reads, DatagramsPerRead: ratio(b.datagrams, b.reads), SegmentsPerRun: ratio(b.datagrams, b.runs),
 		Writes: b.writes, DatagramsPerWrite: ratio(b.answers, b.writes),
 	}
@@ -118,11 +152,11 @@ const snapshotChunk = 64
 
 // peerStatus returns the peers, latest first. It copies them in small portions,
 // so that datagrams need not wait for it, and evaluates the copies.
-func (w *udpWorker) peerStatus() []observe.Peer {
+func (w *udpWorker) peerStatus() []Peer {
 	w.mu.Lock()
 	peers := w.peers.latestFirst()
 	w.mu.Unlock()
-	all := make([]observe.Peer, 0, len(peers))
+	all := make([]Peer, 0, len(peers))
 	snapshots := make([]peerSnapshot, min(snapshotChunk, len(peers)))
 	for chunk := range slices.Chunk(peers, snapshotChunk) {
 		w.mu.Lock()

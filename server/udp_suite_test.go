@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"wirelab/internal/require"
-	"wirelab/observe"
 	"wirelab/server"
 )
 
@@ -94,7 +93,7 @@ func ask(t *testing.T, c *net.UDPConn, payload []byte) []byte {
 }
 
 // eventually waits until the server's status holds.
-func (r *runningUDP) eventually(what string, holds func(observe.Server) bool) observe.Server {
+func (r *runningUDP) eventually(what string, holds func(server.UDPStatus) bool) server.UDPStatus {
 	r.t.Helper()
 	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		st := r.Status()

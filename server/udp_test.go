@@ -20,7 +20,6 @@ import (
 	"wirelab/clock"
 	"wirelab/internal/require"
 	"wirelab/internal/sys/datagram"
-	"wirelab/observe"
 	"wirelab/server"
 )
 
@@ -35,7 +34,7 @@ func TestUDPEcho(t *testing.T) {
 	}
 	s.stop()
 	st := s.Status()
-	want := observe.Traffic{BytesIn: 61537, BytesOut: 61537, MessagesIn: 4, MessagesOut: 4}
+	want := server.Traffic{BytesIn: 61537, BytesOut: 61537, MessagesIn: 4, MessagesOut: 4}
 	if st.Traffic != want || st.Active != 1 || st.StampSource != "kernel" || len(st.Events) != 0 || len(st.Peers) != 1 {
 		t.Errorf("%+v", st)
 	}
@@ -49,7 +48,7 @@ func TestUDPDiscard(t *testing.T) {
 	if _, err := s.dial().Write([]byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	st := s.eventually("received", func(st observe.Server) bool { return st.Traffic.MessagesIn == 1 })
+	st := s.eventually("received", func(st server.UDPStatus) bool { return st.Traffic.MessagesIn == 1 })
 	s.stop()
 	if st = s.Status(); st.Traffic.MessagesOut != 0 {
 		t.Errorf("%+v", st)
@@ -147,7 +146,7 @@ func TestUDPRandomBytesToEveryHandler(t *testing.T) {
 					t.Fatalf("%x answered with %x", payload, got)
 				}
 			}
-			s.eventually("all received", func(st observe.Server) bool { return st.Traffic.MessagesIn == count })
+			s.eventually("all received", func(st server.UDPStatus) bool { return st.Traffic.MessagesIn == count })
 		})
 	}
 }
@@ -164,7 +163,7 @@ func TestUDPNeverAmplifies(t *testing.T) {
 	if _, err := s.dial().Write([]byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	st := s.eventually("counted", func(st observe.Server) bool { return st.Events[server.EventAnswerTooLong] == 1 })
+	st := s.eventually("counted", func(st server.UDPStatus) bool { return st.Events[server.EventAnswerTooLong] == 1 })
 	if st.Traffic.MessagesOut != 0 {
 		t.Errorf("%+v", st)
 	}
@@ -187,7 +186,7 @@ func TestUDPDoesNotAnswerSimpleServices(t *testing.T) {
 		}
 		sent++
 	}
-	st := s.eventually("counted", func(st observe.Server) bool { return st.Events[server.EventNotAnsweredPort] == sent })
+	st := s.eventually("counted", func(st server.UDPStatus) bool { return st.Events[server.EventNotAnsweredPort] == sent })
 	if st.Traffic.MessagesOut != 0 || st.Traffic.MessagesIn != sent {
 		t.Errorf("%+v", st)
 	}
@@ -202,7 +201,7 @@ func TestUDPEndsLoops(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s.eventually("counted", func(st observe.Server) bool { return st.Events[server.EventNotAnsweredPort] == 2 })
+	s.eventually("counted", func(st server.UDPStatus) bool { return st.Events[server.EventNotAnsweredPort] == 2 })
 	packet := clock.SenderPacket{Sequence: 1, Timestamp: clock.NTP.Encode(time.Now()), Estimate: 1}.Append(nil, 44)
 	if got := ask(t, twin, packet); len(got) != 44 {
 		t.Errorf("a STAMP session between equal ports got %x", got)
@@ -229,7 +228,7 @@ func TestUDPDoesNotAnswerBroadcast(t *testing.T) {
 	if _, err := s.dialFrom(netip.AddrPort{}, "127.255.255.255").Write([]byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	s.eventually("counted", func(st observe.Server) bool { return st.Events[server.EventNotAnsweredGroup] == 1 })
+	s.eventually("counted", func(st server.UDPStatus) bool { return st.Events[server.EventNotAnsweredGroup] == 1 })
 }
 
 func TestUDPTruncatedIsNotAnswered(t *testing.T) {
@@ -259,8 +258,8 @@ func TestUDPAccess(t *testing.T) {
 	if _, err := denied.Write([]byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	st := s.eventually("refused", func(st observe.Server) bool { return st.Refused["denied"] == 1 })
-	if st.Active != 0 || st.Traffic != (observe.Traffic{}) {
+	st := s.eventually("refused", func(st server.UDPStatus) bool { return st.Refused["denied"] == 1 })
+	if st.Active != 0 || st.Traffic != (server.Traffic{}) {
 		t.Errorf("%+v", st)
 	}
 	access.Set(nil, nil)
@@ -444,7 +443,7 @@ func TestUDPLogTellsWhatItDoesNotHold(t *testing.T) {
 	for range sent {
 		c.Write([]byte("x"))
 	}
-	s.eventually("all are refused", func(st observe.Server) bool { return st.Refused["denied"] == sent })
+	s.eventually("all are refused", func(st server.UDPStatus) bool { return st.Refused["denied"] == sent })
 	s.stop()
 	told := logged.count("datagram refused")
 	for _, m := range regexp.MustCompile(`what=refusals not_logged=(\d+)`).FindAllStringSubmatch(logged.String(), -1) {

@@ -14,7 +14,6 @@ import (
 	"wirelab/clock"
 	"wirelab/internal/sys/datagram"
 	"wirelab/internal/tally"
-	"wirelab/observe"
 )
 
 // Events that a UDP server counts, beside those of its handler.
@@ -65,7 +64,7 @@ type udpWorker struct {
 
 	mu           sync.Mutex // not held while a Responder or the kernel is at work
 	peers        *peerTable
-	traffic      observe.Traffic
+	traffic      Traffic
 	refused      map[Reason]uint64
 	events       eventCounts
 	batches      batchCounts

@@ -54,7 +54,7 @@ func runReport(t *testing.T, dir string, args ...string) (status int, stdout, st
 	t.Helper()
 	t.Chdir(dir)
 	c, out, complaints := termtest.NewConsole("")
-	status = termtest.Run(context.Background(), c, look.Commands(c, Kinds(c)), "report", args...)
+	status = termtest.Run(context.Background(), c, look.Commands(c, Kinds(c), nil), "report", args...)
 	return status, out.String(), complaints.String()
 }
 

@@ -5,18 +5,20 @@ import (
 	"github.com/spf13/cobra"
 
 	"wirelab/cli/term"
+	"wirelab/observe"
 )
 
-// An app is the console that the commands here use, and the kinds of reports that
-// they can print.
+// An app is the console that the commands here use, and what they can print.
 type app struct {
 	*term.Console
-	kinds []term.SavedKind
+	reports  []term.SavedKind
+	sections []observe.Kind
 }
 
-// Commands returns the commands of this package, which print saved reports of these
-// kinds as the commands do that saved them.
-func Commands(c *term.Console, kinds []term.SavedKind) []*cobra.Command {
-	a := &app{c, kinds}
+// Commands returns the commands of this package. They print saved reports of these
+// kinds as the commands do that saved them, and sections of the status of a process as
+// their owners have it.
+func Commands(c *term.Console, reports []term.SavedKind, sections []observe.Kind) []*cobra.Command {
+	a := &app{c, reports, sections}
 	return []*cobra.Command{a.newPsCommand(), a.newLogsCommand(), a.newReportCommand()}
 }

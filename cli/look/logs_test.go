@@ -61,7 +61,7 @@ func TestLogsCommand(t *testing.T) {
 	}
 	for _, test := range tests {
 		c, stdout, stderr := termtest.NewConsole("")
-		a := &app{c, nil}
+		a := &app{c, nil, nil}
 		args := append(strings.Fields(test.args), "--dir", dir)
 		if err := a.logs(context.Background(), args...); err != nil {
 			t.Errorf("%s: %v", test.args, err)
@@ -87,7 +87,7 @@ func TestLogsCommand(t *testing.T) {
 
 func TestLogsJSON(t *testing.T) {
 	c, stdout, _ := termtest.NewConsole("")
-	a := &app{c, nil}
+	a := &app{c, nil, nil}
 	a.JSON = true
 	if err := a.logs(context.Background(), "--dir", writeLogs(t), "--component", "client"); err != nil {
 		t.Fatal(err)
@@ -113,7 +113,7 @@ func TestLogsErrors(t *testing.T) {
 		"--lines 1000000000": term.ExitUsage,
 	} {
 		c, _, _ := termtest.NewConsole("")
-		a := &app{c, nil}
+		a := &app{c, nil, nil}
 		err := a.logs(context.Background(), strings.Fields(args)...)
 		if got := term.ExitStatus(context.Background(), err); got != want {
 			t.Errorf("%s: status %d, %v", args, got, err)
@@ -126,7 +126,7 @@ func TestLogsFollow(t *testing.T) {
 	require.NoLeaks(t)
 	dir := writeLogs(t)
 	c, _, _ := termtest.NewConsole("")
-	a := &app{c, nil}
+	a := &app{c, nil, nil}
 	r, w := io.Pipe()
 	a.Stdout = w
 	ctx, cancel := context.WithCancel(context.Background())

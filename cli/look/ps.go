@@ -61,6 +61,19 @@ func (a *app) newPsCommand() *cobra.Command {
 	return cmd
 }
 
+// rows returns how many rows of a list are shown; -1: all.
+func (f psFlags) rows() func(what string) int {
+	return func(what string) int {
+		switch {
+		case f.all:
+			return -1
+		case what == "connection":
+			return f.connections
+		}
+		return f.peers
+	}
+}
+
 func (f psFlags) check() error {
 	switch {
 	case f.pid < 0:
@@ -83,7 +96,7 @@ type process struct {
 // One that does not answer is named on stderr.
 func (a *app) findProcesses(ctx context.Context, flags psFlags) ([]process, error) {
 	if flags.control != "" {
-		status, err := observe.QueryStatus(ctx, flags.control)
+		status, err := a.queryStatus(ctx, flags.control)
 		return []process{{flags.control, status}}, err
 	}
 	paths, err := observe.FindControls(a.ControlDir())
@@ -109,7 +122,7 @@ func (a *app) askProcesses(ctx context.Context, paths []string) ([]process, erro
 	statuses, errs := make([]observe.Status, len(paths)), make([]error, len(paths))
 	var wg sync.WaitGroup
 	for i, path := range paths {
-		wg.Go(func() { statuses[i], errs[i] = observe.QueryStatus(ctx, path) })
+		wg.Go(func() { statuses[i], errs[i] = a.queryStatus(ctx, path) })
 	}
 	wg.Wait()
 	if ctx.Err() != nil {
@@ -127,6 +140,15 @@ func (a *app) askProcesses(ctx context.Context, paths []string) ([]process, erro
 	return found, nil
 }
 
+// queryStatus asks a process for its status, and makes of its sections what they are.
+func (a *app) queryStatus(ctx context.Context, path string) (observe.Status, error) {
+	status, err := observe.QueryStatus(ctx, path)
+	if err == nil {
+		err = status.Decode(a.sections)
+	}
+	return status, err
+}
+
 // kicked is what `wirelab ps --kick -o json` prints.
 type kicked struct {
 	Schema string `json:"schema"` // "wirelab.kick/1"
@@ -141,7 +163,7 @@ func (a *app) kickConnection(ctx context.Context, processes []process, flags psF
 	var with []process
 	var pids []string
 	for _, p := range processes {
-		if p.connection(flags.kick) != nil {
+		if _, open := p.connection(flags.kick); open {
 			with, pids = append(with, p), append(pids, strconv.Itoa(p.status.PID))
 		}
 	}
@@ -159,7 +181,8 @@ func (a *app) kickConnection(ctx context.Context, processes []process, flags psF
 	case !ended:
 		return gone
 	}
-	k := kicked{Schema: "wirelab.kick/1", PID: p.status.PID, ID: flags.kick, Peer: p.connection(flags.kick).Peer}
+	peer, _ := p.connection(flags.kick)
+	k := kicked{Schema: "wirelab.kick/1", PID: p.status.PID, ID: flags.kick, Peer: peer}
 	if a.JSON {
 		return a.PrintJSON(k)
 	}
@@ -167,14 +190,14 @@ func (a *app) kickConnection(ctx context.Context, processes []process, flags psF
 	return err
 }
 
-// connection returns the open connection with that id, or nil.
-func (p process) connection(id uint64) *observe.Connection {
-	for _, s := range p.status.Servers {
-		for i := range s.Connections {
-			if s.Connections[i].ID == id {
-				return &s.Connections[i]
+// connection returns the peer of the open connection with that id.
+func (p process) connection(id uint64) (peer string, open bool) {
+	for _, s := range p.status.Sections {
+		if k, ok := s.Body.(observe.Kicker); ok {
+			if peer, open := k.Connection(id); open {
+				return peer, true
 			}
 		}
 	}
-	return nil
+	return "", false
 }

@@ -20,6 +20,7 @@ import (
 	"wirelab/cli/term/termtest"
 	"wirelab/internal/require"
 	"wirelab/observe"
+	"wirelab/server"
 )
 
 // psNow is when the processes of these tests are looked at.
@@ -28,29 +29,31 @@ func psNow() time.Time { return time.Date(2026, 11, 22, 10, 5, 9, 0, time.Local)
 // busyProcess is a process with n connections and as many peers.
 func busyProcess(pid, n int) observe.Status {
 	since := psNow().Add(-125 * time.Second)
-	tcp := observe.Server{
+	tcp := server.TCPStatus{
 		Network: "tcp", Addr: "127.0.0.1:12345", Engine: "thread", Handler: "echo", TLS: true, Since: since,
 		Accepted: 1200, Refused: map[string]uint64{"denied": 3, "max_conns": 2, "not_allowed": 0}, Active: n, PeakActive: 700,
-		Traffic: observe.Traffic{BytesIn: 1234567, BytesOut: 1234567, MessagesIn: 2000, MessagesOut: 2000},
+		Traffic: server.Traffic{BytesIn: 1234567, BytesOut: 1234567, MessagesIn: 2000, MessagesOut: 2000},
 	}
-	udp := observe.Server{
+	udp := server.UDPStatus{
 		Network: "udp", Addr: "127.0.0.1:12345", Handler: "timediff", Since: since, StampSource: "kernel", Active: n,
-		Traffic: observe.Traffic{BytesIn: 512, BytesOut: 512, MessagesIn: 8, MessagesOut: 8},
+		Traffic: server.Traffic{BytesIn: 512, BytesOut: 512, MessagesIn: 8, MessagesOut: 8},
 	}
 	for i := range n {
-		tcp.Connections = append(tcp.Connections, observe.Connection{
+		tcp.Connections = append(tcp.Connections, server.Connection{
 			ID: uint64(17 + i), Peer: fmt.Sprint("127.0.0.1:", 40000+i), Engine: "thread", Thread: 9001 + i, Since: since.Add(time.Minute), Idle: 1500,
-			Traffic: observe.Traffic{BytesIn: 12345, BytesOut: 12345, MessagesIn: 200, MessagesOut: 200},
+			Traffic: server.Traffic{BytesIn: 12345, BytesOut: 12345, MessagesIn: 200, MessagesOut: 200},
 		})
-		udp.Peers = append(udp.Peers, observe.Peer{
+		udp.Peers = append(udp.Peers, server.Peer{
 			Peer: fmt.Sprint("127.0.0.1:", 50000+i), Packets: 1000, Bytes: 44000, Lost: 2, Reordered: 1, JitterUS: 12.345,
-			Diff:      &observe.Diff{Min: -3.25, Median: 10, P99: 1500, Last: 11.5, Window: 1000},
+			Diff:      &server.Diff{Min: -3.25, Median: 10, P99: 1500, Last: 11.5, Window: 1000},
 			FirstSeen: since.Add(time.Minute), LastSeen: psNow().Add(-1500 * time.Millisecond),
 		})
 	}
 	return observe.Status{
 		Schema: observe.StatusSchema, PID: pid, Command: "wirelab up", Since: since,
-		Logs: observe.LogStatus{Dir: "logs", Lines: 1200}, Servers: []observe.Server{tcp, udp},
+		Logs: observe.LogStatus{Dir: "logs", Lines: 1200}, Sections: []observe.Section{
+			{Name: "tcp 127.0.0.1:12345", Kind: "tcp", Body: tcp}, {Name: "udp 127.0.0.1:12345", Kind: "udp", Body: udp},
+		},
 	}
 }
 
@@ -58,7 +61,7 @@ func busyProcess(pid, n int) observe.Status {
 func psShown(t *testing.T, limit int, processes ...observe.Status) string {
 	t.Helper()
 	var b bytes.Buffer
-	text := Text{out: &b, width: 80, now: psNow(), connections: limit, peers: limit, rest: "see --all"}
+	text := Text{out: &b, width: 80, now: psNow(), rows: func(string) int { return limit }, rest: "see --all"}
 	text.print(processes)
 	if text.err != nil {
 		t.Error(text.err)
@@ -101,12 +104,13 @@ PEER             DIFFERENCE MIN   MEDIAN      P99     LAST     OF
 // Figures of a run as fast as the host can are long, and none is cut.
 func TestPsShowsLongFiguresWhole(t *testing.T) {
 	p := busyProcess(4711, 1)
-	udp := &p.Servers[1]
+	udp := p.Sections[1].Body.(server.UDPStatus)
 	udp.Addr, udp.PeakActive, udp.Traffic.BytesIn = "[fe80::1234:5678:9abc:def0%wlan0]:12345", 65_536, 123_456_789_012
 	peer := &udp.Peers[0]
 	peer.Peer = "[fe80::1234:5678:9abc:def0%wlan0]:50000"
 	peer.Packets, peer.Bytes, peer.Lost, peer.Reordered, peer.Duplicate = 123_456_789, 7.9e9, 12_345_678, 1_234_567, 123_456
 	peer.FirstSeen, peer.LastSeen = psNow().Add(-76*time.Hour), psNow().Add(-11*time.Minute)
+	p.Sections[1] = observe.Section{Name: "udp " + udp.Addr, Kind: "udp", Body: udp}
 	shown := psShown(t, 5, p)
 	for _, want := range []string{"65,536", "123 GB", "123,456,789", "7.90 GB", "12,345,678", "1,234,567", "123,456", "12.3 us", "3d04h", "11m00s", "DIFFERENCE MIN"} {
 		if !strings.Contains(shown, want) {
@@ -121,7 +125,7 @@ func TestPsShowsLongFiguresWhole(t *testing.T) {
 // An ordinary run with --fast has no timestamps, and its figures fit in one table.
 func TestPsShowsAFastPeerInOneTable(t *testing.T) {
 	p := busyProcess(4711, 1)
-	peer := &p.Servers[1].Peers[0]
+	peer := &p.Sections[1].Body.(server.UDPStatus).Peers[0]
 	peer.Diff, peer.Packets, peer.Bytes, peer.Lost = nil, 34_177_024, 2.19e9, 315_392
 	peer.LastSeen = psNow().Add(-121 * time.Millisecond)
 	want := `
@@ -155,8 +159,9 @@ func TestPsDoesNotFlood(t *testing.T) {
 // TestPsEscapes shows names that a peer has chosen.
 func TestPsEscapes(t *testing.T) {
 	p := busyProcess(1, 1)
-	p.Servers[0].Connections[0].Name = "\x1b]0;gotcha\x07\u202e"
-	p.Servers[0].Refused = map[string]uint64{"a\nb": 1}
+	tcp := p.Sections[0].Body.(server.TCPStatus)
+	tcp.Connections[0].Name, tcp.Refused = "\x1b]0;gotcha\x07\u202e", map[string]uint64{"a\nb": 1}
+	p.Sections[0].Body = tcp
 	if shown := psShown(t, 5, p); strings.ContainsAny(shown, "\x1b\x07\u202e") || strings.Contains(shown, "a\nb") {
 		t.Errorf("%q", shown)
 	}
@@ -172,7 +177,7 @@ func psApp(t *testing.T, statuses ...observe.Status) (a *app, stdout, stderr *by
 	}
 	t.Cleanup(func() { os.RemoveAll(runtime) })
 	c, stdout, stderr := termtest.NewConsole("")
-	a = &app{c, nil}
+	a = &app{c, nil, server.Kinds()}
 	a.Getenv = func(name string) string { return map[string]string{"XDG_RUNTIME_DIR": runtime}[name] }
 	for _, s := range statuses {
 		serveControl(t, filepath.Join(a.ControlDir(), strconv.Itoa(s.PID)+".sock"), s)
@@ -240,6 +245,10 @@ func TestPsJSON(t *testing.T) {
 	if err := json.Unmarshal(stdout.Bytes(), &got); err != nil {
 		t.Fatal(err)
 	}
+	err := errors.Join(got.Processes[0].Decode(server.Kinds()), got.Processes[1].Decode(server.Kinds()))
+	if err != nil {
+		t.Fatal(err)
+	}
 	want := Report{Schema: "wirelab.ps/1", Processes: []observe.Status{second, first}}
 	if diff := cmp.Diff(want, got); diff != "" || stderr.Len() != 0 {
 		t.Errorf("(-want +got):\n%s%s", diff, stderr)
@@ -301,5 +310,46 @@ func TestPsNamesWhoDoesNotAnswer(t *testing.T) {
 	}
 	if !strings.Contains(stdout.String(), "wirelab up") || strings.Count(stderr.String(), "\n") != 1 || !strings.Contains(stderr.String(), "0.sock") {
 		t.Errorf("stdout:\n%sstderr: %s", stdout, stderr)
+	}
+}
+
+// A lamp is a section that only its owner knows.
+type lamp struct {
+	Hours int `json:"hours"`
+}
+
+func (l lamp) View(name string, _ time.Time) observe.View {
+	return observe.View{
+		Columns: []observe.Column{{Name: "HANDLER", Text: "glow"}, {Name: "HOURS", Text: strconv.Itoa(l.Hours), Number: true}},
+		Details: []string{"lit twice"},
+		Lists:   []observe.List{{What: "bulb", Grids: []observe.Grid{{Headings: []string{"BULB", ">WATTS"}, Rows: [][]string{{"left", "40"}, {"right", "60"}}}}}},
+		Summary: name + " went out",
+	}
+}
+
+// ps shows what it knows nothing of, beside what it does.
+func TestPsShowsAnySection(t *testing.T) {
+	p := busyProcess(4711, 0)
+	p.Sections = append(p.Sections, observe.Section{Name: "lamp east", Kind: "lamp", Body: lamp{5}})
+	want := `
+ PID  SERVER               HANDLER    ENGINE  ACTIVE  PEAK       IN      OUT
+4711  tcp 127.0.0.1:12345  echo, TLS  thread       0   700  1.23 MB  1.23 MB
+4711  udp 127.0.0.1:12345  timediff   -            0     0    512 B    512 B
+4711  lamp east            glow       -            -     -        -        -
+
+ PID  SERVER               HOURS
+4711  tcp 127.0.0.1:12345      -
+4711  udp 127.0.0.1:12345      -
+4711  lamp east                5
+tcp 127.0.0.1:12345 of 4711: accepted 1,200; refused 5 (denied 3, max_conns 2)
+udp 127.0.0.1:12345 of 4711: stamps from kernel
+lamp east of 4711: lit twice
+
+lamp east of 4711: 2 bulbs, 1 not shown (see --all)
+BULB  WATTS
+left     40
+`
+	if diff := cmp.Diff(want, strings.Join(strings.SplitAfter(psShown(t, 1, p), "\n")[2:], "")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -1,10 +1,8 @@
 package look
 
 import (
-	"cmp"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -34,53 +32,74 @@ func (a *app) printProcesses(processes []process, flags psFlags) error {
 	}
 	t := Text{
 		out: a.Stdout, width: term.Room(a.Stdout), palette: a.Colors(a.Stdout), now: time.Now(),
-		connections: flags.connections, peers: flags.peers, all: flags.all, rest: "see --all",
+		rows: flags.rows(), rest: "see --all",
 	}
 	t.print(report.Processes)
 	return t.err
 }
 
-// A Text prints the state of processes for people: servers, then connections,
-// then peers. It keeps the first error.
+// A Text prints sections of processes for people. It keeps the first error.
 type Text struct {
-	out                io.Writer
-	width              int // 0: no limit
-	palette            term.Palette
-	now                time.Time
-	connections, peers int // rows of each server
-	all                bool
-	rest               string // where the rows are that are not shown
-	err                error
+	out     io.Writer
+	width   int // 0: no limit
+	palette term.Palette
+	now     time.Time
+	rows    func(what string) int // of a list; negative: all
+	rest    string                // where the rows are that are not shown
+	err     error
 }
 
-// NewText returns a Text that prints to c's stdout, of each server the connections and
-// peers that most allows; rest says where the others are.
-func NewText(c *term.Console, most int, rest string) *Text {
+// NewText returns a Text that prints to c's stdout the first rows of a list; rest says
+// where the others are.
+func NewText(c *term.Console, rows int, rest string) *Text {
 	return &Text{
 		out: c.Stdout, width: term.Room(c.Stdout), palette: c.Colors(c.Stdout), now: time.Now(),
-		connections: most, peers: most, rest: rest,
+		rows: func(string) int { return rows }, rest: rest,
 	}
 }
 
 // Err returns the first error of printing.
 func (t *Text) Err() error { return t.err }
 
+// A shown section is one with what is to be seen of it.
+type shown struct {
+	pid  int
+	name string
+	view observe.View
+}
+
+func (s shown) title() string { return fmt.Sprintf("%s of %d", s.name, s.pid) }
+
+// print prints the processes, then their sections in one table, then what they have
+// many of, kind by kind.
 func (t *Text) print(processes []observe.Status) {
 	t.processTable(processes)
-	t.serverTable(processes)
+	var sections []shown
+	var whats []string
 	for _, p := range processes {
-		for _, s := range p.Servers {
-			t.serverDetails(p, s)
+		for _, s := range p.Sections {
+			v := s.Body.View(s.Name, t.now)
+			sections = append(sections, shown{p.PID, s.Name, v})
+			for _, l := range v.Lists {
+				if !slices.Contains(whats, l.What) {
+					whats = append(whats, l.What)
+				}
+			}
 		}
 	}
-	for _, p := range processes {
-		for _, s := range p.Servers {
-			t.connectionTable(p, s)
+	t.sectionTable(sections)
+	for _, s := range sections {
+		if len(s.view.Details) > 0 {
+			t.Line("%s: %s", s.title(), strings.Join(s.view.Details, "; "))
 		}
 	}
-	for _, p := range processes {
-		for _, s := range p.Servers {
-			t.Peers(p, s)
+	for _, what := range whats {
+		for _, s := range sections {
+			for _, l := range s.view.Lists {
+				if l.What == what {
+					t.List(s.title(), l)
+				}
+			}
 		}
 	}
 }
@@ -101,190 +120,94 @@ func (t *Text) table(tab *term.Table) {
 func (t *Text) processTable(processes []observe.Status) {
 	tab := term.NewTable(">PID", "SINCE", ">UP", ">LOG LINES", ">LOST", "COMMAND")
 	for _, p := range processes {
-		tab.Row(p.PID, p.Since.Local().Format("15:04:05"), t.since(p.Since), term.Count(p.Logs.Lines), term.Count(p.Logs.LostLines), p.Command)
+		tab.Row(p.PID, p.Since.Local().Format("15:04:05"), term.Duration(max(t.now.Sub(p.Since), 0)),
+			term.Count(p.Logs.Lines), term.Count(p.Logs.LostLines), p.Command)
 	}
 	t.table(tab)
 }
 
-func (t *Text) serverTable(processes []observe.Status) {
-	tab := term.NewTable(">PID", "SERVER", "HANDLER", "ENGINE", ">ACTIVE", ">PEAK", ">IN", ">OUT")
-	tab.Keys = 2
-	for _, p := range processes {
-		for _, s := range p.Servers {
-			handler := s.Handler
-			if s.TLS {
-				handler += ", TLS"
+// sectionTable has a column for each name that a section has one of.
+func (t *Text) sectionTable(sections []shown) {
+	if len(sections) == 0 {
+		return
+	}
+	headings, names := []string{">PID", "SERVER"}, []string{}
+	for _, s := range sections {
+		for _, c := range s.view.Columns {
+			if slices.Contains(names, c.Name) {
+				continue
 			}
-			tab.Row(p.PID, s.Network+" "+s.Addr, handler, cmp.Or(s.Engine, "-"), term.Count(uint64(s.Active)),
-				term.Count(uint64(max(s.PeakActive, s.Active))), term.Bytes(s.Traffic.BytesIn), term.Bytes(s.Traffic.BytesOut))
+			names = append(names, c.Name)
+			if c.Number {
+				headings = append(headings, ">"+c.Name)
+			} else {
+				headings = append(headings, c.Name)
+			}
 		}
-	}
-	if !tab.Empty() {
-		t.Line("")
-		t.table(tab)
-	}
-}
-
-// serverDetails says what a server counted beside its traffic, if anything.
-func (t *Text) serverDetails(p observe.Status, s observe.Server) {
-	var said []string
-	if s.Accepted > 0 {
-		said = append(said, "accepted "+term.Count(s.Accepted))
-	}
-	for _, c := range []struct {
-		what   string
-		counts map[string]uint64
-	}{{"refused", s.Refused}, {"closed", s.Closed}, {"events", s.Events}} {
-		if text := CountsText(c.counts); text != "" {
-			said = append(said, c.what+" "+text)
-		}
-	}
-	if s.StampSource != "" {
-		said = append(said, "stamps from "+s.StampSource)
-	}
-	if text := BatchesText(s.Batches); text != "" {
-		said = append(said, text)
-	}
-	if len(said) > 0 {
-		t.Line("%s: %s", title(p, s), strings.Join(said, "; "))
-	}
-}
-
-// BatchesText says how many datagrams were moved at a time, or nothing if none were.
-func BatchesText(b *observe.Batches) string {
-	if b == nil || b.Reads == 0 {
-		return ""
-	}
-	text := fmt.Sprintf("%.1f datagrams a read", b.DatagramsPerRead)
-	if b.GRO {
-		text += fmt.Sprintf(" in runs of %.1f", b.SegmentsPerRun)
-	}
-	if b.Writes > 0 {
-		text += fmt.Sprintf(", %.1f a write", b.DatagramsPerWrite)
-	}
-	return text
-}
-
-// CountsText writes "12 (denied 10, max_conns 2)", or nothing if all are zero.
-func CountsText(counts map[string]uint64) string {
-	var sum uint64
-	var parts []string
-	for _, name := range slices.Sorted(maps.Keys(counts)) {
-		if n := counts[name]; n > 0 {
-			sum += n
-			parts = append(parts, name+" "+term.Count(n))
-		}
-	}
-	if sum == 0 {
-		return ""
-	}
-	return term.Count(sum) + " (" + strings.Join(parts, ", ") + ")"
-}
-
-func title(p observe.Status, s observe.Server) string {
-	return fmt.Sprintf("%s %s of %d", s.Network, s.Addr, p.PID)
-}
-
-func (t *Text) connectionTable(p observe.Status, s observe.Server) {
-	rows := s.Connections[:t.limit(len(s.Connections), t.connections)]
-	if !t.heading(p, s, "connections", len(rows), len(s.Connections)) {
-		return
-	}
-	threads := slices.ContainsFunc(rows, func(c observe.Connection) bool { return c.Thread != 0 })
-	headings := []string{">ID", "PEER", ">AGE", ">IDLE", ">IN/MESSAGES", ">OUT/MESSAGES", "NAME"}
-	if threads {
-		headings = slices.Insert(headings, 2, ">THREAD")
 	}
 	tab := term.NewTable(headings...)
-	for _, c := range rows {
-		cells := []any{
-			c.ID, c.Peer, t.since(c.Since), term.Duration(time.Duration(c.Idle) * time.Microsecond),
-			term.Bytes(c.BytesIn) + "/" + term.Count(c.MessagesIn), term.Bytes(c.BytesOut) + "/" + term.Count(c.MessagesOut), c.Name,
-		}
-		if threads {
-			cells = slices.Insert(cells, 2, any(c.Thread))
+	tab.Keys = 2
+	for _, s := range sections {
+		cells := []any{s.pid, s.name}
+		for _, name := range names {
+			cells = append(cells, s.column(name))
 		}
 		tab.Row(cells...)
-	}
-	t.table(tab)
-}
-
-// Peers prints the peers of s in two tables, because one would be too wide for a terminal.
-func (t *Text) Peers(p observe.Status, s observe.Server) {
-	rows := s.Peers[:t.limit(len(s.Peers), t.peers)]
-	if !t.heading(p, s, "peers", len(rows), len(s.Peers)) {
-		return
-	}
-	traffic := trafficTable(rows, t.since)
-	differences := term.NewTable("PEER", ">DIFFERENCE MIN", ">MEDIAN", ">P99", ">LAST", ">OF")
-	for _, r := range rows {
-		if d := r.Diff; d != nil {
-			differences.Row(r.Peer, term.Micros(d.Min), term.Micros(d.Median), term.Micros(d.P99), term.Micros(d.Last), term.Count(uint64(max(d.Window, 0))))
-		}
-	}
-	t.table(traffic)
-	if !differences.Empty() {
-		t.Line("")
-		t.table(differences)
-	}
-}
-
-// trafficTable shows what came from peers. Without any that sends timestamps there is
-// no jitter, and its room is left to the figures that there are.
-func trafficTable(peers []observe.Peer, since func(time.Time) string) *term.Table {
-	headings := []string{"PEER", ">PACKETS", ">BYTES", ">LOST", ">REORD", ">DUP", ">FIRST", ">LAST SEEN"}
-	const jitterAt = 6
-	stamped := slices.ContainsFunc(peers, func(p observe.Peer) bool { return p.Diff != nil })
-	if stamped {
-		headings = slices.Insert(headings, jitterAt, ">JITTER")
-	}
-	tab := term.NewTable(headings...)
-	for _, p := range peers {
-		cells := []any{
-			p.Peer, term.Count(p.Packets), term.Bytes(p.Bytes), term.Count(p.Lost), term.Count(p.Reordered), term.Count(p.Duplicate),
-			since(p.FirstSeen), since(p.LastSeen),
-		}
-		if stamped {
-			cells = slices.Insert(cells, jitterAt, any(jitterText(p)))
-		}
-		tab.Row(cells...)
-	}
-	return tab
-}
-
-func jitterText(p observe.Peer) string {
-	if p.Diff == nil {
-		return "-"
-	}
-	return term.Micros(p.JitterUS)
-}
-
-// limit returns how many of n rows to show.
-func (t *Text) limit(n, most int) int {
-	if t.all {
-		return n
-	}
-	return min(n, most)
-}
-
-// heading announces the rows of a server, and reports whether there are any.
-func (t *Text) heading(p observe.Status, s observe.Server, what string, shown, all int) bool {
-	if all == 0 {
-		return false
 	}
 	t.Line("")
-	text := fmt.Sprintf("%s: %s %s", title(p, s), term.Count(uint64(all)), what)
-	if all == 1 {
-		text = strings.TrimSuffix(text, "s")
-	}
-	if shown < all {
-		text += fmt.Sprintf(", %s not shown (%s)", term.Count(uint64(all-shown)), t.rest)
-	}
-	t.Line("%s", text)
-	return shown > 0
+	t.table(tab)
 }
 
-// since says how long ago at was; a clock that was set back makes it nothing.
-func (t *Text) since(at time.Time) string {
-	return term.Duration(max(t.now.Sub(at), 0))
+// column returns what the section has in the column of that name.
+func (s shown) column(name string) string {
+	for _, c := range s.view.Columns {
+		if c.Name == name {
+			return c.Text
+		}
+	}
+	return "-"
+}
+
+// List prints the first rows of a list, under a heading that begins with title. It
+// prints nothing of one that has none.
+func (t *Text) List(title string, l observe.List) {
+	all := l.Len()
+	if all == 0 {
+		return
+	}
+	most := t.rows(l.What)
+	if most < 0 || most > all {
+		most = all
+	}
+	heading := fmt.Sprintf("%s: %s", title, term.Counted(uint64(all), l.What))
+	if most < all {
+		heading += fmt.Sprintf(", %s not shown (%s)", term.Count(uint64(all-most)), t.rest)
+	}
+	for _, g := range l.Grids {
+		tab := term.NewTable(g.Headings...)
+		for _, row := range g.Rows[:min(most, len(g.Rows))] {
+			if row != nil {
+				tab.Row(cells(row)...)
+			}
+		}
+		if heading == "" && tab.Empty() {
+			continue
+		}
+		t.Line("")
+		if heading != "" {
+			t.Line("%s", heading)
+			heading = ""
+		}
+		if !tab.Empty() {
+			t.table(tab)
+		}
+	}
+}
+
+func cells(row []string) []any {
+	all := make([]any, len(row))
+	for i, cell := range row {
+		all[i] = cell
+	}
+	return all
 }

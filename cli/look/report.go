@@ -85,7 +85,7 @@ func (a *app) readSaved(name string) (*report.Saved, error) {
 	}
 	defer f.Close()
 	var kinds []report.Kind
-	for _, k := range a.kinds {
+	for _, k := range a.reports {
 		kinds = append(kinds, k.Kind)
 	}
 	s, err := report.Read(f, kinds)

@@ -45,7 +45,7 @@ func (a *app) printHeads(heads ...savedHead) error {
 // this wirelab knows its kind, and else its figures. The error is that of a report that
 // makes no sense; nothing is printed before that is known.
 func (a *app) savedPrinter(s *report.Saved) (func() error, error) {
-	for _, kind := range a.kinds {
+	for _, kind := range a.reports {
 		if kind.Schema == s.Kind() {
 			return kind.Printer(s.Report)
 		}

@@ -217,14 +217,14 @@ func (s *service) status() observe.Status {
 		Since: s.since, Logs: s.logs.Status(),
 	}
 	for _, p := range s.parts {
-		st.Servers = append(st.Servers, p.source.Status())
+		st.Sections = append(st.Sections, p.source.Section())
 	}
 	return st
 }
 
 func (s *service) kick(id uint64) bool {
 	for _, p := range s.parts {
-		if p.source.Kick(id) {
+		if k, ok := p.source.(observe.KickSource); ok && k.Kick(id) {
 			return true
 		}
 	}

@@ -33,8 +33,9 @@ func (a *app) newUpCommand() *cobra.Command {
 		Short: "Start all servers of the laboratory",
 		Long: "Starts the servers that wirelab.yaml names, in one process, until Ctrl-C: a TCP\n" +
 			"server (echo) and a UDP server (time differences), both on 127.0.0.1:12345 unless\n" +
-			"told otherwise, and with \"enabled: true\" in server.ntp an NTP server on 12123. With \"enabled: false\" in its section, one is left out. All other\n" +
-			"settings are in wirelab.yaml: see wirelab config init.",
+			"told otherwise, and an NTP server on port 12123 if it is enabled. Each has a key\n" +
+			"\"enabled\" in its section: server, server.udp, server.ntp. All other settings are\n" +
+			"in wirelab.yaml too: see wirelab config init.",
 		Example: "  wirelab up\n  wirelab up --port 2000 --engine thread",
 		Args:    term.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
