@@ -1,0 +1,285 @@
+package address
+
+import (
+	"fmt"
+	"slices"
+
+	"wirelab/internal/setting"
+)
+
+// A Change leads from one state to another.
+type Change struct {
+	Before State // the snapshot: all that the change is about, as it is now
+	After  State // the same objects as they are to be
+	now    *State
+}
+
+// Change compares the file with the present state of a machine, which sysctls are
+// read for. All that is wrong with the file on this machine is reported.
+func (c *Config) Change(m Machine, now *State) (*Change, setting.Errors) {
+	if errs := c.checkHere(now); errs != nil {
+		return nil, errs
+	}
+	target := c.State
+	target.Sysctls = slices.Clone(c.Sysctls)
+	c.removeOthers(&target, now)
+	keepRouterRoutes(&target, now)
+	return changeTo(m, &target, now)
+}
+
+// changeTo makes the change that leads to a target.
+func changeTo(m Machine, target, now *State) (*Change, setting.Errors) {
+	before := now.pick(m, target)
+	return &Change{Before: *before, After: *before.overlay(target), now: now}, nil
+}
+
+// removeOthers adds to the target, as absent, what exclusive links have beyond it.
+// What the kernel and router advertisements made stays.
+func (c *Config) removeOthers(target *State, now *State) {
+	named := make(map[string]bool)
+	for _, a := range target.Addresses {
+		named[a.key()] = true
+	}
+	for _, r := range target.Routes {
+		named["route "+r.key()] = true
+	}
+	for _, a := range now.Addresses {
+		if c.exclusive[a.Link] && !named[a.key()] && !a.kernels() {
+			a.Mark = Mark{Absent: true, Place: c.link(a.Link).Place}
+			target.Addresses = append(target.Addresses, a)
+		}
+	}
+	for _, r := range now.Routes {
+		if c.exclusive[r.Link] && !named["route "+r.key()] && r.Protocol != protoKernel && r.Protocol != protoRA && !r.Opaque {
+			r.Mark = Mark{Absent: true, Place: c.link(r.Link).Place}
+			target.Routes = append(target.Routes, r)
+		}
+	}
+}
+
+// kernels reports whether an address comes by itself: loopback, the link-local one,
+// and those with a lifetime, of router advertisements.
+func (a Address) kernels() bool {
+	ip := a.Prefix.Addr()
+	return ip.IsLoopback() || ip.Is6() && (ip.IsLinkLocalUnicast() || a.Flags&flagPermanent == 0)
+}
+
+// keepRouterRoutes has links whose default route comes from router advertisements
+// keep obeying them when forwarding is turned on: else the kernel deletes it.
+func keepRouterRoutes(target *State, now *State) {
+	var extra []Sysctl
+	for _, s := range target.Sysctls {
+		all := s.Key == "net/ipv6/conf/all/forwarding"
+		for _, r := range now.Routes {
+			key := "net/ipv6/conf/" + r.Link + "/accept_ra"
+			one := s.Key == "net/ipv6/conf/"+r.Link+"/forwarding"
+			named := slices.ContainsFunc(append(target.Sysctls, extra...), func(s Sysctl) bool { return s.Key == key })
+			if s.Value == "1" && (all || one) && r.Protocol == protoRA && r.Destination.Bits() == 0 && !named {
+				extra = append(extra, Sysctl{s.Mark, key, "2"})
+			}
+		}
+	}
+	target.Sysctls = append(extra, target.Sysctls...)
+}
+
+// pick returns the part of s that target is about: each object that it names, as it
+// is in s or as absent, and what else there is on its links, as found.
+func (s *State) pick(m Machine, target *State) *State {
+	p := &State{}
+	touched := target.touched()
+	for _, l := range target.Links {
+		p.Links = append(p.Links, s.pickLink(l))
+	}
+	p.Addresses = s.pickAddresses(target, touched)
+	p.Routes = s.pickRoutes(target, touched)
+	here := keyed(s.Rules, Rule.key)
+	for _, r := range target.Rules {
+		_, ok := here[r.key()]
+		r.Mark = Mark{Absent: !ok}
+		p.Rules = append(p.Rules, r)
+	}
+	p.Sysctls = s.pickSysctls(target, touched)
+	if target.DNS != nil {
+		p.DNS = s.DNS
+	}
+	return p
+}
+
+// touched returns the names of all links that s has something for.
+func (s *State) touched() map[string]bool {
+	links := make(map[string]bool)
+	for _, l := range s.Links {
+		links[l.Name] = true
+	}
+	for _, a := range s.Addresses {
+		links[a.Link] = true
+	}
+	for _, r := range s.Routes {
+		links[r.Link] = true
+	}
+	return links
+}
+
+// pickLink returns what there is of a link for the fields that like has.
+func (s *State) pickLink(like Link) Link {
+	l := s.link(like.Name)
+	if l == nil {
+		return Link{Mark: Mark{Absent: true}, Name: like.Name}
+	}
+	p := Link{Name: l.Name, Kind: l.Kind, Peer: l.Peer, Lower: l.Lower, ID: l.ID, Remote: l.Remote, Local: l.Local, Port: l.Port, Foreign: l.Foreign}
+	if like.Up != nil || like.Absent {
+		p.Up = l.Up
+	}
+	if like.MTU != 0 || like.Absent {
+		p.MTU = l.MTU
+	}
+	if like.MAC != "" || like.Absent {
+		p.MAC = l.MAC
+	}
+	if like.Bridge != nil || like.Absent {
+		p.Bridge = l.Bridge
+	}
+	return p
+}
+
+func (s *State) pickAddresses(target *State, touched map[string]bool) []Address {
+	var picked []Address
+	named := make(map[string]bool)
+	here := keyed(s.Addresses, Address.key)
+	for _, a := range target.Addresses {
+		found, ok := here[a.key()]
+		if !ok {
+			found = a
+		}
+		found.Mark = Mark{Absent: !ok}
+		named[a.key()] = true
+		picked = append(picked, found)
+	}
+	for _, a := range s.Addresses {
+		if touched[a.Link] && !named[a.key()] {
+			a.Mark = Mark{Found: true}
+			picked = append(picked, a)
+		}
+	}
+	// In the order of the kernel, of which the first of a network is its primary.
+	position := make(map[string]int, len(s.Addresses))
+	for i, a := range s.Addresses {
+		position[a.key()] = i + 1
+	}
+	slices.SortStableFunc(picked, func(a, b Address) int { return position[a.key()] - position[b.key()] })
+	return picked
+}
+
+// pickRoutes takes, beside the routes of the links, those that go by their
+// addresses: the kernel deletes them with the address.
+func (s *State) pickRoutes(target *State, touched map[string]bool) []Route {
+	var picked []Route
+	named := make(map[string]bool)
+	here := keyed(s.Routes, Route.key)
+	for _, r := range target.Routes {
+		found, ok := here[r.key()]
+		if !ok {
+			found = r
+		}
+		found.Mark = Mark{Absent: !ok}
+		named[r.key()] = true
+		picked = append(picked, found)
+	}
+	sources := make(map[string]bool)
+	for _, a := range s.Addresses {
+		if touched[a.Link] {
+			sources[a.Prefix.Addr().String()] = true
+		}
+	}
+	for _, r := range s.Routes {
+		on := slices.ContainsFunc(r.Hops, func(h Hop) bool { return touched[h.Link] })
+		if r.Protocol == protoKernel || r.Opaque || named[r.key()] || !on && !(r.Source.IsValid() && sources[r.Source.String()]) {
+			continue
+		}
+		r.Mark = Mark{Found: true}
+		picked = append(picked, r)
+	}
+	return picked
+}
+
+// pickSysctls takes, beside those that are named, what forwarding on the whole
+// machine sets on each link, and what is set for a moment while addresses go.
+func (s *State) pickSysctls(target *State, touched map[string]bool) []Sysctl {
+	var picked []Sysctl
+	take := func(key string, mark Mark) {
+		known := slices.ContainsFunc(picked, func(p Sysctl) bool { return p.Key == key })
+		if value, ok, _ := readSysctl(key); !known && (ok || !mark.Found) {
+			mark.Absent = !ok
+			picked = append(picked, Sysctl{mark, key, value})
+		}
+	}
+	for _, c := range target.Sysctls {
+		take(c.Key, Mark{Found: c.Found})
+	}
+	for _, l := range s.Links {
+		for _, c := range target.Sysctls {
+			switch c.Key {
+			case "net/ipv4/ip_forward":
+				take("net/ipv4/conf/"+l.Name+"/forwarding", Mark{Found: true})
+			case "net/ipv6/conf/all/forwarding":
+				take("net/ipv6/conf/"+l.Name+"/forwarding", Mark{Found: true})
+			}
+		}
+		if touched[l.Name] {
+			take(promote(l.Name), Mark{Found: true})
+		}
+	}
+	return picked
+}
+
+// promote is the sysctl that lets the other addresses of a network stay when the
+// first one goes.
+func promote(link string) string { return "net/ipv4/conf/" + link + "/promote_secondaries" }
+
+func keyed[T any](items []T, key func(T) string) map[string]T {
+	m := make(map[string]T, len(items))
+	for _, item := range items {
+		m[key(item)] = item
+	}
+	return m
+}
+
+// overlay returns what becomes of a snapshot when target is carried out: found
+// objects stay, but for those that cannot be on links as they will be then.
+func (s *State) overlay(target *State) *State {
+	o := &State{Links: target.Links, Rules: target.Rules, Sysctls: target.Sysctls, DNS: target.DNS}
+	o.Addresses, o.Routes = slices.Clone(target.Addresses), slices.Clone(target.Routes)
+	for _, a := range s.Addresses {
+		if a.Found && target.bears(a.Link, a.Prefix.Addr().Is6(), false) {
+			o.Addresses = append(o.Addresses, a)
+		}
+	}
+	for _, r := range s.Routes {
+		can := !slices.ContainsFunc(r.Hops, func(h Hop) bool { return !target.bears(h.Link, r.Destination.Addr().Is6(), true) })
+		if r.Found && can {
+			o.Routes = append(o.Routes, r)
+		}
+	}
+	return o
+}
+
+// bears reports whether a link, as s has it, can have an address or a route.
+func (s *State) bears(name string, ipv6, route bool) bool {
+	l := s.link(name)
+	switch {
+	case l == nil:
+		return true
+	case l.Absent, ipv6 && l.MTU != 0 && l.MTU < minIPv6MTU:
+		return false
+	}
+	return l.Up == nil || *l.Up || !route && !ipv6
+}
+
+// Title says in one line what a change is about, for people.
+func (c *Change) Title() string {
+	steps := c.Steps()
+	if len(steps) == 1 {
+		return steps[0].Text
+	}
+	return fmt.Sprintf("%d steps on links, addresses and routes", len(steps))
+}

@@ -1,0 +1,139 @@
+package address
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"wirelab/internal/setting"
+)
+
+// inNamespace puts the calling goroutine into a network namespace that ends with it,
+// with a loopback and the veth pairs a–b and c–d. Subtests would be outside of it.
+func inNamespace(t testing.TB) Machine {
+	t.Helper()
+	runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+	if err := syscall.Unshare(syscall.CLONE_NEWNET); err != nil {
+		t.Skip("network namespace:", err)
+	}
+	ip(t, "link set lo up",
+		"link add name a type veth peer name b", "link set dev a up", "link set dev b up",
+		"link add name c type veth peer name d", "link set dev c up", "link set dev d up")
+	for _, link := range []string{"a", "b", "c", "d", "default"} {
+		_ = writeSysctl("net/ipv6/conf/"+link+"/accept_dad", "0")
+	}
+	return Machine{ResolvConf: filepath.Join(t.TempDir(), "resolv.conf")}
+}
+
+// ip runs commands of ip(8).
+func ip(t testing.TB, commands ...string) {
+	t.Helper()
+	for _, c := range commands {
+		if out, err := exec.Command("ip", strings.Fields(c)...).CombinedOutput(); err != nil {
+			t.Fatalf("ip %s: %v: %s", c, err, out)
+		}
+	}
+}
+
+// shown returns what a command of ip(8) prints.
+func shown(t testing.TB, args string) string {
+	t.Helper()
+	out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("ip %s: %v: %s", args, err, out)
+	}
+	lines := strings.Split(strings.TrimSpace(strings.ReplaceAll(string(out), " tentative", "")), "\n")
+	if strings.Contains(args, "route") {
+		slices.Sort(lines) // IPv6 routes come in the order in which they were made
+	}
+	return strings.Join(lines, "\n")
+}
+
+func parse(t testing.TB, text string) (*Config, setting.Errors) {
+	t.Helper()
+	file, errs := setting.Read("wirelab.yaml", []byte("addresses:\n"+indent(text)))
+	if errs != nil {
+		t.Fatal(errs)
+	}
+	section, _ := file.Get("addresses")
+	return Parse(section)
+}
+
+func indent(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(strings.TrimSpace(text)) {
+		b.WriteString("  " + strings.TrimSuffix(line, "\n") + "\n")
+	}
+	return b.String()
+}
+
+// mustPlan returns the change that a text asks for.
+func mustPlan(t testing.TB, m Machine, text string) *Change {
+	t.Helper()
+	c, errs := parse(t, text)
+	if errs != nil {
+		t.Fatal(errs)
+	}
+	now, err := m.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	change, errs := c.Change(m, now)
+	if errs != nil {
+		t.Fatal(errs)
+	}
+	return change
+}
+
+// mustApply carries out what a text asks for, after which there is nothing to do. It
+// returns the snapshot of before.
+func mustApply(t testing.TB, m Machine, text string) []byte {
+	t.Helper()
+	change := mustPlan(t, m, text)
+	if err := m.Apply(t.Context(), change); err != nil {
+		t.Fatalf("%v\nof\n%s", err, listed(change))
+	}
+	if again := mustPlan(t, m, text); len(again.Steps()) > 0 {
+		t.Errorf("a second plan is not empty:\n%s", listed(again))
+	}
+	before, err := change.Before.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return before
+}
+
+func listed(c *Change) string {
+	var b strings.Builder
+	for _, s := range c.Steps() {
+		fmt.Fprintf(&b, "%s %s\n", s.Text, s.Place)
+	}
+	return b.String()
+}
+
+func mustRestore(t testing.TB, m Machine, snapshot []byte) {
+	t.Helper()
+	if err := m.Restore(t.Context(), snapshot); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Verify(t.Context(), snapshot); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func contains(t testing.TB, text string, wanted ...string) {
+	t.Helper()
+	for _, w := range wanted {
+		if !strings.Contains(text, w) {
+			t.Errorf("%q is not in\n%s", w, text)
+		}
+	}
+}
+
+func TestMain(m *testing.M) { os.Exit(m.Run()) }

@@ -1,0 +1,128 @@
+package address
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+const snapshotSchema = "wirelab.address.snapshot/1"
+
+// A snapshot is a state as guard keeps it.
+type snapshot struct {
+	Schema string `json:"schema"`
+	State
+}
+
+// Snapshot returns a state in the form that Restore, Verify and Again take.
+func (s *State) Snapshot() ([]byte, error) {
+	return json.Marshal(snapshot{snapshotSchema, *s})
+}
+
+var errSnapshot = errors.New("not a snapshot of this version of the program")
+
+func parseSnapshot(text []byte) (*State, error) {
+	var s snapshot
+	if err := json.Unmarshal(text, &s); err != nil {
+		return nil, fmt.Errorf("%w: %w", errSnapshot, err)
+	}
+	if s.Schema != snapshotSchema {
+		return nil, fmt.Errorf("%w: form %q", errSnapshot, s.Schema)
+	}
+	return &s.State, nil
+}
+
+// Again returns the present state of the objects of an earlier snapshot.
+func (m Machine) Again(_ context.Context, like []byte) ([]byte, error) {
+	s, err := parseSnapshot(like)
+	if err != nil {
+		return nil, err
+	}
+	now, err := m.Read()
+	if err != nil {
+		return nil, err
+	}
+	again := now.pick(m, s)
+	again.refind(s)
+	return again.Snapshot()
+}
+
+// refind marks as found what was found in an earlier snapshot, and drops what was not
+// there at all then: others made it.
+func (s *State) refind(earlier *State) {
+	addresses := keyed(earlier.Addresses, Address.key)
+	s.Addresses = slices.DeleteFunc(s.Addresses, func(a Address) bool { _, ok := addresses[a.key()]; return !ok })
+	for i, a := range s.Addresses {
+		s.Addresses[i].Found = addresses[a.key()].Found
+	}
+	routes := keyed(earlier.Routes, Route.key)
+	s.Routes = slices.DeleteFunc(s.Routes, func(r Route) bool { _, ok := routes[r.key()]; return !ok })
+	for i, r := range s.Routes {
+		s.Routes[i].Found = routes[r.key()].Found
+	}
+	sysctls := keyed(earlier.Sysctls, func(c Sysctl) string { return c.Key })
+	s.Sysctls = slices.DeleteFunc(s.Sysctls, func(c Sysctl) bool { return sysctls[c.Key].Found })
+}
+
+// Restore makes the state of a snapshot the present one again.
+func (m Machine) Restore(ctx context.Context, text []byte) error {
+	s, err := parseSnapshot(text)
+	if err != nil {
+		return err
+	}
+	return m.settle(ctx, s, true)
+}
+
+// Verify reads the state and says what differs from a snapshot; nil: nothing does.
+func (m Machine) Verify(_ context.Context, text []byte) error {
+	s, err := parseSnapshot(text)
+	if err != nil {
+		return err
+	}
+	return m.verify(s, false)
+}
+
+// Combine lays snapshots over each other: of an object that several have, the last
+// one counts. With named, what was only found is left out: it is what there happened
+// to be, such as an address of DHCP, and not what anybody asked for.
+func Combine(texts [][]byte, named bool) ([]byte, error) {
+	var all State
+	for _, text := range texts {
+		s, err := parseSnapshot(text)
+		if err != nil {
+			return nil, err
+		}
+		all.lay(s, named)
+	}
+	return all.Snapshot()
+}
+
+func (s *State) lay(over *State, named bool) {
+	s.Links = lay(s.Links, over.Links, func(l Link) string { return l.Name }, func(Link) bool { return false })
+	s.Addresses = lay(s.Addresses, over.Addresses, Address.key, func(a Address) bool { return named && a.Found })
+	s.Routes = lay(s.Routes, over.Routes, Route.key, func(r Route) bool { return named && r.Found })
+	s.Rules = lay(s.Rules, over.Rules, Rule.key, func(Rule) bool { return false })
+	s.Sysctls = lay(s.Sysctls, over.Sysctls, func(c Sysctl) string { return c.Key }, func(c Sysctl) bool { return named && c.Found })
+	if over.DNS != nil {
+		s.DNS = over.DNS
+	}
+}
+
+func lay[T any](under, over []T, key func(T) string, skip func(T) bool) []T {
+	over = slices.DeleteFunc(slices.Clone(over), skip)
+	hidden := keyed(over, key)
+	under = slices.DeleteFunc(slices.Clone(under), func(item T) bool { _, ok := hidden[key(item)]; return ok })
+	return append(under, over...)
+}
+
+// ChangeTo returns the change that leads from the present state to that of a snapshot.
+func (m Machine) ChangeTo(now *State, text []byte) (*Change, error) {
+	s, err := parseSnapshot(text)
+	if err != nil {
+		return nil, err
+	}
+	before := now.pick(m, s)
+	return &Change{Before: *before, After: *before.overlay(s), now: now}, nil
+}
