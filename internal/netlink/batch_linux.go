@@ -85,7 +85,7 @@ type answers struct {
 // whether the batch took effect.
 func (c *Conn) outcome(a *answers, before uint32) error {
 	lost := false
-	for !a.done && (!lost || c.pending()) {
+	for !a.done && (!lost || c.Pending()) {
 		buf, err := c.answer()
 		if errors.Is(err, ErrAnswersLost) {
 			lost = true
@@ -140,14 +140,16 @@ func (a *answers) failure(v verdict, index int, whole bool) error {
 }
 
 // Log subscribes to the packets that rules log to this NFLOG group, with up to
-// 256 bytes of each. Read them with Receive and LoggedPacket.
-func (c *Conn) Log(group uint16) error {
+// 256 bytes of each. The kernel gathers so many, or waits for a tenth of a second,
+// before it sends them. Read them with Receive and ParseLog.
+func (c *Conn) Log(group uint16, gather uint32) error {
 	const bind, copyPacket = 1, 2
 	var e Encoder
 	e.Netfilter(logConfig, 0, unix.AF_UNSPEC, group)
 	e.Bytes(logCommand, []byte{bind})
 	e.Netfilter(logConfig, 0, unix.AF_UNSPEC, group)
 	e.Bytes(logMode, []byte{0, 0, 1, 0, copyPacket, 0})
+	e.Big32(logThreshold, gather)
 	e.Big32(logTimeout, uint32(100*time.Millisecond/(10*time.Millisecond)))
 	return c.Execute(&e, Named("read", "NFLOG group"))
 }

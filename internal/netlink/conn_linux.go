@@ -349,8 +349,8 @@ func (c *Conn) receive(buf []byte, deadline time.Time) ([]byte, error) {
 	}
 }
 
-// pending reports whether a datagram can be read without waiting.
-func (c *Conn) pending() bool {
+// Pending reports whether Receive would return at once.
+func (c *Conn) Pending() bool {
 	ready := false
 	_ = c.raw.Control(func(fd uintptr) {
 		poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}

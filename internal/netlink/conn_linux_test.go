@@ -294,7 +294,7 @@ func TestLogReceivesPackets(t *testing.T) {
 		t.Skip(err)
 	}
 	n, c := namespace(t, unix.NETLINK_NETFILTER)
-	if err := c.Log(7); err != nil {
+	if err := c.Log(7, 1); err != nil {
 		t.Fatal(err)
 	}
 	if err := n.Do(func() error {

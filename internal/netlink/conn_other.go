@@ -28,4 +28,5 @@ func (*Conn) Receive() (Messages, error)                                  { retu
 func (*Conn) Generation() (uint32, error)                                 { return 0, unsupported() }
 func (*Conn) Consistently(func() error) (uint32, error)                   { return 0, unsupported() }
 func (*Conn) Commit(*Batch, uint32, Describe) error                       { return unsupported() }
-func (*Conn) Log(uint16) error                                            { return unsupported() }
+func (*Conn) Pending() bool                                               { return false }
+func (*Conn) Log(uint16, uint32) error                                    { return unsupported() }

@@ -8,11 +8,12 @@ import (
 
 // Messages and attributes of NFLOG, from linux/netfilter/nfnetlink_log.h.
 const (
-	logPacket  = subsystemLog << 8
-	logConfig  = subsystemLog<<8 | 1
-	logCommand = 1 // NFULA_CFG_CMD
-	logMode    = 2
-	logTimeout = 4
+	logPacket    = subsystemLog << 8
+	logConfig    = subsystemLog<<8 | 1
+	logCommand   = 1 // NFULA_CFG_CMD
+	logMode      = 2
+	logTimeout   = 4
+	logThreshold = 5
 
 	loggedHeader  = 1 // NFULA_PACKET_HDR
 	loggedMark    = 2
