@@ -84,10 +84,8 @@ func (c *compiler) clause(rule *Clause, chain *PolicyChain) []Rule {
 			if !group.possible(family) {
 				continue
 			}
-			for _, in := range wildcards(rule.In) {
-				for _, out := range wildcards(rule.Out) {
-					all = append(all, c.rule(rule, chain, family, group, in, out))
-				}
+			for _, one := range rule.split() {
+				all = append(all, c.rule(&one, chain, family, group))
 			}
 		}
 	}
@@ -123,20 +121,22 @@ func (c *compiler) families(rule *Clause) []Family {
 func (e Ends) has(f Family) bool { return len(e.Ranges) == 0 || e.Not || len(e.of(f)) > 0 }
 
 // rule compiles a rule for one family and one group of services.
-func (c *compiler) rule(rule *Clause, chain *PolicyChain, family Family, group serviceGroup, in, out Interfaces) Rule {
+func (c *compiler) rule(rule *Clause, chain *PolicyChain, family Family, group serviceGroup) Rule {
 	m := &matcher{compiler: c}
 	if family != AnyFamily {
 		m.equal(NetworkProtocol, []byte{byte(family)})
 	}
-	m.interfaces(InInterface, in)
-	m.interfaces(OutInterface, out)
+	m.interfaces(InInterface, rule.In)
+	m.interfaces(OutInterface, rule.Out)
 	m.ends(rule.Sources, family, IPv4Source, IPv6Source, SourceType)
 	m.ends(rule.Targets, family, IPv4Destination, IPv6Destination, DestinationType)
 	m.service(group, rule.Ports)
 	m.flags(rule.Flags)
 	m.bits(ConnectionState, rule.State)
 	m.bits(ConnectionStatus, rule.Status)
-	m.ports(OriginalPort, rule.Origin)
+	for _, r := range rule.Origin.Ranges {
+		m.ports(OriginalPort, Ports{Not: rule.Origin.Not, Ranges: []PortRange{r}})
+	}
 	m.casts(rule.Casts)
 	m.mark(PacketMark, rule.Mark)
 	m.mark(ConnectionMark, rule.ConnMark)
@@ -155,17 +155,31 @@ func (c *compiler) rule(rule *Clause, chain *PolicyChain, family Family, group s
 	return compiled
 }
 
-// wildcards cuts a list of names with wildcards, which no set can hold, into
-// rules of one name each.
-func wildcards(i Interfaces) []Interfaces {
-	if i.Not || len(i.Names) < 2 || !i.wild() {
-		return []Interfaces{i}
+// split cuts a rule into several where it has a list that no set can hold: names
+// of interfaces with "*", and original ports.
+func (r *Clause) split() []Clause {
+	rules := []Clause{*r}
+	cut := func(n int, set func(one *Clause, i int)) {
+		before := rules
+		rules = nil
+		for _, rule := range before {
+			for i := range n {
+				one := rule
+				set(&one, i)
+				rules = append(rules, one)
+			}
+		}
 	}
-	var each []Interfaces
-	for _, name := range i.Names {
-		each = append(each, Interfaces{Names: []string{name}})
+	if i := r.In; len(i.Names) > 1 && i.wild() && !i.Not {
+		cut(len(i.Names), func(one *Clause, n int) { one.In.Names = i.Names[n : n+1] })
 	}
-	return each
+	if i := r.Out; len(i.Names) > 1 && i.wild() && !i.Not {
+		cut(len(i.Names), func(one *Clause, n int) { one.Out.Names = i.Names[n : n+1] })
+	}
+	if p := r.Origin; len(p.Ranges) > 1 && !p.Not {
+		cut(len(p.Ranges), func(one *Clause, n int) { one.Origin.Ranges = p.Ranges[n : n+1] })
+	}
+	return rules
 }
 
 // A serviceGroup is what one rule says of the protocol.

@@ -219,6 +219,8 @@ func (r *ruleReader) consistent() {
 	switch {
 	case len(rule.Ports.Ranges) > 0 && !r.every(hasPorts):
 		r.fail(first, "\"sport\" needs a protocol with ports, such as tcp or udp/53")
+	case len(rule.Origin.Ranges) > 0 && !r.every(hasPorts):
+		r.fail(first, "\"orig-port\" needs a protocol with ports, such as tcp")
 	case rule.Flags.Set && !r.every(isTCP), rule.ClampMSS && !r.every(isTCP):
 		r.fail(first, "flags and clamp-mss need tcp")
 	case rule.Verdict.Kind == Reject && rule.Verdict.Answer.Type == ResetAnswer && !r.every(isTCP):

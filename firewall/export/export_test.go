@@ -1,0 +1,108 @@
+package export
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"wirelab/firewall"
+	"wirelab/internal/setting"
+)
+
+func program(t testing.TB, text string) *firewall.Program {
+	t.Helper()
+	file, errs := setting.Read("wirelab.yaml", []byte(text))
+	if errs != nil {
+		t.Fatal(errs)
+	}
+	section, _ := file.Get("firewall")
+	policy, errs := firewall.Parse(section)
+	if errs != nil {
+		t.Fatal(errs)
+	}
+	p, errs := policy.Compile()
+	if errs != nil {
+		t.Fatal(errs)
+	}
+	return p
+}
+
+// everything is a policy with each kind of rule.
+const everything = `firewall:
+  policy: {in: drop, out: reject, forward: drop}
+  nets:
+    office: [10.64.37.0/24, 192.0.2.7, 2001:db8::/64, 2001:db8:1::5-2001:db8:1::9]
+    lan: [10.0.0.0/8, office]
+  services: {app: [tcp/12345, udp/12345, tcp/8000-8010]}
+  in:
+    - accept ssh from office limit 6/minute burst 3 per source log "ssh " level 7
+    - accept app from office
+    - accept ping limit 5/second
+    - drop from 10.9.9.9
+    - drop from 10.9.9.10
+    - drop from 10.9.8.0/24
+    - accept tcp/80 from 10.0.0.1 on eth0
+    - accept tcp/443 from 10.0.0.2 on eth0
+    - accept tcp/!80 from not 10.0.0.0/8, 172.16.0.0/12 on eth*
+    - accept udp/53 on eth0, wlan0 sport 1024-65535
+    - accept not tcp on wg*, tun0
+    - accept gre, esp from 10.0.0.1-10.0.0.9
+    - accept icmp/3/4, icmpv6/2, icmp/!13
+    - drop tcp flags syn of syn,ack
+    - drop tcp flags any fin,rst
+    - drop state invalid
+    - continue state not new log group 3
+    - accept to broadcast
+    - accept cast multicast, broadcast
+    - accept mark 0x1/0xff conn-mark not 7
+    - jump extra from 192.168.0.0/16
+    - reject tcp with tcp-reset
+    - reject with icmp-host-prohibited
+    - reject with icmp6-adm-prohibited
+    - reject
+  out:
+    - accept on eth0
+    - drop tcp/25, 465, 587 on not lo limit over 10/hour
+  forward:
+    - accept on eth1 out eth0
+    - accept status dnat
+    - continue tcp flags syn of syn,rst clamp-mss
+  chains:
+    extra:
+      - return tcp/22
+      - goto more tcp/23
+      - accept tcp orig-port 25, 26-30
+    more:
+      - drop
+  nat:
+    - forward tcp/80 on eth0 -> 192.168.1.1:8080
+    - dnat udp/53 on eth0 -> [2001:db8::1]:5353
+    - redirect tcp/81 -> :8081
+    - masquerade from 10.0.0.0/8 on eth0
+    - snat from 10.1.0.0/16 on eth1 -> 192.0.2.1-192.0.2.9
+`
+
+// inNamespace runs a command with input in a network namespace of its own.
+func inNamespace(t *testing.T, input []byte, command ...string) string {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("needs root for a network namespace")
+	}
+	file := filepath.Join(t.TempDir(), "rules")
+	if err := os.WriteFile(file, input, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	script := strings.ReplaceAll(strings.Join(command, " "), "FILE", file)
+	out, err := exec.Command("unshare", "-n", "sh", "-c", script).CombinedOutput()
+	if err != nil {
+		t.Errorf("%s: %v\n%s\n%s", script, err, out, input)
+	}
+	return string(out)
+}
+
+func TestNFTLoads(t *testing.T) {
+	text := NFT(program(t, everything))
+	inNamespace(t, text, "nft -f FILE && nft -f FILE && nft list ruleset")
+}
