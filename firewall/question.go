@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
@@ -24,6 +25,7 @@ type Question struct {
 	Type, Code      uint8 // of ICMP
 	Flags           uint8 // of TCP
 	In, Out         string
+	Outgoing        bool   // this host sends it
 	State           uint32 // one of the State bits; 0: as the kernel's connection tracking would say
 	Status          uint32
 	Mark            uint32
@@ -34,14 +36,38 @@ func (q *Question) IPv6() bool {
 	return q.Source.Is6() || q.Destination.Is6() || q.Protocol == protocolICMPv6 && !q.Source.IsValid() && !q.Destination.IsValid()
 }
 
-// Kinds of flags of a TCP packet.
-const (
-	flagFIN = 1
-	flagSYN = 2
-	flagRST = 4
-	flagACK = 16
-	flagURG = 32
-)
+const flagSYN = 2
+
+// String writes the question in words that ParseQuestion reads.
+func (q *Question) String() string {
+	text := ProtocolName(q.Protocol)
+	end := func(a netip.Addr, port uint16) string {
+		switch {
+		case !a.IsValid() && port == 0:
+			return "any"
+		case !a.IsValid():
+			return fmt.Sprintf(":%d", port)
+		case port == 0:
+			return a.String()
+		}
+		return netip.AddrPortFrom(a, port).String()
+	}
+	switch q.Protocol {
+	case protocolICMP, protocolICMPv6:
+		text += fmt.Sprintf("/%d/%d", q.Type, q.Code)
+	case protocolTCP:
+		if q.Flags != flagSYN {
+			text += " flags " + FlagNames(q.Flags)
+		}
+	}
+	text += " " + end(q.Source, q.SourcePort) + " -> " + end(q.Destination, q.DestinationPort)
+	for _, part := range []struct{ word, value string }{{"on", q.In}, {"out", q.Out}, {"state", bitNames(q.State, stateNames)}} {
+		if part.value != "" {
+			text += " " + part.word + " " + part.value
+		}
+	}
+	return text
+}
 
 // ParseQuestion reads a question: an optional verdict, a protocol or service, where
 // from, where to, and what else is known of the packet, such as
@@ -230,6 +256,7 @@ func (r *questionReader) place() {
 		source = r.ends[0]
 	case len(r.ends) == 1:
 		destination = r.ends[0]
+		r.q.Outgoing = r.q.In == "" && !strings.HasPrefix(destination.text, ":")
 	}
 	r.q.Source, r.q.SourcePort = r.end(source, 0)
 	r.q.Destination, r.q.DestinationPort = r.end(destination, r.q.DestinationPort)

@@ -215,7 +215,7 @@ func (g *mapGroup) element(r *Rule) Element {
 	at := 0
 	for i := range r.Matches {
 		if m := &r.Matches[i]; m.inMap() {
-			first, last := m.bounds()
+			first, last := m.Bounds()
 			copy(e.From[at:], first)
 			copy(to[at:], last)
 			at += padded(len(first))
@@ -228,8 +228,8 @@ func (g *mapGroup) element(r *Rule) Element {
 	return e
 }
 
-// bounds returns the first and the last value that a match of a map's key holds for.
-func (m *Match) bounds() (first, last []byte) {
+// Bounds returns the first and the last value that a match of a map's key holds for.
+func (m *Match) Bounds() (first, last []byte) {
 	switch {
 	case m.To != nil:
 		return m.From, m.To
@@ -262,7 +262,7 @@ func (g *mapGroup) overlap(a, b *Element) bool {
 	at := 0
 	for _, f := range g.fields {
 		end := at + f.Info().Width
-		aTo, bTo := a.last()[at:end], b.last()[at:end]
+		aTo, bTo := a.Last()[at:end], b.Last()[at:end]
 		if bytes.Compare(aTo, b.From[at:end]) < 0 || bytes.Compare(bTo, a.From[at:end]) < 0 {
 			return false
 		}
@@ -271,8 +271,8 @@ func (g *mapGroup) overlap(a, b *Element) bool {
 	return true
 }
 
-// last returns the last key.
-func (e *Element) last() []byte {
+// Last returns the last key.
+func (e *Element) Last() []byte {
 	if e.To == nil {
 		return e.From
 	}

@@ -1,0 +1,216 @@
+package simulate
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"wirelab/firewall"
+	"wirelab/internal/setting"
+)
+
+// A Failure is an expectation of the policy that its program does not keep.
+type Failure struct {
+	Place   setting.Place
+	Text    string // the line of "expect:" or "protect:"
+	Packet  string // the packet that showed it
+	Wanted  firewall.VerdictKind
+	Answer  *Answer
+	Protect bool
+}
+
+// String says what was expected and what decided otherwise.
+func (f Failure) String() string {
+	kind := "expect"
+	if f.Protect {
+		kind = "protect"
+	}
+	return fmt.Sprintf("%s: %s %q does not hold: %s: %s, not %s", f.Place, kind, f.Text, f.Packet, f.Answer, f.Wanted)
+}
+
+// Check asks the simulator all that the policy expects and protects, and returns
+// what does not hold.
+func (s *Simulator) Check(p *firewall.Policy) []Failure {
+	var failures []Failure
+	for i := range p.Expect {
+		q := &p.Expect[i]
+		if a := s.Ask(q); !kept(q.Expected, a) {
+			failures = append(failures, Failure{Place: q.Value.Place, Text: q.Value.Text, Packet: describe(q), Wanted: q.Expected, Answer: a})
+		}
+	}
+	return append(failures, s.CheckProtected(p)...)
+}
+
+// kept reports whether the answer is what was expected: a rule that rejects in
+// silence may be expected either way.
+func kept(expected firewall.VerdictKind, a *Answer) bool {
+	return a.Verdict == expected || a.Silent != "" && expected == firewall.Reject
+}
+
+// CheckProtected returns what the policy protects and its program cuts off. It asks
+// about the ends of every range of addresses that some rule tells apart, so that a rule
+// that shadows a part of a net is found.
+func (s *Simulator) CheckProtected(p *firewall.Policy) []Failure {
+	var failures []Failure
+	for i := range p.Protect {
+		rule := &p.Protect[i]
+		for _, q := range s.protected(rule) {
+			if a := s.Ask(&q); a.Verdict != firewall.Accept {
+				failures = append(failures, Failure{Place: rule.Value.Place, Text: rule.Value.Text, Packet: describe(&q), Wanted: firewall.Accept, Answer: a, Protect: true})
+				break
+			}
+		}
+	}
+	return failures
+}
+
+// maxSamples bounds how many packets are asked about for one line of protect.
+const maxSamples = 20000
+
+// protected returns the packets that stand for a line of protect.
+func (s *Simulator) protected(rule *firewall.Clause) []firewall.Question {
+	var questions []firewall.Question
+	names := rule.In.Names
+	if len(names) == 0 {
+		names = []string{""}
+	}
+	for _, service := range rule.Services {
+		for _, port := range samplePorts(service) {
+			for _, source := range s.sampleSources(rule.Sources) {
+				for _, in := range names {
+					q := firewall.Question{Protocol: service.Protocol, Source: source, SourcePort: 40000, DestinationPort: port, In: strings.TrimSuffix(in, "*")}
+					if len(rule.Targets.Ranges) > 0 {
+						q.Destination = rule.Targets.Ranges[0].First
+					}
+					if !complete(&q, service) || len(questions) >= maxSamples {
+						continue
+					}
+					questions = append(questions, q)
+				}
+			}
+		}
+	}
+	return questions
+}
+
+// complete fills in what the protocol needs, and reports whether such a packet exists.
+func complete(q *firewall.Question, service firewall.Service) bool {
+	if q.Source.IsValid() && q.Destination.IsValid() && q.Source.Is4() != q.Destination.Is4() {
+		return false
+	}
+	switch q.Protocol {
+	case protocolTCP:
+		q.Flags = 2
+	case protocolICMP, protocolICMPv6:
+		q.Type, q.Code, q.SourcePort, q.DestinationPort = uint8(max(service.Type, 0)), uint8(max(service.Code, 0)), 0, 0
+		return !q.Source.IsValid() || q.Source.Is6() == (q.Protocol == protocolICMPv6)
+	}
+	return true
+}
+
+func samplePorts(s firewall.Service) []uint16 {
+	var ports []uint16
+	for _, p := range s.Ports {
+		ports = append(ports, p.First, p.Last)
+	}
+	if len(ports) == 0 {
+		return []uint16{0}
+	}
+	slices.Sort(ports)
+	return slices.Compact(ports)
+}
+
+// sampleSources returns addresses of the ranges: their ends, and the first address
+// and the one before of every range of addresses that a rule looks at.
+func (s *Simulator) sampleSources(e firewall.Ends) []netip.Addr {
+	if len(e.Ranges) == 0 {
+		return []netip.Addr{{}}
+	}
+	var samples []netip.Addr
+	for _, r := range e.Ranges {
+		samples = append(samples, r.First, r.Last)
+	}
+	add := func(a netip.Addr) {
+		if slices.ContainsFunc(e.Ranges, func(r firewall.Range) bool { return r.Contains(a) }) {
+			samples = append(samples, a)
+		}
+	}
+	s.boundaries(func(r firewall.Range) {
+		add(r.First)
+		add(r.Last)
+		if next := r.Last.Next(); next.IsValid() {
+			add(next)
+		}
+	})
+	slices.SortFunc(samples, netip.Addr.Compare)
+	return slices.Compact(samples)
+}
+
+// boundaries calls use with each range of source addresses that some rule looks at.
+func (s *Simulator) boundaries(use func(firewall.Range)) {
+	isSource := func(f firewall.FieldID) bool { return f == firewall.IPv4Source || f == firewall.IPv6Source }
+	for i := range s.rules {
+		p := s.rules[i].program
+		for j := range p.Chains {
+			for k := range p.Chains[j].Rules {
+				for _, m := range p.Chains[j].Rules[k].Matches {
+					if isSource(m.Field) && m.Set == "" && m.Unknown == "" {
+						use(rangeOf(m.Bounds()))
+					}
+				}
+			}
+		}
+		for j := range p.Sets {
+			set := &p.Sets[j]
+			at := slices.IndexFunc(set.Key, func(f firewall.FieldID) bool { return f.Info().Family != firewall.Family(0) })
+			if at < 0 {
+				continue
+			}
+			for k := range set.Elements {
+				e := &set.Elements[k]
+				use(rangeOf(firewall.SplitKey(set.Key, e.From)[at], firewall.SplitKey(set.Key, e.Last())[at]))
+			}
+		}
+	}
+}
+
+func rangeOf(first, last []byte) firewall.Range {
+	a, _ := netip.AddrFromSlice(first)
+	b, _ := netip.AddrFromSlice(last)
+	return firewall.Range{First: a, Last: b}
+}
+
+// A Session is a connection that is there now, such as the SSH session that a change
+// is made from, seen from this host.
+type Session struct {
+	Local, Remote netip.AddrPort
+	In            string // the interface it comes in by; "": not known
+}
+
+// CheckSession returns how the program would cut the session, or nil: its next
+// packet, or a new connection by the same way.
+func (s *Simulator) CheckSession(session Session) *Failure {
+	remote, local := session.Remote.Addr().Unmap().WithZone(""), session.Local.Addr().Unmap().WithZone("")
+	for _, state := range []uint32{firewall.StateEstablished, firewall.StateNew} {
+		q := firewall.Question{
+			Protocol: protocolTCP, Source: remote, SourcePort: session.Remote.Port(), Destination: local, DestinationPort: session.Local.Port(),
+			Flags: 16, In: session.In, State: state,
+		}
+		if state == firewall.StateNew {
+			q.Flags = 2
+		}
+		if a := s.Ask(&q); a.Verdict != firewall.Accept {
+			return &Failure{Text: "this SSH session", Packet: describe(&q), Wanted: firewall.Accept, Answer: a, Protect: true}
+		}
+	}
+	return nil
+}
+
+// describe writes a question in the words that ask takes.
+func describe(q *firewall.Question) string {
+	if q.Value.Text != "" {
+		return q.Value.Text
+	}
+	return q.String()
+}

@@ -1,0 +1,111 @@
+package simulate
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"wirelab/firewall"
+	"wirelab/internal/setting"
+)
+
+func policy(t testing.TB, text string) (*firewall.Policy, *firewall.Program) {
+	t.Helper()
+	file, errs := setting.Read("wirelab.yaml", []byte(text))
+	if errs != nil {
+		t.Fatal(errs)
+	}
+	section, _ := file.Get("firewall")
+	policy, errs := firewall.Parse(section)
+	if errs != nil {
+		t.Fatal(errs)
+	}
+	p, errs := policy.Compile()
+	if errs != nil {
+		t.Fatal(errs)
+	}
+	return policy, p
+}
+
+func ask(t testing.TB, s *Simulator, question string) *Answer {
+	t.Helper()
+	q, err := firewall.ParseQuestion(setting.Value{Kind: setting.Scalar, Text: question})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Ask(&q)
+}
+
+func TestExample(t *testing.T) {
+	p, program := policy(t, firewall.Section().Example)
+	s := New(Host{}, program)
+	if failures := s.Check(p); failures != nil {
+		t.Error(failures)
+	}
+	tests := []struct{ question, want string }{
+		{"tcp 10.64.37.9 -> :22 on eth0", `accept by "accept ssh from office limit 6/minute" at wirelab.yaml:6:7`},
+		{"tcp 203.0.113.9 -> :22 on eth0", `drop by "policy drop of input"`},
+		{"tcp 10.64.37.9 -> :8005 on eth0", `accept by "accept app from office" at wirelab.yaml:7:7`},
+		{"tcp 203.0.113.9 -> :22 on lo", `accept by "loopback`},
+		{"ping 203.0.113.9", `accept by "accept ping"`},
+		{"icmpv6/135 fe80::1 -> 2001:db8::1 on eth0", `accept by "nd:`},
+		{"udp [fe80::1]:547 -> [fe80::2]:546 on eth0", `accept by "dhcpv6:`},
+		{"tcp 203.0.113.9 -> :22 on eth0 state established", `accept by "established`},
+		{"tcp 203.0.113.9 -> 10.0.0.1:22 on eth0 out eth1", `drop by "policy drop of forward"`},
+		{"tcp -> 10.0.0.1:22", `accept by "no rules"`},
+		{"ssh 10.64.37.9", `accept by "accept ssh`},
+		{"tcp:SA 10.64.37.9 -> :9999", `drop by "policy drop of input"`},
+	}
+	for _, tt := range tests {
+		if got := ask(t, s, tt.question).String(); !strings.HasPrefix(got, tt.want) {
+			t.Errorf("%s: %s, want %s", tt.question, got, tt.want)
+		}
+	}
+	near := ask(t, s, "tcp 203.0.113.9 -> :22 on eth0").Near
+	if len(near) != 1 || near[0].Field != firewall.IPv4Source || near[0].Found != "203.0.113.9" {
+		t.Errorf("near misses: %+v", near)
+	}
+}
+
+// rules returns a policy of n rules that differ in address and port.
+func rules(n int, unlike bool) string {
+	var b strings.Builder
+	b.WriteString("firewall:\n  in:\n")
+	for i := range n {
+		state := ""
+		if unlike && i%2 == 1 {
+			state = " state new"
+		}
+		fmt.Fprintf(&b, "    - accept tcp/%d from 10.%d.%d.%d%s\n", 1000+i%30000, i>>16&255, i>>8&255, i&255, state)
+	}
+	return b.String()
+}
+
+func BenchmarkAsk10000(b *testing.B) {
+	for _, unlike := range []bool{false, true} {
+		b.Run(fmt.Sprintf("unlike=%t", unlike), func(b *testing.B) {
+			_, program := policy(b, rules(10000, unlike))
+			s := New(Host{}, program)
+			q, _ := firewall.ParseQuestion(setting.Value{Kind: setting.Scalar, Text: "tcp 203.0.113.9 -> :22 on eth0"})
+			for b.Loop() {
+				s.Ask(&q)
+			}
+		})
+	}
+}
+
+func BenchmarkCompile10000(b *testing.B) {
+	file, _ := setting.Read("wirelab.yaml", []byte(rules(10000, false)))
+	section, _ := file.Get("firewall")
+	for b.Loop() {
+		p, _ := firewall.Parse(section)
+		p.Compile()
+	}
+}
+
+func BenchmarkRead10000(b *testing.B) {
+	text := []byte(rules(10000, false))
+	for b.Loop() {
+		setting.Read("wirelab.yaml", text)
+	}
+}
