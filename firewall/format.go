@@ -108,6 +108,12 @@ func (a Answer) AnswerName() string {
 	return fmt.Sprintf("type %d code %d", a.Type, a.Code)
 }
 
+// ParseAnswer reads a name that "reject with" takes.
+func ParseAnswer(name string) (Answer, bool) {
+	a, ok := answers[name]
+	return a, ok
+}
+
 // String returns the name of the verdict, with its chain.
 func (v Verdict) String() string {
 	name := v.Kind.String()

@@ -18,11 +18,15 @@ func (m *matcher) add(match Match) { m.matches = append(m.matches, match) }
 func (m *matcher) equal(f FieldID, value []byte) { m.add(Match{Field: f, From: value}) }
 
 // An arena hands out small slices of bytes that live as long as the program.
-type arena struct{ free []byte }
+type arena struct {
+	free []byte
+	size int // of the next piece of memory
+}
 
 func (a *arena) bytes(n int) []byte {
 	if len(a.free) < n {
-		a.free = make([]byte, 1<<14)
+		a.free = make([]byte, max(n, a.size))
+		a.size = min(2*max(a.size, 32), 1<<14)
 	}
 	b := a.free[:n:n]
 	a.free = a.free[n:]
@@ -131,6 +135,13 @@ func (a *arena) rangeMatch(f FieldID, r Range) Match {
 	}
 	match.To = a.address(r.Last)
 	return match
+}
+
+// RangeMatch compares an address field with a range: by equality, by a mask where
+// it is a prefix, or by its ends.
+func RangeMatch(f FieldID, r Range) Match {
+	var a arena
+	return a.rangeMatch(f, r)
 }
 
 // service matches the protocol with its ports or type.

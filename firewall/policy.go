@@ -346,7 +346,7 @@ func allowedIn(rule *Clause, c *PolicyChain) *setting.Error {
 	case rule.NAT != nil && (rule.NAT.Kind == SourceNAT || rule.NAT.Kind == Masquerade) && (c.Hook == Prerouting || c.Hook == Output || c.Hook == Input && rule.NAT.Kind == Masquerade):
 		wrong = "a source is changed after routing: in postrouting"
 	}
-	if (c.Hook == Output || c.Hook == Postrouting) && len(rule.Out.Names) == 0 {
+	if rule.on && (c.Hook == Output || c.Hook == Postrouting) && len(rule.Out.Names) == 0 {
 		rule.In, rule.Out = Interfaces{}, rule.In // "on" is the interface that the packet leaves by
 	}
 	switch {

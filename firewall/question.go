@@ -267,7 +267,7 @@ func (r *questionReader) end(w word, port uint16) (netip.Addr, uint16) {
 	if w.text == "" || w.text == "any" {
 		return netip.Addr{}, port
 	}
-	address, ports := splitTarget(w.text)
+	address, ports := SplitTarget(w.text)
 	if ports != "" {
 		n, err := strconv.ParseUint(ports, 10, 16)
 		if err != nil {
@@ -309,7 +309,7 @@ func (r *questionReader) complete() {
 			q.Type = 128
 		}
 	}
-	if !hasPorts(q.Protocol) {
+	if !HasPorts(q.Protocol) {
 		q.SourcePort, q.DestinationPort = 0, 0
 	} else if q.SourcePort == 0 {
 		q.SourcePort = 40000

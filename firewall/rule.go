@@ -31,6 +31,8 @@ type Clause struct {
 	Log      *Log
 	Count    bool
 	ClampMSS bool
+
+	on bool // In was written as "on", which is Out where packets leave
 }
 
 // Ends are the addresses of one end of a packet.
@@ -160,7 +162,7 @@ func (r *ruleReader) verb(nat bool) {
 var parts = map[string]func(*ruleReader, word){
 	"from":      func(r *ruleReader, w word) { r.ends(w, &r.rule.Sources) },
 	"to":        func(r *ruleReader, w word) { r.ends(w, &r.rule.Targets) },
-	"on":        func(r *ruleReader, w word) { r.interfaces(w, &r.rule.In) },
+	"on":        func(r *ruleReader, w word) { r.interfaces(w, &r.rule.In); r.rule.on = true },
 	"in":        func(r *ruleReader, w word) { r.interfaces(w, &r.rule.In) },
 	"out":       func(r *ruleReader, w word) { r.interfaces(w, &r.rule.Out) },
 	"sport":     func(r *ruleReader, w word) { r.ports(w, &r.rule.Ports) },
@@ -217,9 +219,9 @@ func (r *ruleReader) consistent() {
 	first := r.words[0]
 	rule := &r.rule
 	switch {
-	case len(rule.Ports.Ranges) > 0 && !r.every(hasPorts):
+	case len(rule.Ports.Ranges) > 0 && !r.every(HasPorts):
 		r.fail(first, "\"sport\" needs a protocol with ports, such as tcp or udp/53")
-	case len(rule.Origin.Ranges) > 0 && !r.every(hasPorts):
+	case len(rule.Origin.Ranges) > 0 && !r.every(HasPorts):
 		r.fail(first, "\"orig-port\" needs a protocol with ports, such as tcp")
 	case rule.Flags.Set && !r.every(isTCP), rule.ClampMSS && !r.every(isTCP):
 		r.fail(first, "flags and clamp-mss need tcp")
@@ -241,7 +243,7 @@ func (r *ruleReader) consistentNAT(first word) {
 		r.fail(first, "redirect goes to a port of this host, such as \"-> :8080\"")
 	case nat.Kind == Masquerade && nat.From != nil:
 		r.fail(first, "masquerade takes the address of the interface; snat takes one")
-	case nat.MinPort != 0 && !r.every(hasPorts):
+	case nat.MinPort != 0 && !r.every(HasPorts):
 		r.fail(first, "a port to go to needs a protocol with ports, such as tcp/80")
 	}
 }

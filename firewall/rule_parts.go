@@ -59,7 +59,7 @@ func (r *ruleReader) service(w word) {
 	}
 	if digits(w.text) && len(r.rule.Services) > 0 { // tcp/80,443
 		last := &r.rule.Services[len(r.rule.Services)-1]
-		if hasPorts(last.Protocol) && len(last.Ports) > 0 {
+		if HasPorts(last.Protocol) && len(last.Ports) > 0 {
 			ports, err := parsePort(w.text, last.Protocol)
 			if err != nil {
 				r.fail(w, "%v", err)
@@ -327,7 +327,7 @@ func (r *ruleReader) target(at word) {
 	if r.err != nil {
 		return
 	}
-	addresses, ports := splitTarget(w.text)
+	addresses, ports := SplitTarget(w.text)
 	if addresses != "" {
 		one, err := ParseRange(addresses)
 		if err != nil {
@@ -346,8 +346,8 @@ func (r *ruleReader) target(at word) {
 	}
 }
 
-// splitTarget cuts "192.168.1.1:80", "[2001:db8::1]:80", "2001:db8::1" and ":80".
-func splitTarget(s string) (addresses, ports string) {
+// SplitTarget cuts "192.168.1.1:80", "[2001:db8::1]:80", "2001:db8::1" and ":80".
+func SplitTarget(s string) (addresses, ports string) {
 	if inside, is := strings.CutPrefix(s, "["); is {
 		addresses, ports, _ = strings.Cut(inside, "]")
 		return addresses, strings.TrimPrefix(ports, ":")

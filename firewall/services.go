@@ -19,8 +19,8 @@ type Service struct {
 	NotType  bool // all types but Type
 }
 
-// hasPorts reports whether the protocol has ports at the start of its header.
-func hasPorts(protocol uint8) bool {
+// HasPorts reports whether the protocol has ports at the start of its header.
+func HasPorts(protocol uint8) bool {
 	switch protocol {
 	case protocolTCP, protocolUDP, 33, 132, 136: // DCCP, SCTP, UDP-Lite
 		return true
@@ -148,7 +148,7 @@ func parseService(s string) ([]Service, error) {
 		return []Service{service}, nil
 	case protocol == protocolICMP || protocol == protocolICMPv6:
 		return service.parseType(rest)
-	case !hasPorts(protocol):
+	case !HasPorts(protocol):
 		return nil, fmt.Errorf("%s has no ports", name)
 	}
 	rest, service.NotPorts = strings.CutPrefix(rest, "!")
