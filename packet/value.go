@@ -188,6 +188,9 @@ func (f *field) format(v wide) string {
 	if v.hi != 0 {
 		return bigNumber(v)
 	}
+	if name := nameIn(f.named, v.lo); name != "" && !strings.HasSuffix(f.name, "port") {
+		return name
+	}
 	return strconv.FormatUint(v.lo, 10)
 }
 
@@ -222,6 +225,14 @@ func (f *field) formatFlags(v uint64) string {
 		return fmt.Sprintf("0x%x", v)
 	}
 	return strings.Join(set, ",")
+}
+
+// show writes v for people who see its name beside it.
+func (f *field) show(v wide) string {
+	if f.kind == number && v.hi == 0 {
+		return strconv.FormatUint(v.lo, 10)
+	}
+	return f.format(v)
 }
 
 // meaning says what a value means, "" where the value says it.
