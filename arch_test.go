@@ -96,7 +96,7 @@ var dependencies = map[string]dependency{
 	"github.com/klauspost/compress":   {importers: []string{"observe"}, reason: "rotated log files that are compressed with zstd, which timberjack brings"},
 	"golang.org/x/term":               {importers: []string{"cli"}, reason: "line editing, width of the terminal"},
 	"github.com/gopacket/gopacket":    {tests: true, reason: "a second opinion on capture files and layers"},
-	"golang.org/x/net":                {tests: true, reason: "the virtual machine that filters are compared on"},
+	"golang.org/x/net":                {importers: []string{"packet", "wire/filter"}, reason: "DNS messages; in tests, the virtual machine that filters are compared on"},
 	"pgregory.net/rapid":              {tests: true, reason: "properties instead of examples"},
 	"github.com/google/go-cmp":        {tests: true, reason: "differences that can be read"},
 	"github.com/rogpeppe/go-internal": {tests: true, reason: "testscript: the command line tested as scripts"},

@@ -12,6 +12,7 @@ import (
 
 	"wirelab/cli/load"
 	"wirelab/cli/look"
+	"wirelab/cli/packet"
 	"wirelab/cli/serve"
 	"wirelab/cli/term"
 	clocks "wirelab/cli/time"
@@ -55,6 +56,7 @@ func (a *app) commands() []commandGroup {
 	return []commandGroup{
 		{"Serve:", serve.Commands(a.Console)},
 		{"Talk and measure:", load.Commands(a.Console)},
+		{"Make and read packets:", packet.Commands(a.Console)},
 		{"Keep time:", clocks.Commands(a.Console)},
 		{"Look:", look.Commands(a.Console, load.Kinds(a.Console), statusKinds())},
 		{"Set up:", []*cobra.Command{

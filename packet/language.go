@@ -29,8 +29,8 @@ type token struct {
 //
 //	ip dst=192.0.2.35 ttl=3 / udp dport=9 csum=bad / text hello
 //
-// One word that holds several is split as a shell would. The error is an *Error
-// with the position in the words joined by spaces.
+// One word that holds several is split as a shell would. The error is a
+// *setting.Error with the position in the words joined by spaces.
 func Parse(words []string) (*Spec, error) {
 	if len(words) == 1 {
 		return ParseLine(words[0])

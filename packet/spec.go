@@ -100,7 +100,7 @@ func (w where) fail(format string, args ...any) error {
 	case w.value != nil:
 		return w.value.ErrorAt(w.at, w.width, "%s", problem)
 	case w.line != nil:
-		return &Error{Line: *w.line, Offset: w.at, Width: w.width, Problem: problem}
+		return setting.LineError(fmt.Sprintf("position %d", w.at+1), *w.line, w.at, w.width, problem)
 	}
 	return fmt.Errorf("packet: %s", problem)
 }

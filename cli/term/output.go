@@ -72,6 +72,12 @@ func (p Palette) Dim(s string) string   { return p.paint("2", s) }
 func (p Palette) Red(s string) string   { return p.paint("31", s) }
 func (p Palette) Green(s string) string { return p.paint("32", s) }
 
+// Yellow, Blue, Magenta and Cyan return s in that colour.
+func (p Palette) Yellow(s string) string  { return p.paint("33", s) }
+func (p Palette) Blue(s string) string    { return p.paint("34", s) }
+func (p Palette) Magenta(s string) string { return p.paint("35", s) }
+func (p Palette) Cyan(s string) string    { return p.paint("36", s) }
+
 // WriteReport writes how a load went, good or not, and then its figures, each line
 // with its name.
 func WriteReport(b *strings.Builder, p Palette, head string, good bool, lines [][2]string) {

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // An Error is one thing that is wrong with a configuration.
@@ -16,6 +17,16 @@ type Error struct {
 
 	line  string // the offending line of the file
 	width int    // of what is wrong in it, in characters
+}
+
+// LineError returns an Error about width bytes at an offset of a line that is in no
+// file, such as an argument. The origin names the place.
+func LineError(origin, line string, offset, width int, problem string) *Error {
+	column := utf8.RuneCountInString(within(line, 0, offset)) + 1
+	return &Error{
+		Origin: origin, Problem: problem, Place: Place{Line: 1, Column: column},
+		line: line, width: utf8.RuneCountInString(within(line, offset, offset+width)),
+	}
 }
 
 // Error returns one line without the excerpt.

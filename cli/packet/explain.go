@@ -1,0 +1,226 @@
+package packet
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"wirelab/cli/term"
+	"wirelab/packet"
+	"wirelab/wire/capfile"
+)
+
+// explainFlags are the flags of packet explain.
+type explainFlags struct {
+	specFlags
+	hex      string
+	read     string
+	frame    uint64
+	link     string
+	brief    bool
+	ethernet bool
+}
+
+func (a *app) newExplainCommand() *cobra.Command {
+	var f explainFlags
+	cmd := &cobra.Command{
+		Use:   "explain LAYER KEY=VALUE... / LAYER...",
+		Short: "Say of every byte of a packet what it is",
+		Long: "Explains every byte of a packet: its offset, the field, its value and meaning, what is\n" +
+			"allowed there, and who set it; and works the checksums out. The packet is described,\n" +
+			"given in hexadecimal (--hex, - for standard input), or a frame of a capture (--read).\n" +
+			"Verdicts on checksums are those of Linux: good, bad, partial (left to a device),\n" +
+			"absent, unverified.",
+		Example: "  wirelab packet explain ip dst=192.0.2.35 / udp dport=9 csum=bad / text hello\n" +
+			"  wirelab packet explain --hex 4500001c000000004011f6acc0000201c00002239c40000900080000\n" +
+			"  wirelab packet build tcp | wirelab packet explain --hex -\n" +
+			"  wirelab packet explain --read trace.pcapng --frame 7",
+		RunE: func(_ *cobra.Command, args []string) error { return a.explain(&f, args) },
+	}
+	f.add(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&f.hex, "hex", "", "explain these bytes in hexadecimal; -: those on standard input")
+	flags.StringVar(&f.read, "read", "", "explain a frame of this capture file")
+	flags.Uint64Var(&f.frame, "frame", 1, "number of the frame in the file, or of the packet where fields vary, from 1")
+	flags.StringVar(&f.link, "link", "", "what bytes begin with: ethernet, ip, null, sll, sll2 (default: guessed)")
+	flags.BoolVar(&f.brief, "brief", false, "one line a field")
+	flags.BoolVar(&f.ethernet, "ethernet", false, "put an Ethernet header before IP")
+	return cmd
+}
+
+func (a *app) explain(f *explainFlags, args []string) error {
+	var e *packet.Explanation
+	var err error
+	switch {
+	case f.hex != "" && f.read != "", f.hex+f.read != "" && len(args) > 0 && f.hex != "-", f.hex == "-" && len(args) > 0:
+		return term.Usagef("give one of a packet, --hex and --read")
+	case f.read != "":
+		e, err = f.fromCapture()
+	case f.hex != "":
+		e, err = a.fromHex(f)
+	default:
+		e, err = f.fromSpec(args)
+	}
+	if err != nil {
+		return err
+	}
+	if a.JSON {
+		return a.PrintJSON(struct {
+			Schema string `json:"schema"`
+			*packet.Explanation
+		}{"wirelab.packet.explain/1", e})
+	}
+	_, err = io.WriteString(a.Stdout, explanationText(e, a.Colors(a.Stdout), f.brief))
+	return err
+}
+
+// fromSpec explains a packet that is built for it.
+func (f *explainFlags) fromSpec(args []string) (*packet.Explanation, error) {
+	s, err := f.spec(args)
+	if err != nil {
+		return nil, err
+	}
+	s.Complete(f.ethernet)
+	t, err := s.Compile()
+	if err != nil {
+		return nil, located(err)
+	}
+	frame := t.Append(nil, max(f.frame, 1)-1, time.Now().UnixNano())
+	if s.MTU == 0 {
+		return explainFrame(t.Link(), frame, len(frame), packet.OffloadUnknown, t), nil
+	}
+	fragments, err := packet.Fragments(t.Link(), frame, s.MTU)
+	if err != nil {
+		return nil, term.Usagef("%w", err)
+	}
+	if f.frame > uint64(len(fragments)) {
+		return nil, term.Usagef("the packet is cut into %d frames: there is no frame %d", len(fragments), f.frame)
+	}
+	one := fragments[max(f.frame, 1)-1]
+	return explainFrame(t.Link(), one, len(one), packet.OffloadUnknown, nil), nil
+}
+
+func explainFrame(link packet.LinkType, frame []byte, length int, known packet.Offload, t *packet.Template) *packet.Explanation {
+	var h packet.Headers
+	packet.Scan(link, frame, length, &h)
+	return packet.Explain(frame, &h, known, t)
+}
+
+func (a *app) fromHex(f *explainFlags) (*packet.Explanation, error) {
+	text := f.hex
+	if text == "-" {
+		all, err := io.ReadAll(io.LimitReader(a.Stdin, 4*packet.MaxPacket))
+		if err != nil {
+			return nil, err
+		}
+		text = string(all)
+	}
+	frame, err := parseDump(text)
+	if err != nil {
+		return nil, term.Usagef("%w", err)
+	}
+	link, err := linkNamed(f.link, frame)
+	if err != nil {
+		return nil, err
+	}
+	return explainFrame(link, frame, len(frame), packet.OffloadUnknown, nil), nil
+}
+
+// parseDump reads plain hexadecimal, with or without spaces and colons, and dumps
+// as xxd and tcpdump -xx print them: "0x0000:  4500 0021 ...", with text behind
+// two spaces.
+func parseDump(text string) ([]byte, error) {
+	var digits strings.Builder
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if at, rest, ok := strings.Cut(line, ": "); ok && isOffset(at) {
+			line, _, _ = strings.Cut(strings.TrimSpace(rest), "  ")
+		}
+		line = strings.TrimPrefix(line, "0x")
+		digits.WriteString(strings.NewReplacer(" ", "", ":", "", "\t", "", ",", "").Replace(line))
+	}
+	b, err := hex.DecodeString(digits.String())
+	if err != nil || len(b) == 0 {
+		return nil, errors.New("bytes in hexadecimal are expected, two digits each, such as 4500 0021")
+	}
+	return b, nil
+}
+
+// isOffset reports whether the first word of a line is the offset of a dump.
+func isOffset(word string) bool {
+	word = strings.TrimPrefix(word, "0x")
+	return len(word) >= 4 && len(word) <= 8 && strings.Trim(word, "0123456789abcdefABCDEF") == ""
+}
+
+// linkNamed returns the link type of that name, or guesses it from the bytes: IP
+// if the length in its header fits, else Ethernet.
+func linkNamed(name string, frame []byte) (packet.LinkType, error) {
+	links := map[string]packet.LinkType{
+		"ethernet": packet.LinkEthernet, "eth": packet.LinkEthernet, "ip": packet.LinkRaw, "raw": packet.LinkRaw,
+		"null": packet.LinkNull, "sll": packet.LinkCooked, "sll2": packet.LinkCooked2,
+	}
+	if name == "" {
+		return guessLink(frame), nil
+	}
+	link, ok := links[name]
+	if !ok {
+		return 0, term.Usagef("--link is ethernet, ip, null, sll or sll2, not %q", name)
+	}
+	return link, nil
+}
+
+func guessLink(frame []byte) packet.LinkType {
+	var h packet.Headers
+	packet.Scan(packet.LinkRaw, frame, len(frame), &h)
+	if h.N == 0 || h.List[0].Fault == packet.WrongVersion || h.List[0].Fault == packet.ShortHeader {
+		return packet.LinkEthernet
+	}
+	ethernet := len(frame) > 14 && slices.Contains([]string{"0800", "86dd", "0806", "8100"}, hex.EncodeToString(frame[12:14]))
+	if ethernet && h.List[0].Fault != packet.NoFault {
+		return packet.LinkEthernet
+	}
+	return packet.LinkRaw
+}
+
+// fromCapture explains a frame of a capture file.
+func (f *explainFlags) fromCapture() (*packet.Explanation, error) {
+	in, err := os.Open(f.read)
+	if err != nil {
+		return nil, term.Usagef("%w", err)
+	}
+	defer in.Close()
+	r, err := capfile.NewReader(in)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.read, err)
+	}
+	var frame capfile.Frame
+	for n := uint64(1); ; n++ {
+		switch err := r.Next(&frame); {
+		case errors.Is(err, io.EOF):
+			return nil, term.Usagef("%s has %d frames: there is no frame %d", f.read, n-1, f.frame)
+		case err != nil:
+			return nil, fmt.Errorf("%s: %w", f.read, err)
+		}
+		if n >= f.frame {
+			return explainFrame(packet.LinkType(frame.Link), frame.Data, frame.Length, offload(frame.Flags), nil), nil
+		}
+	}
+}
+
+// offload says what the flags of a capture file tell of checksums.
+func offload(flags capfile.Flags) packet.Offload {
+	switch {
+	case flags&capfile.FlagChecksumNotReady != 0:
+		return packet.OffloadPending
+	case flags&capfile.FlagChecksumValid != 0:
+		return packet.OffloadValid
+	}
+	return packet.OffloadUnknown
+}

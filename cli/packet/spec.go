@@ -1,0 +1,114 @@
+package packet
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"wirelab/cli/term"
+	"wirelab/internal/setting"
+	"wirelab/packet"
+)
+
+// specFlags are the flags of every command that takes a packet.
+type specFlags struct {
+	file    string
+	patches []string
+	mtu     int
+	seed    uint64
+}
+
+func (f *specFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVarP(&f.file, "file", "f", "", "read the packet from this YAML file")
+	flags.StringArrayVar(&f.patches, "patch", nil, "overwrite bytes at last: LAYER+OFFSET=HEX, such as ip+6=2000")
+	flags.IntVar(&f.mtu, "mtu", 0, "cut the datagram into fragments of at most so many bytes (0: never)")
+	flags.Uint64Var(&f.seed, "seed", 0, "seed of random values")
+}
+
+// spec reads the packet that the arguments or --file describe.
+func (f *specFlags) spec(args []string) (*packet.Spec, error) {
+	s, err := f.read(args)
+	if err != nil {
+		return nil, located(err)
+	}
+	for _, p := range f.patches {
+		if err := s.AddPatch(p); err != nil {
+			return nil, located(err)
+		}
+	}
+	if f.mtu != 0 {
+		s.MTU = f.mtu
+	}
+	if f.seed != 0 {
+		s.Seed = f.seed
+	}
+	if s.MTU != 0 && (s.MTU < 68 || s.MTU > 65535) {
+		return nil, term.Usagef("--mtu is from 68 to 65535, not %d", s.MTU)
+	}
+	return s, readFiles(s)
+}
+
+func (f *specFlags) read(args []string) (*packet.Spec, error) {
+	switch {
+	case f.file == "" && len(args) == 0:
+		return nil, term.Usagef("describe a packet, such as: ip dst=127.0.0.1 / udp dport=9 / text hello")
+	case f.file == "":
+		return packet.Parse(args)
+	case len(args) > 0:
+		return nil, term.Usagef("the packet comes from %s; %q is too much", f.file, args[0])
+	}
+	source, err := setting.ReadFile(f.file)
+	if err != nil {
+		return nil, term.Usagef("%w", err)
+	}
+	v, errs := setting.Read(f.file, source)
+	if errs != nil {
+		return nil, errs
+	}
+	return packet.FromValue(v)
+}
+
+// located makes of a mistake in a packet one of the configuration, so that it is
+// shown with the line that it is in.
+func located(err error) error {
+	var one *setting.Error
+	if errors.As(err, &one) {
+		return setting.Errors{one}
+	}
+	return err
+}
+
+// readFiles hands the files over that the packet takes content from.
+func readFiles(s *packet.Spec) error {
+	for _, name := range s.Files() {
+		content, err := readContent(name)
+		if err != nil {
+			return err
+		}
+		s.SetFile(name, content)
+	}
+	return nil
+}
+
+func readContent(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, term.Usagef("%w", err)
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, packet.MaxPacket+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(content) > packet.MaxPacket {
+		return nil, fmt.Errorf("%s has more than %d bytes: a packet cannot hold it", name, packet.MaxPacket)
+	}
+	if content == nil {
+		content = []byte{}
+	}
+	return content, nil
+}
