@@ -416,3 +416,37 @@ func (r *abused) sendNoise(i int, echoed bool) error {
 	}
 	return nil
 }
+
+// slowHandler takes its time over every new connection, as a busy server does.
+type slowHandler struct{}
+
+func (h slowHandler) Open(*server.Conn) server.Session {
+	time.Sleep(100 * time.Millisecond)
+	return h
+}
+
+func (slowHandler) Handle(in []byte, _ bool, out []byte) (int, []byte, server.Next) {
+	return len(in), out, server.Wait
+}
+
+func (slowHandler) Close() {}
+
+// A byte and a reset that both come before the server has begun to receive end the
+// connection, with no idle timeout to help.
+func TestResetsBeforeTheFirstReceiveAreSeen(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, engine string) {
+		s := &abused{running: serve(t, engine, "discard", func(cfg *server.TCPConfig) { cfg.Handler = slowHandler{} })}
+		for range 3 {
+			c, err := s.connect()
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(20 * time.Millisecond) // it is being opened now, or the test shows less
+			if _, err := c.Write([]byte("x")); err != nil {
+				t.Fatal(err)
+			}
+			abort(c)
+		}
+		s.everyoneHasGone()
+	})
+}
