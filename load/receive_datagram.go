@@ -45,10 +45,10 @@ func (l *loop) refused(c *client) {
 
 // takeDatagram takes what a server has sent, and reports whether it is the answer
 // to a message that was outstanding. The receiver's answer to a question that was
-// asked again before the run is none, and is not counted.
+// asked again before the run is none, nor is its question whether this is a service.
 func (l *loop) takeDatagram(c *client, d []byte) (found bool) {
 	n, known := l.payload.Recognise(c.number, c.begun(), d)
-	if !known && l.run.cfg.AskReceiver && tally.Begins(d) {
+	if !known && tally.Begins(d) && (l.run.cfg.AskReceiver || tally.IsChallenge(d)) {
 		return false
 	}
 	l.rec.bytesReceived += uint64(len(d))

@@ -7,7 +7,7 @@ import (
 	"wirelab/clock"
 )
 
-// MaxPeers bounds how many peers a UDP server knows. Each takes about 200 bytes,
+// MaxPeers bounds how many peers a UDP server knows. Each takes about 240 bytes,
 // and 1.3 KB more once it has sent a timestamp or a sequence number.
 const MaxPeers = 65536
 
@@ -33,6 +33,7 @@ type peer struct {
 	longest      uint32        // the most datagrams that came as one
 	numbered     bool          // its datagrams bear sequence numbers
 	kept         any           // by the Responder
+	echo         echoWatch     // the worker's own, not under its lock
 	measurements *measurements // allocated when first needed; kept, not valid, for the next owner
 }
 

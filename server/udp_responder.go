@@ -44,6 +44,7 @@ type findings struct {
 	sent                 time.Time
 	event                string
 	stamped, final       bool
+	empty                bool
 	stampOffset          int
 	stampFormat          clock.Format
 	recorder             SentRecorder
@@ -81,6 +82,9 @@ func (d *Datagram) TellSent(recorder SentRecorder, id uint64) {
 	d.findings.recorder, d.findings.sentID = recorder, id
 }
 
+// AnswerEmpty makes an answer of no bytes one that is sent.
+func (d *Datagram) AnswerEmpty() { d.findings.empty = true }
+
 // SetFinal says that no server answers the answer, or not with one that this
 // server answers. Other answers are not sent to peers that have the server's own port
 // number: such a peer may be a server of the same kind, named as the source by
@@ -106,7 +110,10 @@ func UDPHandlers() []UDPHandler {
 
 type datagramEcho struct{}
 
-func (datagramEcho) Respond(d *Datagram, out []byte) []byte { return append(out, d.Payload...) }
+func (datagramEcho) Respond(d *Datagram, out []byte) []byte {
+	d.AnswerEmpty()
+	return append(out, d.Payload...)
+}
 
 type datagramDiscard struct{}
 

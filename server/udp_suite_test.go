@@ -23,6 +23,12 @@ type runningUDP struct {
 func serveUDP(t *testing.T, handler string, configure ...func(*server.UDPConfig)) *runningUDP {
 	t.Helper()
 	require.NoLeaks(t)
+	return serveUDPBeside(t, handler, configure...)
+}
+
+// serveUDPBeside is serveUDP for a second server of a test.
+func serveUDPBeside(t *testing.T, handler string, configure ...func(*server.UDPConfig)) *runningUDP {
+	t.Helper()
 	cfg := server.UDPConfig{Addr: netip.MustParseAddrPort("127.0.0.1:0"), HandlerName: handler}
 	for _, h := range server.UDPHandlers() {
 		if h.Name == handler {

@@ -133,7 +133,7 @@ func (w *udpWorker) answerStretch(r *run, read *datagram.Datagram) {
 	w.mu.Unlock()
 	for i := range w.stretch {
 		if c := &w.stretch[i]; c.findings.event == "" {
-			w.respond(c, read)
+			w.respond(r.peer, c, read)
 		}
 	}
 	w.mu.Lock()
@@ -153,19 +153,28 @@ func (w *udpWorker) answerStretch(r *run, read *datagram.Datagram) {
 }
 
 // respond has one datagram answered, and lists the answer unless it may not be sent.
-func (w *udpWorker) respond(c *counted, read *datagram.Datagram) {
+func (w *udpWorker) respond(p *peer, c *counted, read *datagram.Datagram) {
 	d := &w.datagram
+	if p.echo.service {
+		c.findings.event = EventNotAnsweredService
+		return
+	}
 	d.Payload, d.Number, d.findings = c.payload, c.number, findings{}
 	answer := w.cfg.Handler.Respond(d, w.slot[:0:len(d.Payload)])
 	switch f := &d.findings; {
-	case len(answer) == 0:
+	case len(answer) == 0 && !f.empty:
 	case len(answer) > len(d.Payload):
 		f.event = EventAnswerTooLong
 	case d.Peer.Port() == w.ownPort && !f.final:
 		f.event = EventNotAnsweredPort
 	default:
+		ask := !f.final && p.echo.saw(d.Payload)
+		p.echo.answered(answer)
 		w.list(read, answer)
 		c.answer = len(answer)
+		if ask {
+			w.ask(read, p.echo.nonce)
+		}
 	}
 	c.findings = d.findings
 }
@@ -176,14 +185,14 @@ const notSent = 1<<32 - 1
 // list adds an answer to those to be sent, to the last of them if both are for
 // the same run and the kernel will cut them apart.
 func (w *udpWorker) list(read *datagram.Datagram, answer []byte) {
-	if &answer[0] != &w.slot[0] { // the Responder has not appended
+	if len(answer) > 0 && &answer[0] != &w.slot[0] { // the Responder has not appended
 		copy(w.slot, answer)
 	}
 	f := &w.datagram.findings
 	if f.stamped && f.stampOffset >= 0 && f.stampOffset+8 <= len(answer) {
 		w.stamps = append(w.stamps, lateStamp{w.slot[f.stampOffset:][:8], f.stampFormat})
 	}
-	if w.joining && w.joined < datagram.MaxSegments && f.recorder == nil {
+	if w.joining && w.joined < datagram.MaxSegments && f.recorder == nil && len(answer) > 0 {
 		last := &w.answers[len(w.answers)-1]
 		if size := len(last.Payload) / w.joined; len(answer) <= size {
 			last.Payload = last.Payload[:len(last.Payload)+len(answer)]
@@ -199,7 +208,7 @@ func (w *udpWorker) list(read *datagram.Datagram, answer []byte) {
 		Stamp: f.recorder != nil, ID: notSent,
 	})
 	w.awaiting = append(w.awaiting, awaitedStamp{id: f.sentID, recorder: f.recorder})
-	w.joining, w.joined = w.join && f.recorder == nil, 1
+	w.joining, w.joined = w.join && f.recorder == nil && len(answer) > 0, 1
 	w.slot = w.slot[len(answer):]
 }
 
@@ -209,6 +218,9 @@ func (w *udpWorker) list(read *datagram.Datagram, answer []byte) {
 func (w *udpWorker) takeTally(r *run, read *datagram.Datagram, payload []byte) bool {
 	if r.event != "" {
 		return false
+	}
+	if w.takeChallenge(read, payload) {
+		return true
 	}
 	request, ok := tally.ParseRequest(payload)
 	if !ok {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"encoding/binary"
 	"strconv"
 	"time"
@@ -36,6 +37,10 @@ type TimeDiff struct {
 const (
 	EventUnrecognised = "unrecognised" // neither text with a timestamp nor a test packet
 	EventNoRoom       = "no_room"      // the datagram is shorter than the shortest line
+
+	// EventNotAnsweredAnswer counts lines of another such server, or this one's own: two
+	// could go on for ever with telling each other the time.
+	EventNotAnsweredAnswer = "not_answered_answer"
 )
 
 // stampBound is the error estimate of reflections: T3 is read in user space, 31 to
@@ -45,13 +50,29 @@ const stampBound = 50 * time.Microsecond
 // Respond implements Responder.
 func (h TimeDiff) Respond(d *Datagram, out []byte) []byte {
 	if sent, _, ok := clock.ParseTimestamp(d.Payload); ok {
+		if isTimeLine(d.Payload) {
+			d.Count(EventNotAnsweredAnswer)
+			return out
+		}
 		return respondToText(d, sent, out)
 	}
 	if isTestPacket(d.Payload, d.Received.Time) {
 		return h.reflect(d, out)
 	}
 	d.Count(EventUnrecognised)
+	d.AnswerEmpty()
 	return append(out, d.Payload...)
+}
+
+// isTimeLine reports whether text that begins with a timestamp ends as the answer to
+// one does: " us #17".
+func isTimeLine(b []byte) bool {
+	b = bytes.TrimRight(b, "\n")
+	digits := len(b)
+	for digits > 0 && b[digits-1] >= '0' && b[digits-1] <= '9' {
+		digits--
+	}
+	return digits < len(b) && bytes.HasSuffix(b[:digits], []byte(" us #"))
 }
 
 func respondToText(d *Datagram, sent time.Time, out []byte) []byte {

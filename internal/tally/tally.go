@@ -7,7 +7,7 @@
 //
 //	 0  8  magic: d7 "wltally"
 //	 8  1  version: 1
-//	 9  1  kind: 1 request, 2 answer
+//	 9  1  kind: 1 request, 2 answer, 3 challenge, 4 service
 //	10  2  flags: 1 the peer is known, 2 its datagrams bear sequence numbers; of a request 4: forget the peer first
 //	12  4  number of the server's socket
 //	16  8  nonce, of the client's choice
@@ -26,6 +26,10 @@
 //	112 8  when the server began: nanoseconds since 1970
 //	120 8  zero
 //
+// A challenge asks a peer whether it is a service that answers whatever comes. A service
+// that knows nothing of it sends it back, and a wirelab server sends the same nonce with
+// the kind service, which is never answered; a client ignores it.
+//
 // Of a request all but magic, version, kind, flags and nonce is zero. A server that is
 // not of this kind ignores it or sends it back, which is no answer.
 package tally
@@ -43,8 +47,10 @@ const (
 	magic   = 0xd7_77_6c_74_61_6c_6c_79
 	version = 1
 
-	kindRequest = 1
-	kindAnswer  = 2
+	kindRequest   = 1
+	kindAnswer    = 2
+	kindChallenge = 3
+	kindService   = 4
 
 	flagKnown     = 1
 	flagSequenced = 2
@@ -131,6 +137,35 @@ func ParseRequest(b []byte) (r Request, ok bool) {
 	}
 	flags := binary.BigEndian.Uint16(b[flagsAt:])
 	return Request{Nonce: binary.BigEndian.Uint64(b[nonceAt:]), Anew: flags&flagAnew != 0}, true
+}
+
+// AppendChallenge appends a challenge to dst. Its nonce is not 0 and cannot be guessed.
+func AppendChallenge(dst []byte, nonce uint64) []byte {
+	b := make([]byte, Len)
+	putHead(b, kindChallenge, nonce)
+	return append(dst, b...)
+}
+
+// PutService writes what a wirelab server says to a challenge into b, which has Len bytes.
+func PutService(b []byte, nonce uint64) {
+	b = b[:Len]
+	clear(b)
+	putHead(b, kindService, nonce)
+}
+
+// ParseChallenge returns the nonce of a challenge, or of a service's answer to one, and
+// whether b is either.
+func ParseChallenge(b []byte) (nonce uint64, answer, ok bool) {
+	if !Begins(b) || b[versionAt] != version || b[kindAt] != kindChallenge && b[kindAt] != kindService {
+		return 0, false, false
+	}
+	return binary.BigEndian.Uint64(b[nonceAt:]), b[kindAt] == kindService, true
+}
+
+// IsChallenge reports whether b is a challenge, which a client ignores.
+func IsChallenge(b []byte) bool {
+	_, answer, ok := ParseChallenge(b)
+	return ok && !answer
 }
 
 // PutAnswer writes the answer with that nonce into b, which has Len bytes. It

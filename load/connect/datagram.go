@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"wirelab/internal/tally"
 )
 
 // datagrams is a conversation over UDP.
@@ -103,6 +105,9 @@ func (d *datagrams) receive() {
 		if err != nil {
 			d.end(d.fail(OpReceive, err))
 			return
+		}
+		if tally.IsChallenge(buf[:n]) { // a wirelab server asks whether this is a service
+			continue
 		}
 		now := time.Now()
 		e := &Event{Time: now, Data: buf[:n]}
