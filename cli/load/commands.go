@@ -9,6 +9,7 @@ import (
 
 	"wirelab/cli/term"
 	"wirelab/load"
+	"wirelab/load/engines"
 	"wirelab/report"
 )
 
@@ -27,10 +28,10 @@ func Kinds(c *term.Console) []term.SavedKind {
 	printers := map[string]func(json.RawMessage) (func() error, error){
 		load.ReportSchema:     printerAs(a.printLoad),
 		load.FastReportSchema: printerAs(a.printFastLoad),
-		load.EnginesSchema:    printerAs(a.printEngines),
+		engines.Schema:        printerAs(a.printEngines),
 	}
 	var kinds []term.SavedKind
-	for _, k := range load.Kinds() {
+	for _, k := range append(load.Kinds(), engines.Kind()) {
 		kinds = append(kinds, term.SavedKind{Kind: k, Printer: printers[k.Schema]})
 	}
 	return kinds

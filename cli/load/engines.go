@@ -12,8 +12,8 @@ import (
 
 	"wirelab/cli/term"
 	"wirelab/internal/sys"
-	"wirelab/internal/sys/process"
 	"wirelab/load"
+	"wirelab/load/engines"
 	"wirelab/load/payload"
 	"wirelab/server"
 )
@@ -53,9 +53,9 @@ func (a *app) newLoadEnginesCommand() *cobra.Command {
 	f.StringSliceVarP(&flags.engines, "engines", "e", nil, "`names` of the engines (default all)")
 	f.IntSliceVarP(&flags.connections, "connections", "c", []int{1, 64, 1000}, "`numbers` of connections")
 	f.Lookup("connections").DefValue = "1,64,1000" // as it is typed
-	f.IntVar(&flags.idle, "idle", 5000, "`number` of idle connections to measure memory with; 0: none")
+	f.IntVar(&flags.idle, "idle", 2000, "`number` of idle connections to measure memory with; 0: none")
 	f.IntVarP(&flags.size, "size", "s", 64, "`bytes` of a message")
-	f.DurationVarP(&flags.duration, "duration", "d", time.Second, "`time` that each run takes")
+	f.DurationVarP(&flags.duration, "duration", "d", 150*time.Millisecond, "`time` that each run takes")
 	f.IntVarP(&flags.rounds, "rounds", "r", 3, "`number` of rounds; 'report compare' needs 5 to judge")
 	flags.save.Add(cmd)
 	return cmd
@@ -73,14 +73,15 @@ func (a *app) runEngines(cmd *cobra.Command, flags enginesFlags) error {
 	if err != nil {
 		return term.Usagef("%w", err)
 	}
-	trial := &engineTrial{app: a, flags: flags, payload: payload, trials: flags.trials(), report: load.EnginesReport{
-		Schema: load.EnginesSchema, SizeBytes: payload.Len(), DurationS: flags.duration.Seconds(),
-		Skipped: []load.Skipped{}, Results: []load.EngineResult{},
-	}}
-	return term.Perform(a.Console, cmd, &flags.save, term.Measurement[*load.EnginesReport]{
-		Run: func(ctx context.Context) (*load.EnginesReport, error) {
-			trial.measureAll(ctx, names)
-			return &trial.report, nil
+	return term.Perform(a.Console, cmd, &flags.save, term.Measurement[*engines.Report]{
+		Run: func(ctx context.Context) (*engines.Report, error) {
+			line := a.Progress(term.Plan{Label: "load engines", Unit: "runs", Total: uint64(len(names) * len(flags.trials()) * flags.rounds)})
+			defer line.Clear()
+			return engines.Measure(ctx, engines.Config{
+				Engines: names, Trials: flags.trials(), Rounds: flags.rounds, Duration: flags.duration, Payload: payload,
+				Start:    a.startServer,
+				Progress: func(done, _ int) { line.Update(uint64(done)) },
+			}), nil
 		},
 		Print:   a.printEngines,
 		Verdict: enginesVerdict,
@@ -137,186 +138,21 @@ func distinct[T comparable](flag string, named []T) error {
 }
 
 // trials returns what is measured of each engine.
-func (f *enginesFlags) trials() []load.Trial {
-	var all []load.Trial
-	for _, mode := range []load.Mode{load.PingPong, load.Flood} {
+func (f *enginesFlags) trials() []engines.Trial {
+	var all []engines.Trial
+	for _, mode := range []engines.Mode{engines.PingPong, engines.Flood} {
 		for _, n := range f.connections {
-			all = append(all, load.Trial{Mode: mode, Connections: n})
+			all = append(all, engines.Trial{Mode: mode, Connections: n})
 		}
 	}
 	if f.idle > 0 {
-		all = append(all, load.Trial{Mode: load.Idle, Connections: f.idle})
+		all = append(all, engines.Trial{Mode: engines.Idle, Connections: f.idle})
 	}
 	return all
 }
 
-// An engineTrial is one `wirelab load engines`.
-type engineTrial struct {
-	app     *app
-	flags   enginesFlags
-	payload *payload.Payload
-	trials  []load.Trial
-	report  load.EnginesReport
-}
-
-// measureAll measures in rounds until all is done or ctx ends. What goes wrong is in
-// the report.
-func (t *engineTrial) measureAll(ctx context.Context, engines []string) {
-	engines = t.available(ctx, engines)
-	runs := uint64(len(engines) * len(t.trials))
-	line := t.app.Progress(term.Plan{Label: "load engines", Unit: "runs", Total: runs * uint64(t.flags.rounds)})
-	defer line.Clear()
-	done := uint64(0)
-	for round := range t.flags.rounds {
-		for _, trial := range t.trials {
-			for _, engine := range load.EngineOrder(engines, round) {
-				if ctx.Err() != nil {
-					t.report.Interrupted = true
-					return
-				}
-				err := t.measure(ctx, trial, engine, func() { line.Update(done) })
-				if err != nil && ctx.Err() == nil {
-					t.report.Result(trial, engine).Error = err.Error()
-				}
-				done++
-				line.Update(done)
-			}
-		}
-		t.report.Rounds = round + 1
-	}
-	t.report.Interrupted = ctx.Err() != nil
-}
-
-// available returns the engines that a server can be started under here.
-func (t *engineTrial) available(ctx context.Context, engines []string) []string {
-	var here []string
-	for _, engine := range engines {
-		s, err := t.start(ctx, engine, "echo")
-		if ctx.Err() != nil {
-			t.report.Interrupted = true
-			return nil
-		}
-		if err != nil {
-			t.report.Skipped = append(t.report.Skipped, load.Skipped{Engine: engine, Reason: err.Error()})
-			continue
-		}
-		s.stop()
-		here = append(here, engine)
-	}
-	return here
-}
-
-// start starts a server, which runs under that engine and under no other.
-func (t *engineTrial) start(ctx context.Context, engine, handler string) (*serverProcess, error) {
-	s, err := t.app.startServer(ctx, "tcp", "--engine", engine, "--handler", handler)
-	if err != nil {
-		return nil, err
-	}
-	if s.listening.Engine != engine {
-		s.stop()
-		return nil, fmt.Errorf("not available here: the server took %s", s.listening.Engine)
-	}
-	return s, nil
-}
-
-// measure makes one run with a server of its own.
-func (t *engineTrial) measure(ctx context.Context, trial load.Trial, engine string, tick func()) error {
-	handler := "echo"
-	if trial.Mode == load.Flood {
-		handler = "discard"
-	}
-	s, err := t.start(ctx, engine, handler)
-	if err != nil {
-		return err
-	}
-	defer s.stop()
-	if trial.Mode == load.Idle {
-		return t.holdIdle(ctx, trial, engine, s)
-	}
-	return t.exchange(ctx, trial, engine, s, tick)
-}
-
-// exchange loads the server with messages.
-func (t *engineTrial) exchange(ctx context.Context, trial load.Trial, engine string, s *serverProcess, tick func()) error {
-	var before, after process.Usage
-	var errBefore, errAfter error
-	run, err := load.Run(ctx, load.Config{
-		Network: "tcp", Target: s.addr, Clients: trial.Connections, Duration: t.flags.duration, Payload: t.payload,
-		Flood:    trial.Mode == load.Flood,
-		Begin:    func() { before, errBefore = s.usage() },
-		End:      func() { after, errAfter = s.usage() },
-		Progress: func(load.Progress) { tick() },
-	})
-	if err := errors.Join(err, errBefore, errAfter); err != nil {
-		return err
-	}
-	if run.Interrupted {
-		return nil // it counts in no figure
-	}
-	if err := run.Verify(); err != nil {
-		return err
-	}
-	t.report.Result(trial, engine).AddRun(run, after.Since(before))
-	return nil
-}
-
-// holdIdle measures the memory that silent connections need.
-func (t *engineTrial) holdIdle(ctx context.Context, trial load.Trial, engine string, s *serverProcess) error {
-	before, err := s.rest(ctx)
-	if err != nil {
-		return err
-	}
-	held, err := load.Hold(ctx, s.addr, trial.Connections)
-	if err != nil {
-		return err
-	}
-	with, err := s.rest(ctx)
-	if err := errors.Join(err, held.Close()); err != nil {
-		return err
-	}
-	if open := with.Descriptors - before.Descriptors; open < trial.Connections {
-		return fmt.Errorf("the server holds %d of %d connections", open, trial.Connections)
-	}
-	t.report.Result(trial, engine).AddIdle(before, with)
-	return nil
-}
-
-// A server is taken to rest when it used less than restCPU in each of restTimes
-// parts of restPart. If it never does, it is measured as it is after restLimit.
-const (
-	restPart  = 25 * time.Millisecond
-	restTimes = 6
-	restCPU   = time.Millisecond
-	restLimit = 10 * time.Second
-)
-
-// rest waits until the server rests, and returns what it holds then. A server
-// tells nobody that it has done all there was to do; its processor clock does.
-func (s *serverProcess) rest(ctx context.Context) (process.Usage, error) {
-	tick := time.NewTicker(restPart)
-	defer tick.Stop()
-	last, err := s.usage()
-	for parts, quiet := 0, 0; err == nil && quiet < restTimes && parts < int(restLimit/restPart); parts++ {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return last, context.Cause(ctx)
-		}
-		now, err := s.usage()
-		if err != nil {
-			return now, err
-		}
-		quiet++
-		if now.CPU-last.CPU >= restCPU {
-			quiet = 0
-		}
-		last = now
-	}
-	return last, err
-}
-
 // enginesVerdict returns the error that ends the command as the report deserves.
-func enginesVerdict(ctx context.Context, report *load.EnginesReport) error {
+func enginesVerdict(ctx context.Context, report *engines.Report) error {
 	if report.Interrupted {
 		return ctx.Err()
 	}

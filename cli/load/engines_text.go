@@ -6,10 +6,10 @@ import (
 	"time"
 
 	"wirelab/cli/term"
-	"wirelab/load"
+	"wirelab/load/engines"
 )
 
-func (a *app) printEngines(r *load.EnginesReport) error {
+func (a *app) printEngines(r *engines.Report) error {
 	if a.JSON {
 		return a.PrintJSON(r)
 	}
@@ -41,11 +41,11 @@ func (a *app) printEngines(r *load.EnginesReport) error {
 }
 
 // engineGroups returns the results of each trial, in the order of their first.
-func engineGroups(r *load.EnginesReport) [][]load.EngineResult {
-	var groups [][]load.EngineResult
-	index := make(map[load.Trial]int)
+func engineGroups(r *engines.Report) [][]engines.Result {
+	var groups [][]engines.Result
+	index := make(map[engines.Trial]int)
 	for _, e := range r.Results {
-		t := load.Trial{Mode: e.Mode, Connections: e.Connections}
+		t := engines.Trial{Mode: e.Mode, Connections: e.Connections}
 		i, have := index[t]
 		if !have {
 			i = len(groups)
@@ -57,48 +57,48 @@ func engineGroups(r *load.EnginesReport) [][]load.EngineResult {
 	return groups
 }
 
-func engineHeading(e load.EngineResult) string {
-	names := map[load.Mode]string{load.PingPong: "Ping-pong", load.Flood: "Flood", load.Idle: "Idle"}
+func engineHeading(e engines.Result) string {
+	names := map[engines.Mode]string{engines.PingPong: "Ping-pong", engines.Flood: "Flood", engines.Idle: "Idle"}
 	return fmt.Sprintf("%s, %s", names[e.Mode], term.Counted(uint64(max(e.Connections, 0)), "connection"))
 }
 
 // engineColumn is a figure of engines, with its spread beside it or without.
 type engineColumn struct {
 	heading string
-	figure  func(load.EngineResult) *load.Measured
+	figure  func(engines.Result) *engines.Measured
 	format  func(float64) string
 	spread  bool
 }
 
 // engineColumns returns what is shown of a mode. A flood's messages of that size are
 // for a server nothing but bytes: what it costs is shown for a megabyte.
-func engineColumns(mode load.Mode, size int) []engineColumn {
+func engineColumns(mode engines.Mode, size int) []engineColumn {
 	count := func(v float64) string { return term.Count(uint64(max(v, 0) + 0.5)) }
 	volume := func(v float64) string { return term.Bytes(uint64(max(v, 0))) }
-	requests := func(e load.EngineResult) *load.Measured { return e.RequestsPerS }
-	cpu := func(e load.EngineResult) *load.Measured { return e.CPUUS }
-	switches := func(e load.EngineResult) *load.Measured { return e.Switches }
+	requests := func(e engines.Result) *engines.Measured { return e.RequestsPerS }
+	cpu := func(e engines.Result) *engines.Measured { return e.CPUUS }
+	switches := func(e engines.Result) *engines.Measured { return e.Switches }
 	perMB := func(format func(float64) string) func(float64) string {
 		return func(v float64) string { return format(v * 1e6 / float64(max(size, 1))) }
 	}
 	switch mode {
-	case load.Flood:
+	case engines.Flood:
 		return []engineColumn{
 			{"MESSAGES/S", requests, count, true},
-			{"BYTES/S", func(e load.EngineResult) *load.Measured { return e.BytesPerS }, volume, false},
+			{"BYTES/S", func(e engines.Result) *engines.Measured { return e.BytesPerS }, volume, false},
 			{"CPU/MB", cpu, perMB(term.Micros), true},
 			{"SWITCHES/MB", switches, perMB(formatShare), false},
 		}
-	case load.Idle:
+	case engines.Idle:
 		return []engineColumn{
-			{"BYTES EACH", func(e load.EngineResult) *load.Measured { return e.Resident }, count, true},
-			{"THREADS", func(e load.EngineResult) *load.Measured { return e.Threads }, count, false},
+			{"BYTES EACH", func(e engines.Result) *engines.Measured { return e.Resident }, count, true},
+			{"THREADS", func(e engines.Result) *engines.Measured { return e.Threads }, count, false},
 		}
 	}
 	return []engineColumn{
 		{"REQUESTS/S", requests, count, true},
-		{"P50", func(e load.EngineResult) *load.Measured { return e.P50US }, term.Micros, false},
-		{"P99", func(e load.EngineResult) *load.Measured { return e.P99US }, term.Micros, true},
+		{"P50", func(e engines.Result) *engines.Measured { return e.P50US }, term.Micros, false},
+		{"P99", func(e engines.Result) *engines.Measured { return e.P99US }, term.Micros, true},
 		{"CPU", cpu, term.Micros, true},
 		{"SWITCHES", switches, formatShare, false},
 	}
@@ -107,7 +107,7 @@ func engineColumns(mode load.Mode, size int) []engineColumn {
 // formatShare writes how many of something there were for each of another.
 func formatShare(v float64) string { return fmt.Sprintf("%.2f", v) }
 
-func engineResults(group []load.EngineResult, size int) *term.Table {
+func engineResults(group []engines.Result, size int) *term.Table {
 	columns := engineColumns(group[0].Mode, size)
 	headings := []string{"ENGINE"}
 	for _, c := range columns {

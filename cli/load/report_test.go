@@ -16,6 +16,7 @@ import (
 	"wirelab/cli/term"
 	"wirelab/cli/term/termtest"
 	"wirelab/load"
+	"wirelab/load/engines"
 	"wirelab/report"
 )
 
@@ -109,29 +110,29 @@ func TestReportCompareNamesFigures(t *testing.T) {
 }
 
 // testEngines is a comparison of engines in which all happened that can.
-func testEngines() *load.EnginesReport {
-	m := func(samples ...float64) *load.Measured {
-		return &load.Measured{Median: samples[0], Low: samples[0] * 0.9, High: samples[0] * 1.2, Samples: samples}
+func testEngines() *engines.Report {
+	m := func(samples ...float64) *engines.Measured {
+		return &engines.Measured{Median: samples[0], Low: samples[0] * 0.9, High: samples[0] * 1.2, Samples: samples}
 	}
-	r := &load.EnginesReport{
-		Schema: load.EnginesSchema, SizeBytes: 64, DurationS: 1, Rounds: 3,
-		Skipped: []load.Skipped{{Engine: "uring", Reason: "io_uring is forbidden here: not permitted"}},
+	r := &engines.Report{
+		Schema: engines.Schema, SizeBytes: 64, DurationS: 1, Rounds: 3,
+		Skipped: []engines.Skipped{{Engine: "uring", Reason: "io_uring is forbidden here: not permitted"}},
 	}
 	for _, engine := range []string{"goroutine", "thread"} {
-		for _, mode := range []load.Mode{load.PingPong, load.Flood, load.Idle} {
-			e := r.Result(load.Trial{Mode: mode, Connections: 1000}, engine)
-			if mode == load.Idle {
+		for _, mode := range []engines.Mode{engines.PingPong, engines.Flood, engines.Idle} {
+			e := r.Result(engines.Trial{Mode: mode, Connections: 1000}, engine)
+			if mode == engines.Idle {
 				e.Resident, e.Threads = m(28_976, 1, 2), m(5007, 1, 1)
 				continue
 			}
 			e.RequestsPerS, e.CPUUS, e.Switches, e.Threads = m(33_779_935, 1, 2), m(0.0164, 1), m(1.23, 1, 2), m(8)
 			e.BytesPerS = m(2.16e9)
-			if mode == load.PingPong {
+			if mode == engines.PingPong {
 				e.P50US, e.P99US, e.CPUUS = m(14_100), m(627_000, 1), m(20.4)
 			}
 		}
 	}
-	r.Result(load.Trial{Mode: load.Idle, Connections: 20000}, "thread").Error = "the server holds 12,000 of 20,000 connections\nand then \x1b[31mno more"
+	r.Result(engines.Trial{Mode: engines.Idle, Connections: 20000}, "thread").Error = "the server holds 12,000 of 20,000 connections\nand then \x1b[31mno more"
 	return r
 }
 
@@ -139,8 +140,8 @@ func testEngines() *load.EnginesReport {
 func TestReportCompareEngines(t *testing.T) {
 	dir := t.TempDir()
 	one, other := testEngines(), testEngines()
-	one.Result(load.Trial{Mode: load.Flood, Connections: 7}, "uring").P50US = &load.Measured{Median: 1, Samples: []float64{1}}
-	other.Result(load.Trial{Mode: load.Idle, Connections: 9}, "epoll").Threads = &load.Measured{Median: 1, Samples: []float64{1}}
+	one.Result(engines.Trial{Mode: engines.Flood, Connections: 7}, "uring").P50US = &engines.Measured{Median: 1, Samples: []float64{1}}
+	other.Result(engines.Trial{Mode: engines.Idle, Connections: 9}, "epoll").Threads = &engines.Measured{Median: 1, Samples: []float64{1}}
 	other.Results[0].Switches = nil
 	saveFile(t, dir, "a.json", one)
 	saveFile(t, dir, "b.json", other)

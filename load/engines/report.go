@@ -1,4 +1,7 @@
-package load
+// Package engines sets the concurrency models of one server against each other: the
+// same trials under each, in rounds in which they take turns, with a server process of
+// its own for every run.
+package engines
 
 import (
 	"fmt"
@@ -7,22 +10,23 @@ import (
 
 	"wirelab/clock"
 	"wirelab/internal/sys/process"
+	"wirelab/load"
 	"wirelab/report"
 )
 
-// EnginesSchema names the shape of an EnginesReport as JSON.
-const EnginesSchema = "wirelab.engines/1"
+// Schema names the shape of an Report as JSON.
+const Schema = "wirelab.engines/1"
 
-// An EnginesReport sets the engines of one server against each other. Each
+// An Report sets the engines of one server against each other. Each
 // figure is the median over the rounds, with all of them beside it.
-type EnginesReport struct {
-	Schema      string         `json:"schema"`
-	SizeBytes   int            `json:"size_bytes"` // of a message
-	DurationS   float64        `json:"duration_s"` // of a run
-	Rounds      int            `json:"rounds"`
-	Interrupted bool           `json:"interrupted"`
-	Skipped     []Skipped      `json:"skipped"` // engines that this machine does not offer
-	Results     []EngineResult `json:"results"`
+type Report struct {
+	Schema      string    `json:"schema"`
+	SizeBytes   int       `json:"size_bytes"` // of a message
+	DurationS   float64   `json:"duration_s"` // of a run
+	Rounds      int       `json:"rounds"`
+	Interrupted bool      `json:"interrupted"`
+	Skipped     []Skipped `json:"skipped"` // engines that this machine does not offer
+	Results     []Result  `json:"results"`
 }
 
 // Skipped is an engine that was not measured.
@@ -47,9 +51,9 @@ type Trial struct {
 	Connections int
 }
 
-// An EngineResult is what came of one trial of one engine. Figures that a mode
+// A Result is what came of one trial of one engine. Figures that a mode
 // does not have are nil.
-type EngineResult struct {
+type Result struct {
 	Name        string `json:"name"` // "pingpong/1000/epoll"
 	Mode        Mode   `json:"mode"`
 	Connections int    `json:"connections"`
@@ -96,19 +100,19 @@ func (m *Measured) Deviation() float64 {
 
 // Result returns the result of a trial of an engine, which is added if there is
 // none yet. The pointer is good until the next call.
-func (r *EnginesReport) Result(t Trial, engine string) *EngineResult {
+func (r *Report) Result(t Trial, engine string) *Result {
 	name := fmt.Sprintf("%s/%d/%s", t.Mode, t.Connections, engine)
-	i := slices.IndexFunc(r.Results, func(e EngineResult) bool { return e.Name == name })
+	i := slices.IndexFunc(r.Results, func(e Result) bool { return e.Name == name })
 	if i < 0 {
 		i = len(r.Results)
-		r.Results = append(r.Results, EngineResult{Name: name, Mode: t.Mode, Connections: t.Connections, Engine: engine})
+		r.Results = append(r.Results, Result{Name: name, Mode: t.Mode, Connections: t.Connections, Engine: engine})
 	}
 	return &r.Results[i]
 }
 
 // AddRun adds a run and what the server used during it, from the first message to
 // the last answer.
-func (e *EngineResult) AddRun(run *Report, server process.Usage) {
+func (e *Result) AddRun(run *load.Report, server process.Usage) {
 	messages, elapsed := run.Received, time.Duration(run.ElapsedS*float64(time.Second))
 	if e.Mode == Flood {
 		messages = run.Sent
@@ -133,17 +137,31 @@ func (e *EngineResult) AddRun(run *Report, server process.Usage) {
 }
 
 // AddIdle adds what the server held before the connections and with them.
-func (e *EngineResult) AddIdle(before, with process.Usage) {
+func (e *Result) AddIdle(before, with process.Usage) {
 	e.Resident = e.Resident.add(float64(with.Resident-before.Resident) / float64(e.Connections))
 	e.Threads = e.Threads.add(float64(with.Threads))
 }
 
-// EngineOrder returns the order in which a round measures: A B C D, in the next
+// order returns the order in which a round measures: A B C D, in the next
 // round D C B A, so that whatever drifts on the machine drifts for all alike.
-func EngineOrder(engines []string, round int) []string {
-	order := slices.Clone(engines)
+func order(engines []string, round int) []string {
+	all := slices.Clone(engines)
 	if round%2 == 1 {
-		slices.Reverse(order)
+		slices.Reverse(all)
 	}
-	return order
+	return all
+}
+
+// Kind returns the kind of the reports here.
+func Kind() report.Kind {
+	return report.Kind{Schema: Schema, Check: report.CheckAs((*Report).checkModes, "resident_bytes_per_connection")}
+}
+
+func (r *Report) checkModes() error {
+	for _, e := range r.Results {
+		if err := report.Known("mode", string(e.Mode), string(PingPong), string(Flood), string(Idle)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

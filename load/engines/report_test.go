@@ -1,6 +1,9 @@
-package load
+package engines
 
 import (
+	"errors"
+	"net"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -9,12 +12,13 @@ import (
 
 	"wirelab/internal/require"
 	"wirelab/internal/sys/process"
+	"wirelab/load"
 )
 
-func TestEngineOrderIsFair(t *testing.T) {
+func TestOrderIsFair(t *testing.T) {
 	engines := []string{"a", "b", "c"}
 	for round, want := range [][]string{{"a", "b", "c"}, {"c", "b", "a"}, {"a", "b", "c"}} {
-		if got := EngineOrder(engines, round); !slices.Equal(got, want) {
+		if got := order(engines, round); !slices.Equal(got, want) {
 			t.Errorf("round %d: %v", round, got)
 		}
 	}
@@ -39,11 +43,11 @@ func TestMeasured(t *testing.T) {
 	}
 }
 
-func TestEngineResults(t *testing.T) {
-	var r EnginesReport
-	run := &Report{
+func TestResults(t *testing.T) {
+	var r Report
+	run := &load.Report{
 		Sent: 250, Received: 200, BytesSent: 16000, ElapsedS: 0.5,
-		LatencyUS: &Quantiles{P50: 7, P99: 9},
+		LatencyUS: &load.Quantiles{P50: 7, P99: 9},
 	}
 	server := process.Usage{CPU: time.Millisecond, Switches: 400, Threads: 8, Resident: 5_600_000}
 	r.Result(Trial{PingPong, 64}, "epoll").AddRun(run, server)
@@ -78,24 +82,27 @@ func TestEngineResults(t *testing.T) {
 }
 
 func TestEngineRunOfNothing(t *testing.T) {
-	var e EngineResult
-	if e.AddRun(&Report{}, process.Usage{}); e.Error == "" || e.RequestsPerS != nil {
+	var e Result
+	if e.AddRun(&load.Report{}, process.Usage{}); e.Error == "" || e.RequestsPerS != nil {
 		t.Errorf("%+v", e)
 	}
 }
 
 func TestHold(t *testing.T) {
 	require.NoLeaks(t)
-	addr := serveStream(t, echo)
-	h, err := Hold(t.Context(), addr, 20)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := netip.MustParseAddrPort(l.Addr().String())
+	h, err := hold(t.Context(), addr, 20)
 	if err != nil || len(h.conns) != 20 {
 		t.Fatal(h, err)
 	}
-	if err := h.Close(); err != nil {
+	if err := errors.Join(h.close(), l.Close()); err != nil {
 		t.Error(err)
 	}
-	addr = closedPort(t, "tcp")
-	if h, err := Hold(t.Context(), addr, 3); err == nil {
+	if h, err := hold(t.Context(), addr, 3); err == nil {
 		t.Errorf("held %d connections of nobody", len(h.conns))
 	}
 }
