@@ -38,15 +38,15 @@ func power10(n uint) uint64 {
 	return p
 }
 
-// nanoseconds converts ticks since 1970. What does not fit becomes the largest
-// number, which is in the year 2262.
-func (r *resolution) nanoseconds(ticks uint64) int64 {
+// nanoseconds converts ticks since 1970. It reports false for what does not fit, which
+// is after the year 2262.
+func (r *resolution) nanoseconds(ticks uint64) (ns int64, ok bool) {
 	if r.multiply == 1000 && r.offset == 0 && ticks <= math.MaxInt64/1000 {
-		return int64(ticks) * 1000 // the usual case
+		return int64(ticks) * 1000, true // the usual case
 	}
 	high, low := r.wide(ticks)
 	if high != 0 || low > math.MaxInt64 {
-		return math.MaxInt64
+		return 0, false
 	}
 	return shiftSeconds(int64(low), r.offset)
 }
@@ -68,11 +68,11 @@ func (r *resolution) wide(ticks uint64) (high, low uint64) {
 	return bits.Mul64(ticks, r.multiply)
 }
 
-// shiftSeconds adds seconds to a time, within what an int64 of nanoseconds holds.
-func shiftSeconds(ns, seconds int64) int64 {
+// shiftSeconds adds seconds to a time, if an int64 of nanoseconds holds the sum.
+func shiftSeconds(ns, seconds int64) (int64, bool) {
 	const second, most = 1_000_000_000, math.MaxInt64 / 1_000_000_000
-	if seconds > most || seconds > 0 && ns > math.MaxInt64-seconds*second {
-		return math.MaxInt64
+	if seconds > most || seconds < -most || seconds > 0 && ns > math.MaxInt64-seconds*second {
+		return 0, false
 	}
-	return ns + max(seconds, -most)*second
+	return ns + seconds*second, true
 }

@@ -80,7 +80,8 @@ type Frame struct {
 	Length int
 	// Time is in nanoseconds since 1970 in UTC. It is 0 unless Timed.
 	Time int64
-	// Timed is false for the blocks of pcapng that carry no time.
+	// Timed is false for the blocks of pcapng that carry no time, and for times after
+	// the year 2262.
 	Timed bool
 	// Interface is an index into Reader.Interfaces.
 	Interface int

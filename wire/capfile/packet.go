@@ -74,7 +74,7 @@ func (r *Reader) setInterface(f *Frame, id uint32) (err error) {
 }
 
 func (r *Reader) setTime(f *Frame, ticks uint64) {
-	f.Time, f.Timed = r.interfaces[f.Interface].clock.nanoseconds(ticks), true
+	f.Time, f.Timed = r.interfaces[f.Interface].clock.nanoseconds(ticks)
 }
 
 // setData takes the frame from the rest of a block; options follow it after padding.
@@ -89,6 +89,10 @@ func (r *Reader) setData(f *Frame, rest []byte, captured, length uint32) error {
 
 // setOptions takes flags and, from the option with the code given, losses.
 func (r *Reader) setOptions(f *Frame, drops uint16) {
+	if raw := f.options.raw; len(raw) == 12 && r.uint32(raw) == r.flagsAlone && r.uint32(raw[8:]) == optionEnd {
+		f.Flags = Flags(r.uint32(raw[4:])) // the usual case
+		return
+	}
 	for code, value := range f.options.all() {
 		switch {
 		case code == optionFlags && len(value) == 4:

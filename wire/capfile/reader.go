@@ -37,9 +37,10 @@ type Reader struct {
 	fraction int64 // nanoseconds in a unit of the second half of a time
 
 	// Of pcapng:
-	first    int // index of the first interface of the section
-	comments []string
-	err      error
+	first      int    // index of the first interface of the section
+	flagsAlone uint32 // code and length of the flags option, as uint32 reads them
+	comments   []string
+	err        error
 }
 
 // NewReader reads the header of a file. It returns ErrFormat if there is none that
@@ -133,6 +134,10 @@ func (r *Reader) readHeader(magic []byte) error {
 
 func (r *Reader) setOrder(order binary.ByteOrder) {
 	r.order, r.little = order, order == binary.LittleEndian
+	r.flagsAlone = optionFlags<<16 | 4
+	if r.little {
+		r.flagsAlone = optionFlags | 4<<16
+	}
 }
 
 // nextRecord reads a record of pcap.

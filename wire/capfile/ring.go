@@ -85,6 +85,16 @@ func (r *Ring) WriteFrame(f *Frame, comment string) error {
 	return r.writer.WriteFrame(f, comment)
 }
 
+// AddInterface describes one more interface, in this and all later files, and returns
+// its number.
+func (r *Ring) AddInterface(i Interface) (int, error) {
+	number, err := r.writer.AddInterface(i)
+	if err == nil && number == len(r.Interfaces) {
+		r.Interfaces = append(r.Interfaces, i)
+	}
+	return number, err
+}
+
 // Flush hands what was written so far to the file.
 func (r *Ring) Flush() error { return r.writer.Flush() }
 
