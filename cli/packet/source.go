@@ -18,7 +18,7 @@ import (
 type source struct {
 	name    string
 	reader  *capfile.Reader
-	filter  *linkFilter
+	filter  *filter.Links
 	closers []io.Closer
 
 	frame   capfile.Frame
@@ -30,10 +30,11 @@ type source struct {
 // openSource opens a capture file, "-" being stdin, and compiles the filter that the
 // other words make.
 func (a *app) openSource(name string, words []string) (*source, error) {
-	s := &source{name: name, filter: newLinkFilter(strings.Join(words, " ")), checks: make([]packet.Check, 0, packet.MaxHeaders)}
-	if err := s.filter.check(); err != nil {
-		return nil, err
+	links, err := filter.NewLinks(strings.Join(words, " "))
+	if err != nil {
+		return nil, usageOf(err)
 	}
+	s := &source{name: name, filter: links, checks: make([]packet.Check, 0, packet.MaxHeaders)}
 	in := a.Stdin
 	if name != "-" {
 		file, err := os.Open(name)
@@ -49,7 +50,6 @@ func (a *app) openSource(name string, words []string) (*source, error) {
 			}
 		}
 	}
-	var err error
 	if s.reader, err = capfile.NewReader(in); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("read %s: %w", name, err)
@@ -70,9 +70,9 @@ func (s *source) next() error {
 			return err
 		}
 		s.number++
-		passed, err := s.filter.match(&s.frame)
+		passed, err := s.filter.Match(uint16(s.frame.Link), s.frame.Data, s.frame.Length)
 		if err != nil {
-			return err
+			return usageOf(err)
 		}
 		if passed {
 			s.scan()
@@ -109,51 +109,4 @@ func damageOf(err error) (*capfile.DamageError, error) {
 		return damage, nil
 	}
 	return nil, err
-}
-
-// linkFilter is a filter for frames of whatever link types a file holds.
-type linkFilter struct {
-	text     string
-	programs map[capfile.LinkType]filter.Program
-	link     capfile.LinkType // of program
-	program  filter.Program
-}
-
-func newLinkFilter(text string) *linkFilter {
-	return &linkFilter{text: text, programs: make(map[capfile.LinkType]filter.Program)}
-}
-
-// check compiles the filter for Ethernet, for which every word has a meaning, so that
-// mistakes are told before a file is opened.
-func (f *linkFilter) check() error {
-	_, err := filter.Compile(f.text, filter.Options{Link: uint16(capfile.LinkEthernet)})
-	if err != nil && strings.Contains(f.text, "bound") || strings.Contains(f.text, "ifindex") {
-		return nil // words that only other link types know
-	}
-	return usageOf(err)
-}
-
-func (f *linkFilter) match(frame *capfile.Frame) (bool, error) {
-	if f.text == "" {
-		return true, nil
-	}
-	if f.program == nil || frame.Link != f.link {
-		if err := f.compile(frame.Link); err != nil {
-			return false, err
-		}
-	}
-	return f.program.Match(frame.Data, frame.Length), nil
-}
-
-func (f *linkFilter) compile(link capfile.LinkType) error {
-	program, ok := f.programs[link]
-	if !ok {
-		var err error
-		if program, err = filter.Compile(f.text, filter.Options{Link: uint16(link)}); err != nil {
-			return usageOf(fmt.Errorf("frames of type %v: %w", link, err))
-		}
-		f.programs[link] = program
-	}
-	f.link, f.program = link, program
-	return nil
 }

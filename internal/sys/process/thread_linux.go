@@ -18,6 +18,13 @@ func SetTimerSlack(slack time.Duration) error {
 	return sys.NewOpError("prctl PR_SET_TIMERSLACK", unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(max(slack, 1)), 0, 0, 0))
 }
 
+// Sleep blocks the calling OS thread for that long, more exactly than time.Sleep, whose
+// timers wake a thread up to a millisecond late. A signal ends it early.
+func Sleep(d time.Duration) {
+	t := unix.NsecToTimespec(int64(d))
+	_ = unix.Nanosleep(&t, nil)
+}
+
 // ReadThreadUse returns what the calling OS thread has used since it began. It
 // means something only to a goroutine that is locked to its thread.
 func ReadThreadUse() (ThreadUse, error) {

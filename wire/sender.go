@@ -1,0 +1,241 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"wirelab/internal/sys"
+	"wirelab/internal/sys/frame"
+	"wirelab/wire/capfile"
+)
+
+// A sender sends batches of frames. Send returns how many the kernel took, which may be
+// fewer than given when it has no room at the moment.
+type sender interface {
+	Send(frames [][]byte) (int, error)
+	Close() error
+}
+
+// job is what a back end is chosen for.
+type job struct {
+	device Device
+	size   int     // of the longest frame
+	rate   float64 // frames a second; 0: as fast as it goes
+	raw    bool    // IP packets without a link-layer header
+	single bool    // frames of different lengths
+}
+
+// backend is one way to send frames.
+type backend struct {
+	name  string
+	batch int             // frames handed over at once
+	suits func(job) error // why it would be wrong, or slower than the next
+	able  func(job) error // why it cannot, found out without sending
+	open  func(job) (sender, error)
+}
+
+// Backends are the names of the ways to send, the fastest first.
+func Backends() []string {
+	names := make([]string, 0, len(backends))
+	for _, b := range backends {
+		names = append(names, b.name)
+	}
+	return names
+}
+
+// backends is the table of all ways, the fastest first. Who asks for none gets the first
+// that is able and suits.
+var backends = []backend{
+	{"live", frame.MaxLive, liveSuits, liveAble, func(j job) (sender, error) { return frame.OpenLive(j.device.Index) }},
+	{"xdp", 1024, always, xdpAble, func(j job) (sender, error) { return frame.OpenXDP(j.device.Index) }},
+	{"sendmmsg", 512, always, framesAble, func(j job) (sender, error) { return frame.OpenPackets(j.device.Index, false) }},
+	{"sendto", 64, always, framesAble, func(j job) (sender, error) { return frame.OpenPackets(j.device.Index, true) }},
+	{"raw", 64, always, rawAble, func(j job) (sender, error) { return &rawSender{}, nil }},
+}
+
+func always(job) error { return nil }
+
+// liveRate is from where on live frames are worth their start-up.
+const liveRate = 500_000
+
+func liveSuits(j job) error {
+	if j.rate > 0 && j.rate < liveRate {
+		return fmt.Errorf("for rates from %d/s on", liveRate)
+	}
+	return nil
+}
+
+func liveAble(j job) error {
+	switch {
+	case j.raw || j.device.Link != capfile.LinkEthernet:
+		return errors.New("sends Ethernet frames only")
+	case j.single:
+		return errors.New("sends frames of one length only")
+	case j.device.Loopback:
+		return fmt.Errorf("%s takes no frames from XDP programs", j.device.Name)
+	}
+	takes, err := takesLiveFrames(j.device.Index)
+	switch {
+	case err != nil:
+		return err
+	case !takes && j.device.Kind == "veth":
+		return fmt.Errorf("the peer of %s takes no frames from XDP programs, and they would vanish unseen; turn GRO on there: ethtool -K PEER gro on", j.device.Name)
+	case !takes:
+		return fmt.Errorf("%s takes no frames from XDP programs, and they would vanish unseen", j.device.Name)
+	}
+	return nil
+}
+
+func xdpAble(j job) error {
+	switch {
+	case j.raw || j.device.Link != capfile.LinkEthernet:
+		return errors.New("sends Ethernet frames only")
+	case j.size > frame.MaxXDPFrame:
+		return fmt.Errorf("sends frames of at most %d bytes", frame.MaxXDPFrame)
+	case j.device.Loopback:
+		return fmt.Errorf("does not reach local addresses by way of %s", j.device.Name)
+	}
+	return nil
+}
+
+func framesAble(j job) error {
+	if j.raw {
+		return errors.New("sends whole frames, and these have no link-layer header")
+	}
+	return nil
+}
+
+func rawAble(j job) error {
+	if !j.raw {
+		return errors.New("sends IP packets, not frames with a link-layer header")
+	}
+	return nil
+}
+
+// Refusal is a back end that was not taken, and why.
+type Refusal struct {
+	Via    string `json:"via"`
+	Reason string `json:"reason"`
+}
+
+// choose opens the back end with that name, or the first that will do.
+func choose(j job, via string) (sender, backend, []Refusal, error) {
+	var refused []Refusal
+	for _, b := range backends {
+		if via != "" && b.name != via {
+			continue
+		}
+		err := b.able(j)
+		if err == nil && via == "" {
+			err = b.suits(j)
+		}
+		var s sender
+		if err == nil {
+			s, err = b.open(j)
+		}
+		if err == nil {
+			return s, b, refused, nil
+		}
+		if via != "" {
+			return nil, b, nil, &ViaError{via, err}
+		}
+		if errors.Is(err, sys.ErrNotPermitted) && b.name == "sendto" || b.name == "raw" {
+			return nil, b, refused, err
+		}
+		refused = append(refused, Refusal{b.name, err.Error()})
+	}
+	return nil, backend{}, refused, fmt.Errorf("no way to send %q; there are %s", via, strings.Join(Backends(), ", "))
+}
+
+// ViaError is why a back end that was asked for cannot do it. It is sys.ErrUnsupported
+// unless the cause says otherwise.
+type ViaError struct {
+	Via string
+	Err error
+}
+
+func (e *ViaError) Error() string { return "--via " + e.Via + ": " + e.Err.Error() }
+
+// Unwrap returns the cause, and sys.ErrUnsupported where that is no error of the kernel.
+func (e *ViaError) Unwrap() []error {
+	if errors.Is(e.Err, sys.ErrNotPermitted) {
+		return []error{e.Err}
+	}
+	return []error{e.Err, sys.ErrUnsupported}
+}
+
+// rawSender sends IP packets of either version.
+type rawSender struct{ four, six *Raw }
+
+func (r *rawSender) Send(packets [][]byte) (int, error) {
+	for i, p := range packets {
+		if err := r.send(p); err != nil {
+			return i, err
+		}
+	}
+	return len(packets), nil
+}
+
+func (r *rawSender) send(p []byte) error {
+	to, ok := Destination(p)
+	if !ok {
+		return errors.New("a raw socket sends IP packets, and this is none")
+	}
+	socket := &r.four
+	if to.Is6() {
+		socket = &r.six
+	}
+	if *socket == nil {
+		opened, err := OpenRaw(to.Is6())
+		if err != nil {
+			return err
+		}
+		*socket = opened
+	}
+	return (*socket).Send(p, to)
+}
+
+func (r *rawSender) Close() error {
+	var err error
+	for _, s := range []*Raw{r.four, r.six} {
+		if s != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}
+	return err
+}
+
+// Destination returns where the header of an IP packet says that it goes.
+func Destination(p []byte) (netip.Addr, bool) {
+	switch {
+	case len(p) >= 20 && p[0]>>4 == 4:
+		return netip.AddrFrom4([4]byte(p[16:20])), true
+	case len(p) >= 40 && p[0]>>4 == 6:
+		return netip.AddrFrom16([16]byte(p[24:40])), true
+	}
+	return netip.Addr{}, false
+}
+
+// ErrPublic reports a destination that is not loopback, private, link-local, of a group
+// or for documentation.
+var ErrPublic = errors.New("a public address")
+
+// reserved are the networks that packets may go to without being asked: shared address
+// space (RFC 6598), documentation (RFC 5737, 3849, 9637), benchmarks (RFC 2544, 5180).
+var reserved = []netip.Prefix{
+	netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.51.100.0/24"),
+	netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("255.255.255.255/32"),
+	netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("3fff::/20"), netip.MustParsePrefix("2001:2::/48"),
+}
+
+// Harmless reports whether an address is no public one.
+func Harmless(a netip.Addr) bool {
+	a = a.Unmap()
+	if a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast() || a.IsMulticast() || a.IsUnspecified() {
+		return true
+	}
+	return slices.ContainsFunc(reserved, func(p netip.Prefix) bool { return p.Contains(a) })
+}
