@@ -23,8 +23,9 @@ func Commands(c *term.Console) []*cobra.Command {
 			"name and key=value. What is missing is filled in. 'wirelab packet layers' lists\n" +
 			"the layers, 'wirelab packet layers tcp' the keys of one.",
 		Example: "  wirelab packet explain ip dst=192.0.2.35 / udp dport=9 / text hello\n" +
+			"  wirelab packet read trace.pcapng tcp port 80 and host 192.0.2.1\n" +
 			"  wirelab packet layers tcp",
 	}
-	cmd.AddCommand(a.newBuildCommand(), a.newExplainCommand(), a.newLayersCommand())
+	cmd.AddCommand(a.newBuildCommand(), a.newExplainCommand(), a.newReadCommand(), a.newLayersCommand())
 	return []*cobra.Command{cmd}
 }

@@ -87,17 +87,6 @@ func (s *source) scan() {
 	s.checks = packet.Verify(f.Data, &s.headers, offload(f.Flags), s.checks[:0])
 }
 
-// offload is what the flags of a frame say of its checksums.
-func offload(flags capfile.Flags) packet.Offload {
-	switch {
-	case flags&capfile.FlagChecksumNotReady != 0:
-		return packet.OffloadPending
-	case flags&capfile.FlagChecksumValid != 0:
-		return packet.OffloadValid
-	}
-	return packet.OffloadUnknown
-}
-
 // damageOf returns the damage that ended a file, nil for its end, and other errors as
 // they are.
 func damageOf(err error) (*capfile.DamageError, error) {
