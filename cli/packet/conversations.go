@@ -69,7 +69,7 @@ type conversations struct {
 
 func newConversations() *conversations { return &conversations{index: make(map[endpoints]int)} }
 
-func (c *conversations) add(s *source) {
+func (c *conversations) add(s *scanned) {
 	e, _, ok := endpointsOf(s.frame.Data, &s.headers)
 	if !ok {
 		return

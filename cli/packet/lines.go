@@ -87,7 +87,7 @@ func appendFraction(dst []byte, ns int64) []byte {
 }
 
 // appendLine appends the line of a frame for people.
-func (v *viewer) appendLine(dst []byte, s *source) []byte {
+func (v *viewer) appendLine(dst []byte, s *scanned) []byte {
 	dst = appendPadded(dst, s.number, 6)
 	dst = append(dst, ' ')
 	if s.frame.Timed {
@@ -96,8 +96,8 @@ func (v *viewer) appendLine(dst []byte, s *source) []byte {
 		dst = append(dst, "(no time)"...)
 	}
 	dst = append(dst, ' ')
-	if len(s.reader.Interfaces()) > 1 {
-		dst = append(dst, s.reader.Interfaces()[s.frame.Interface].Name...)
+	if len(s.interfaces) > 1 {
+		dst = append(dst, s.interfaces[s.frame.Interface].Name...)
 		dst = append(dst, ' ')
 	}
 	dst = packet.AppendSummary(dst, s.frame.Data, &s.headers)
@@ -147,7 +147,7 @@ func appendSafe(dst, text []byte) []byte {
 }
 
 // appendJSON appends the line of a frame for programs.
-func appendJSON(dst []byte, s *source) []byte {
+func appendJSON(dst []byte, s *scanned) []byte {
 	f := &s.frame
 	dst = strconv.AppendUint(append(dst, `{"frame":`...), s.number, 10)
 	dst = append(dst, `,"time_ns":`...)

@@ -126,11 +126,11 @@ func (v *viewer) readAll(s *source) error {
 		if err := s.next(); err != nil {
 			return err
 		}
-		v.totals.add(s)
+		v.totals.add(&s.scanned)
 		if v.conversations != nil {
-			v.conversations.add(s)
+			v.conversations.add(&s.scanned)
 		}
-		if err := v.frame(s); err != nil {
+		if err := v.frame(&s.scanned); err != nil {
 			return err
 		}
 	}
@@ -138,7 +138,7 @@ func (v *viewer) readAll(s *source) error {
 }
 
 // frame writes the line of a frame, if there is to be one.
-func (v *viewer) frame(s *source) error {
+func (v *viewer) frame(s *scanned) error {
 	switch {
 	case v.json && v.flags.each:
 		v.line = appendJSON(v.line[:0], s)
@@ -152,7 +152,7 @@ func (v *viewer) frame(s *source) error {
 }
 
 // wrong reports whether a frame is malformed or has a bad checksum.
-func wrong(s *source) bool {
+func wrong(s *scanned) bool {
 	for i := range s.checks {
 		if s.checks[i].Verdict == packet.Bad {
 			return true

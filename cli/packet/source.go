@@ -13,18 +13,33 @@ import (
 	"wirelab/wire/filter"
 )
 
-// source is a capture file with the frames that a filter lets through, each scanned
-// and verified. It allocates nothing per frame.
+// scanned is a frame with its headers and verdicts.
+type scanned struct {
+	frame      capfile.Frame
+	number     uint64              // in the file or of the capture, from 1
+	interfaces []capfile.Interface // that frames come from
+	headers    packet.Headers
+	checks     []packet.Check
+}
+
+// scan finds the headers of the frame and judges its checksums. It allocates once.
+func (s *scanned) scan() {
+	if s.checks == nil {
+		s.checks = make([]packet.Check, 0, packet.MaxHeaders)
+	}
+	f := &s.frame
+	packet.Scan(packet.LinkType(f.Link), f.Data, max(f.Length, len(f.Data)), &s.headers)
+	s.checks = packet.Verify(f.Data, &s.headers, offload(f.Flags), s.checks[:0])
+}
+
+// source is a capture file with the frames that a filter lets through. It allocates
+// nothing per frame.
 type source struct {
+	scanned
 	name    string
 	reader  *capfile.Reader
 	filter  *filter.Links
 	closers []io.Closer
-
-	frame   capfile.Frame
-	number  uint64 // of the frame in the file, from 1
-	headers packet.Headers
-	checks  []packet.Check
 }
 
 // openSource opens a capture file, "-" being stdin, and compiles the filter that the
@@ -34,7 +49,7 @@ func (a *app) openSource(name string, words []string) (*source, error) {
 	if err != nil {
 		return nil, usageOf(err)
 	}
-	s := &source{name: name, filter: links, checks: make([]packet.Check, 0, packet.MaxHeaders)}
+	s := &source{name: name, filter: links}
 	in := a.Stdin
 	if name != "-" {
 		file, err := os.Open(name)
@@ -75,16 +90,11 @@ func (s *source) next() error {
 			return usageOf(err)
 		}
 		if passed {
+			s.interfaces = s.reader.Interfaces()
 			s.scan()
 			return nil
 		}
 	}
-}
-
-func (s *source) scan() {
-	f := &s.frame
-	packet.Scan(packet.LinkType(f.Link), f.Data, f.Length, &s.headers)
-	s.checks = packet.Verify(f.Data, &s.headers, offload(f.Flags), s.checks[:0])
 }
 
 // damageOf returns the damage that ended a file, nil for its end, and other errors as

@@ -33,7 +33,7 @@ type totals struct {
 	verdicts  [layerCount][verdictCount]uint64
 }
 
-func (t *totals) add(s *source) {
+func (t *totals) add(s *scanned) {
 	f := &s.frame
 	t.packets++
 	t.bytes += uint64(max(f.Length, len(f.Data)))

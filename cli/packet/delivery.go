@@ -1,0 +1,172 @@
+package packet
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"wirelab/cli/term"
+	"wirelab/internal/sys"
+	"wirelab/wire"
+)
+
+var errNotPermitted = sys.ErrNotPermitted
+
+// countFlag is a number such as 10000, 100k or 1M.
+type countFlag uint64
+
+func (f *countFlag) String() string { return strconv.FormatUint(uint64(*f), 10) }
+
+// Type names the flag's values in the help.
+func (f *countFlag) Type() string { return "number" }
+
+// Set takes a number.
+func (f *countFlag) Set(s string) error {
+	n, err := parseCount(s)
+	*f = countFlag(n)
+	return err
+}
+
+func parseCount(s string) (uint64, error) {
+	digits, factor := s, 1.0
+	for suffix, f := range map[string]float64{"k": 1e3, "K": 1e3, "M": 1e6, "m": 1e6, "G": 1e9} {
+		if rest, ok := strings.CutSuffix(s, suffix); ok {
+			digits, factor = rest, f
+		}
+	}
+	v, err := strconv.ParseFloat(digits, 64)
+	if err != nil || !(v >= 0) || v*factor > 1e18 {
+		return 0, errors.New("expected a number such as 10000, 100k or 1.5M")
+	}
+	return uint64(v*factor + 0.5), nil
+}
+
+// rateFlag is frames a second; max, the zero value of number, is as fast as it goes.
+type rateFlag float64
+
+func (f *rateFlag) String() string {
+	if *f == 0 {
+		return "max"
+	}
+	return strconv.FormatFloat(float64(*f), 'f', -1, 64)
+}
+
+// Type names the flag's values in the help.
+func (f *rateFlag) Type() string { return "number" }
+
+// Set takes a number or max.
+func (f *rateFlag) Set(s string) error {
+	if s == "max" {
+		*f = 0
+		return nil
+	}
+	n, err := parseCount(strings.TrimSuffix(s, "/s"))
+	if err == nil && n == 0 {
+		err = errors.New("expected a number above 0, or max")
+	}
+	*f = rateFlag(n)
+	return err
+}
+
+// deliveryReport is what became of a flood or a replay, counted in four places:
+// wirelab.packet.flood/1 and wirelab.packet.replay/1.
+type deliveryReport struct {
+	Schema      string          `json:"schema"`
+	Packet      string          `json:"packet,omitempty"`
+	Seed        *uint64         `json:"seed,omitempty"`
+	File        string          `json:"file,omitempty"`
+	Device      string          `json:"interface"`
+	Via         string          `json:"via"`
+	NotTaken    []wire.Refusal  `json:"not_taken,omitempty"`
+	Length      int             `json:"length_bytes,omitempty"`
+	Asked       uint64          `json:"asked"`
+	Accepted    uint64          `json:"accepted"`
+	Interface   uint64          `json:"interface_sent"`
+	Peer        *peerReport     `json:"peer"`
+	Lost        uint64          `json:"lost"`
+	Duration    int64           `json:"duration_ns"`
+	Rate        float64         `json:"rate_per_s"`
+	AskedRate   float64         `json:"asked_rate_per_s"` // 0: as fast as it goes
+	Lateness    *latenessReport `json:"lateness"`
+	Interrupted bool            `json:"interrupted"`
+}
+
+type peerReport struct {
+	Name      string `json:"interface"`
+	Namespace string `json:"namespace,omitempty"`
+	Received  uint64 `json:"received"`
+}
+
+type latenessReport struct {
+	Mean float64 `json:"mean_us"`
+	Max  float64 `json:"max_us"`
+}
+
+func newDeliveryReport(schema, device string, d wire.Delivery) deliveryReport {
+	r := deliveryReport{
+		Schema: schema, Device: device, Via: d.Via, NotTaken: d.Refused, Asked: d.Asked, Accepted: d.Accepted, Interface: d.Interface,
+		Duration: d.Elapsed.Nanoseconds(), Rate: d.Rate, Interrupted: d.Interrupted,
+	}
+	r.Lost = d.Accepted - min(d.Accepted, d.Interface)
+	if d.Peer != nil {
+		r.Peer = &peerReport{d.Peer.Name, d.Peer.Namespace, d.Received}
+		r.Lost = d.Accepted - min(d.Accepted, d.Interface, d.Received)
+	}
+	if d.Late.Count > 0 {
+		r.Lateness = &latenessReport{micros(d.Late.Mean()), micros(d.Late.Max)}
+	}
+	return r
+}
+
+func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }
+
+// printDelivery prints the four counts for people.
+func (a *app) printDelivery(head string, r deliveryReport, failed error) error {
+	lines := [][2]string{{"by way of", r.Via + notTaken(r.NotTaken)}}
+	if r.Length > 0 {
+		lines = append(lines, [2]string{"frames", fmt.Sprintf("%d bytes", r.Length)})
+	}
+	lines = append(lines,
+		[2]string{"asked", term.Count(r.Asked)},
+		[2]string{"accepted", term.Count(r.Accepted) + " by the kernel"},
+		[2]string{"sent", countLine(r.Interface, r.Accepted) + " by the counter of " + r.Device})
+	if r.Peer != nil {
+		name := r.Peer.Name
+		if r.Peer.Namespace != "" {
+			name += " in " + r.Peer.Namespace
+		}
+		lines = append(lines, [2]string{"received", countLine(r.Peer.Received, r.Accepted) + " by the counter of " + name})
+	} else {
+		lines = append(lines, [2]string{"received", "nobody here knows: the other end is not ours"})
+	}
+	rate := term.Rate(r.Rate) + " for " + term.Duration(time.Duration(r.Duration))
+	if r.AskedRate > 0 {
+		rate = fmt.Sprintf("%.6g/s, asked %.6g/s, for %s", r.Rate, r.AskedRate, term.Duration(time.Duration(r.Duration)))
+	}
+	lines = append(lines, [2]string{"rate", rate})
+	if r.Lateness != nil {
+		lines = append(lines, [2]string{"lateness", fmt.Sprintf("%s on average, %s at most", term.Micros(r.Lateness.Mean), term.Micros(r.Lateness.Max))})
+	}
+	var b strings.Builder
+	term.WriteReport(&b, a.Colors(a.Stdout), head, failed == nil && !r.Interrupted, lines)
+	_, err := a.Stdout.Write([]byte(b.String()))
+	return err
+}
+
+// countLine shows a counter, and by how much more than ours it counted.
+func countLine(n, ours uint64) string {
+	if n > ours {
+		return fmt.Sprintf("%s (%s of others)", term.Count(n), term.Count(n-ours))
+	}
+	return term.Count(n)
+}
+
+func notTaken(refused []wire.Refusal) string {
+	var b strings.Builder
+	for _, r := range refused {
+		fmt.Fprintf(&b, "; not %s: %s", r.Via, r.Reason)
+	}
+	return b.String()
+}
