@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 
@@ -64,7 +65,7 @@ func FindDevice(name string) (Device, error) {
 	return d, err
 }
 
-var errNoDevice = fmt.Errorf("there is none; see them with: ip link")
+var errNoDevice = errors.New("there is none; see them with: ip link")
 
 // Counters reads the counters of the interface.
 func (d Device) Counters() (Counters, error) {

@@ -2,7 +2,7 @@ package wire
 
 import (
 	"encoding/binary"
-	"fmt"
+	"errors"
 	"net/netip"
 	"time"
 
@@ -75,7 +75,7 @@ func familyOf(a netip.Addr) (family, bits byte) {
 }
 
 // ErrUnresolved reports a next hop that did not answer who has its address.
-var ErrUnresolved = fmt.Errorf("nobody on the link answers for it")
+var ErrUnresolved = errors.New("nobody on the link answers for it")
 
 // EthernetHeader returns the 14 bytes that stand in front of a packet on an Ethernet:
 // addresses and type. It asks the kernel to resolve the next hop and waits up to limit.
