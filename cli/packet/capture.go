@@ -13,6 +13,7 @@ import (
 
 	"wirelab/cli/term"
 	"wirelab/internal/setting"
+	"wirelab/internal/sys"
 	"wirelab/packet"
 	"wirelab/wire"
 	"wirelab/wire/capfile"
@@ -136,7 +137,7 @@ func (a *app) capture(ctx context.Context, f *captureFlags, args []string) error
 
 // privileged says of a missing privilege how to get it.
 func privileged(err error) error {
-	if errors.Is(err, errNotPermitted) {
+	if errors.Is(err, sys.ErrNotPermitted) {
 		return fmt.Errorf("%w; this needs CAP_NET_RAW: run it as root, or once: setcap cap_net_raw+ep on the wirelab binary", err)
 	}
 	return err

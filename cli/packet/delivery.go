@@ -8,11 +8,8 @@ import (
 	"time"
 
 	"wirelab/cli/term"
-	"wirelab/internal/sys"
 	"wirelab/wire"
 )
-
-var errNotPermitted = sys.ErrNotPermitted
 
 // countFlag is a number such as 10000, 100k or 1M.
 type countFlag uint64
