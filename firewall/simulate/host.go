@@ -42,7 +42,7 @@ func (h *Host) own(name string, v6 bool) netip.Addr {
 	var any netip.Addr
 	for _, i := range h.Interfaces {
 		for _, p := range i.Prefixes {
-			if p.Addr().Is6() != v6 {
+			if p.Addr().Is6() != v6 || p.Addr().IsLoopback() && name != i.Name {
 				continue
 			}
 			if i.Name == name {

@@ -126,7 +126,10 @@ func (p *packet) load(f firewall.FieldID, row *firewall.Field, buffer *[16]byte)
 			length = 40
 		}
 		end := int(row.Offset) + row.Width
-		return p.network[row.Offset:min(end, length)], end <= length
+		if end > length {
+			return nil, false
+		}
+		return p.network[row.Offset:end], true
 	case firewall.LoadTransport:
 		end := int(row.Offset) + row.Width
 		if end > p.length {

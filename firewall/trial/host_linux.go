@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -41,8 +42,9 @@ type Host struct {
 
 type device struct {
 	*tap.Device
-	index   int
-	address net.HardwareAddr
+	index      int
+	address    net.HardwareAddr
+	broadcasts []netip.Addr // of its networks
 }
 
 // New makes a host. It needs CAP_NET_ADMIN, or the root of a user namespace of its
@@ -135,6 +137,9 @@ func (h *Host) connect(interfaces []Interface, routes []Route) error {
 		}
 		for _, p := range i.Prefixes {
 			l.address(index, p)
+			if d := h.devices[i.Name]; d != nil && p.Addr().Is4() && p.Bits() < 31 {
+				d.broadcasts = append(d.broadcasts, broadcast(p))
+			}
 		}
 	}
 	for _, r := range routes {
@@ -210,7 +215,7 @@ func (h *Host) put(p *Packet, identity int) error {
 	if d == nil {
 		return fmt.Errorf("put a packet into interface %s: %w", p.In, unix.ENODEV)
 	}
-	h.buffer = append(h.buffer, linkDestination(p.Destination, d.address)...)
+	h.buffer = append(h.buffer, d.linkDestination(p.Destination)...)
 	h.buffer = append(h.buffer, 2, 0, 0, 0, 0, 1)
 	if p.Source.Is4() {
 		h.buffer = append(h.buffer, 8, 0)
@@ -223,17 +228,17 @@ func (h *Host) put(p *Packet, identity int) error {
 }
 
 // linkDestination returns the Ethernet address that a packet goes to.
-func linkDestination(a netip.Addr, own net.HardwareAddr) []byte {
+func (d *device) linkDestination(a netip.Addr) []byte {
 	raw := a.AsSlice()
 	switch {
 	case a.Is4() && a.IsMulticast():
 		return []byte{1, 0, 0x5e, raw[1] & 0x7f, raw[2], raw[3]}
 	case a.IsMulticast():
 		return append([]byte{0x33, 0x33}, raw[12:]...)
-	case a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+	case a == netip.AddrFrom4([4]byte{255, 255, 255, 255}), slices.Contains(d.broadcasts, a):
 		return []byte{255, 255, 255, 255, 255, 255}
 	}
-	return own
+	return d.address
 }
 
 // send sends a packet of the host's own. The kernel says so when it drops one;

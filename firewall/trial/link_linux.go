@@ -76,10 +76,15 @@ func (l *links) address(index int, p netip.Prefix) {
 	l.e.Bytes(unix.IFA_LOCAL, p.Addr().AsSlice())
 	l.e.Bytes(unix.IFA_ADDRESS, p.Addr().AsSlice())
 	if p.Addr().Is4() && p.Bits() < 31 {
-		last := p.Masked().Addr().As4()
-		binary.BigEndian.PutUint32(last[:], binary.BigEndian.Uint32(last[:])|uint32(1<<(32-p.Bits())-1))
-		l.e.Bytes(unix.IFA_BROADCAST, last[:])
+		l.e.Bytes(unix.IFA_BROADCAST, broadcast(p).AsSlice())
 	}
+}
+
+// broadcast returns the last address of a network of IPv4.
+func broadcast(p netip.Prefix) netip.Addr {
+	last := p.Masked().Addr().As4()
+	binary.BigEndian.PutUint32(last[:], binary.BigEndian.Uint32(last[:])|uint32(1<<(32-p.Bits())-1))
+	return netip.AddrFrom4(last)
 }
 
 func (l *links) route(index int, to netip.Prefix) {

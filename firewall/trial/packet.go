@@ -2,12 +2,13 @@ package trial
 
 import (
 	"encoding/binary"
+	"hash/crc32"
 	"net/netip"
 )
 
 // Numbers of protocols (IANA), and how packets are told from those of the kernel.
 const (
-	icmp, tcp, udp, icmpv6 = 1, 6, 17, 58
+	icmp, tcp, udp, icmpv6, sctp = 1, 6, 17, 58, 132
 
 	hopLimit    = 77      // of packets in trial; what the kernel sends itself has 64 or 255
 	maxIdentity = 1 << 16 // of packets tried at once
@@ -53,6 +54,9 @@ func (p *Packet) appendTransport(b []byte, number uint32) []byte {
 		b = append(b, p.Type, p.Code, 0, 0, 0, 1, 0, 1)
 		return append(b, make([]byte, 48)...) // an error carries the packet that it is about
 	}
+	if p.Protocol != tcp && p.Protocol != udp && p.Protocol != sctp {
+		return append(b, make([]byte, 16)...)
+	}
 	b = binary.BigEndian.AppendUint16(b, p.SourcePort)
 	b = binary.BigEndian.AppendUint16(b, p.DestinationPort)
 	switch p.Protocol {
@@ -63,17 +67,30 @@ func (p *Packet) appendTransport(b []byte, number uint32) []byte {
 	case udp:
 		return append(b, 0, 8, 0, 0)
 	}
-	return append(b, make([]byte, 16)...)
+	// The INIT chunk of SCTP (RFC 9260, section 3.3.2).
+	return append(b, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 20, 0, 0, 0, 1, 0, 0, 16, 0, 0, 1, 0, 1, 0, 0, 0, 1)
 }
 
-// sum fills in the checksum of the transport header. UDP needs one in IPv6.
+// sum fills in the checksum of the transport header. UDP needs one in IPv6. That of
+// an unknown protocol stands at its end: the kernel answers nothing whose sum is wrong.
 func (p *Packet) sum(transport []byte) {
-	at := map[uint8]int{icmp: 2, icmpv6: 2, tcp: 16, udp: 6}[p.Protocol]
-	if at == 0 || p.Protocol == udp && p.Source.Is4() {
+	at := len(transport) - 2
+	switch p.Protocol {
+	case icmp, icmpv6:
+		at = 2
+	case tcp:
+		at = 16
+	case udp:
+		if at = 6; p.Source.Is4() {
+			return
+		}
+	case sctp:
+		sum := crc32.Checksum(transport, crc32.MakeTable(crc32.Castagnoli))
+		binary.LittleEndian.PutUint32(transport[8:], sum)
 		return
 	}
 	start := uint32(0)
-	if p.Protocol != icmp {
+	if p.Protocol == tcp || p.Protocol == udp || p.Source.Is6() {
 		start = add(add(0, p.Source.AsSlice()), p.Destination.AsSlice()) + uint32(p.Protocol) + uint32(len(transport))
 	}
 	binary.BigEndian.PutUint16(transport[at:], checksum(start, transport))

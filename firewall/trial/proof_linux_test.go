@@ -1,0 +1,215 @@
+package trial
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"net/netip"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"wirelab/firewall"
+	"wirelab/firewall/export"
+	"wirelab/firewall/kernel"
+	"wirelab/firewall/simulate"
+	"wirelab/internal/setting"
+)
+
+var (
+	proofPackets  = flag.Int("proof.packets", 200_000, "packets that TestProof tries")
+	proofPolicies = flag.Int("proof.policies", 1_000, "policies that TestProof tries them on")
+	proofSeed     = flag.Uint64("proof.seed", 1, "the seed of the first policy")
+)
+
+func loadNetlink(p *firewall.Program) error {
+	k, err := kernel.Open()
+	if err != nil {
+		return err
+	}
+	defer k.Close()
+	plan, err := k.Plan(p)
+	if err != nil {
+		return err
+	}
+	if err := k.Apply(plan); err != nil {
+		return err
+	}
+	again, err := k.Plan(p)
+	if err == nil && !again.Empty() {
+		err = fmt.Errorf("%d changes after it was applied, such as %+v", len(again.Changes), again.Changes[0])
+	}
+	return err
+}
+
+func loadNFT(p *firewall.Program) error {
+	command := exec.Command("nft", "-f", "-")
+	command.Stdin = bytes.NewReader(export.NFT(p))
+	if out, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s\n%s", err, out, export.NFT(p))
+	}
+	return nil
+}
+
+func compile(text string) (*firewall.Program, setting.Errors) {
+	file, errs := setting.Read("wirelab.yaml", []byte(text))
+	if errs != nil {
+		return nil, errs
+	}
+	section, _ := file.Get("firewall")
+	policy, errs := firewall.Parse(section)
+	if errs != nil {
+		return nil, errs
+	}
+	return policy.Compile()
+}
+
+// proofHost is what a simulator knows of the host that mustNew makes.
+func proofHost() simulate.Host {
+	p := netip.MustParsePrefix
+	return simulate.Host{
+		Interfaces: []simulate.Interface{
+			{Name: "lo", Prefixes: []netip.Prefix{p("127.0.0.1/8"), p("::1/128")}},
+			{Name: "eth0", Prefixes: []netip.Prefix{p("10.64.37.35/24"), p("fd64::35/64")}},
+			{Name: "eth1", Prefixes: []netip.Prefix{p("192.0.2.1/24")}},
+		},
+		Routes: []simulate.Route{{To: p("0.0.0.0/0"), Out: "eth1"}, {To: p("::/0"), Out: "eth1"}},
+	}
+}
+
+// Random packets on random policies: the simulator says what the kernel does, and
+// so does every other way of loading the same program.
+func TestProof(t *testing.T) {
+	const workers = 4 // most of the time the kernel waits for its own grace periods
+	var proof proof
+	var working errgroup.Group
+	started := time.Now()
+	for first := range workers {
+		engines := proofEngines(t)
+		working.Go(func() error {
+			for n := first; n < *proofPolicies; n += workers {
+				if err := proof.policy(engines, *proofSeed+uint64(n)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := working.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	for _, said := range proof.wrong {
+		t.Error(said)
+	}
+	t.Logf("%d packets tried on %d policies in %v, %d disagreements", proof.tried, *proofPolicies, time.Since(started).Round(time.Millisecond), proof.disagreed)
+}
+
+// proof counts what was tried.
+type proof struct {
+	sync.Mutex
+	tried, disagreed int
+	wrong            []string // the first of them
+}
+
+// An engine decides about packets in one way of loading a program.
+type engine struct {
+	name  string
+	load  func(*firewall.Program) error
+	every int // of how many policies it takes one
+	host  *Host
+}
+
+// proofEngines returns the engines, each with a host of its own. Those that need
+// another program are left out where there is none.
+func proofEngines(t *testing.T) []engine {
+	t.Helper()
+	engines := []engine{{"netlink", loadNetlink, 1, mustNew(t)}}
+	if _, err := exec.LookPath("nft"); err == nil {
+		engines = append(engines, engine{"nft", loadNFT, 4, mustNew(t)})
+	}
+	return engines
+}
+
+// policy tries one policy on all engines whose turn it is.
+func (p *proof) policy(engines []engine, seed uint64) error {
+	g := newGenerator(seed)
+	program, text, err := possible(g.policy())
+	if err != nil {
+		return err
+	}
+	simulator := simulate.New(proofHost(), program)
+	packets := make([]Packet, *proofPackets / *proofPolicies)
+	for i := range packets {
+		packets[i] = g.packet()
+	}
+	for _, e := range engines {
+		if seed%uint64(e.every) != 0 {
+			continue
+		}
+		if err := e.host.Do(func() error { return e.load(program) }); err != nil {
+			return fmt.Errorf("seed %d, %s: %w\n%s", seed, e.name, err, text)
+		}
+		outcomes, err := e.host.Try(packets)
+		if err != nil {
+			return err
+		}
+		for k := range packets {
+			p.note(disagreement(simulator, &packets[k], outcomes[k]), func(said string) string {
+				return fmt.Sprintf("seed %d, %s, %+v: %s\n%s", seed, e.name, packets[k], said, text)
+			})
+		}
+	}
+	return nil
+}
+
+func (p *proof) note(said string, describe func(string) string) {
+	p.Lock()
+	defer p.Unlock()
+	p.tried++
+	if said == "" {
+		return
+	}
+	if p.disagreed++; len(p.wrong) < 5 {
+		p.wrong = append(p.wrong, describe(said))
+	}
+}
+
+// possible takes out the rules that no packet can match, and compiles the rest.
+func possible(text string) (*firewall.Program, string, error) {
+	for {
+		program, errs := compile(text)
+		if errs == nil {
+			return program, text, nil
+		}
+		lines := strings.Split(text, "\n")
+		for _, err := range errs {
+			if !strings.Contains(err.Error(), "no packet can match") {
+				return nil, text, fmt.Errorf("%w\n%s", err, text)
+			}
+			lines[err.Place.Line-1] = ""
+		}
+		text = strings.Join(lines, "\n")
+	}
+}
+
+// disagreement says how simulator and kernel differ, "" if they do not.
+func disagreement(s *simulate.Simulator, p *Packet, o Outcome) string {
+	a := s.Ask(p.question())
+	switch several := p.Destination.IsMulticast() || p.Destination == addr("255.255.255.255") || p.Destination == addr("10.64.37.255"); {
+	case several && (a.Path == firewall.Forward || a.Destination.IsValid()):
+		return "" // the kernel drops most of what several hosts get and NAT turns aside
+	case (a.Verdict == firewall.Accept) != o.Accepted:
+		return fmt.Sprintf("simulator: %s; kernel: accepted %t", a, o.Accepted)
+	case o.Reply != a.Reply:
+		return fmt.Sprintf("simulator: %s; kernel answers %q", a, o.Reply)
+	case a.Destination.IsValid() && o.Accepted && a.Destination != o.Destination:
+		return fmt.Sprintf("simulator sends it to %s, the kernel to %s", a.Destination, o.Destination)
+	case a.Source.IsValid() && o.Accepted && a.Source != o.Source.Addr():
+		return fmt.Sprintf("simulator: from %s, kernel: from %s", a.Source, o.Source)
+	}
+	return ""
+}
