@@ -29,7 +29,8 @@ type Conn struct {
 	raw      syscall.RawConn
 	port     uint32
 	sequence uint32
-	sendRoom int // SO_SNDBUF as the kernel counts it
+	sendRoom int  // SO_SNDBUF as the kernel counts it
+	patient  bool // the deadline is that of an exchange, which Receive has not
 	buf      []byte
 }
 
@@ -82,8 +83,12 @@ func (c *Conn) prepare(fd, protocol int) error {
 // Close closes the socket. It ends a Receive that waits in another goroutine.
 func (c *Conn) Close() error { return c.file.Close() }
 
-// SetReadDeadline ends a Receive that waits longer; the zero time ends none.
-func (c *Conn) SetReadDeadline(at time.Time) error { return c.file.SetReadDeadline(at) }
+// SetReadDeadline ends a Receive that waits longer; the zero time ends none. Any
+// other call lifts it.
+func (c *Conn) SetReadDeadline(at time.Time) error {
+	c.patient = false
+	return c.file.SetReadDeadline(at)
+}
 
 // Join subscribes to a multicast group, such as unix.RTNLGRP_LINK.
 func (c *Conn) Join(group int) error {
@@ -277,6 +282,11 @@ func (c *Conn) dump(buf []byte, sequence uint32, describe Describe) (all []byte,
 // connection has joined, or of NFLOG. They are valid until the next call. Lost
 // messages are reported as ErrAnswersLost, after which it can be called again.
 func (c *Conn) Receive() (Messages, error) {
+	if c.patient {
+		if err := c.SetReadDeadline(time.Time{}); err != nil {
+			return nil, err
+		}
+	}
 	buf, err := c.receive(c.buf[:0], time.Time{})
 	c.buf = buf
 	return buf, err
@@ -328,6 +338,7 @@ func (c *Conn) enlarge(fd, length int) {
 // as long as the caller's own.
 func (c *Conn) receive(buf []byte, deadline time.Time) ([]byte, error) {
 	if !deadline.IsZero() {
+		c.patient = true
 		if err := c.file.SetReadDeadline(deadline); err != nil {
 			return buf, err
 		}

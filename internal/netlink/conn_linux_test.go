@@ -340,3 +340,16 @@ func TestReceiveEnds(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// The patience with an exchange does not end a Receive that comes later.
+func TestReceiveOutlastsExchanges(t *testing.T) {
+	_, c := namespace(t, unix.NETLINK_NETFILTER)
+	if err := c.Log(7, 1); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.file.SetReadDeadline(time.Now().Add(-time.Second)) // as if that had been long ago
+	time.AfterFunc(20*time.Millisecond, func() { c.Close() })
+	if _, err := c.Receive(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("error %v", err)
+	}
+}
