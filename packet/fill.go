@@ -46,15 +46,22 @@ func (t *Template) planOne(i int) {
 	for j := range t.moving {
 		m := &t.moving[j]
 		putBits(still, m.bit, m.field.bits, wide{})
-		t.recompute = t.recompute || t.changesCoverage(m)
-		plan.addSource(source{index: j}, m.bit, m.field.bits)
+		cut := plan.addSource(source{index: j}, m.bit, m.field.bits)
+		t.recompute = t.recompute || cut || t.changesCoverage(m)
 	}
 	for j := range t.sums[:i] {
 		inner := &t.sums[j]
+		if len(inner.sources) == 0 {
+			continue // it is written already, once for all frames
+		}
 		binary.BigEndian.PutUint16(still[inner.at:], 0)
-		plan.addSource(source{sum: true, index: j}, inner.at*8, 16)
+		cut := plan.addSource(source{sum: true, index: j}, inner.at*8, 16)
+		t.recompute = t.recompute || cut
 	}
 	plan.fixed = uint64(plan.cover.rest(still))
+	if len(plan.sources) == 0 {
+		plan.write(t.base, &plan.cover, uint16(plan.fixed))
+	}
 }
 
 // changesCoverage reports whether the field decides what a checksum is the sum of.
@@ -70,21 +77,25 @@ func (t *Template) changesCoverage(m *moving) bool {
 	return false
 }
 
-// addSource adds what changes, wherever the checksum covers it.
-func (p *sumPlan) addSource(s source, bit, width int) {
+// addSource adds what changes, wherever the checksum covers it. It reports true if
+// only a part of it is covered.
+func (p *sumPlan) addSource(s source, bit, width int) (cut bool) {
 	c := &p.cover
-	p.addWithin(s, bit, width, c.from, c.to)
+	cut = p.addWithin(s, bit, width, c.from, c.to)
 	if c.pseudo {
-		p.addWithin(s, bit, width, c.src, c.src+c.address)
-		p.addWithin(s, bit, width, c.dst, c.dst+c.address)
+		cut = p.addWithin(s, bit, width, c.src, c.src+c.address) || cut
+		cut = p.addWithin(s, bit, width, c.dst, c.dst+c.address) || cut
 	}
+	return cut
 }
 
-func (p *sumPlan) addWithin(s source, bit, width, from, to int) {
+func (p *sumPlan) addWithin(s source, bit, width, from, to int) (cut bool) {
 	if bit >= from*8 && bit+width <= to*8 {
 		s.rotate = (16 - (bit+width-from*8)%16) % 16
 		p.sources = append(p.sources, s)
+		return false
 	}
+	return bit < to*8 && bit+width > from*8
 }
 
 // Append appends the nth frame to dst, n from 0, and returns the longer slice. It

@@ -107,8 +107,8 @@ var layouts = [layerCount]*layout{
 	HopByHop:    lay(extension(HopByHop, "hop", "IPv6 hop-by-hop options", "RFC 8200, section 4.3", ip6Options)),
 	Destination: lay(extension(Destination, "dest", "IPv6 destination options", "RFC 8200, section 4.6", ip6Options)),
 	Routing: lay(extension(Routing, "routing", "IPv6 routing header", "RFC 8200, section 4.4; RFC 8754", addresses,
-		field{name: "type", bits: 8, value: 2, named: []named{{0, "source", "source route (deprecated)"}, {2, "mobile", "mobile IPv6"}, {4, "segments", "segment routing"}}, help: "kind of route"},
-		field{name: "segleft", bits: 8, value: 1, help: "stops that are still to be visited"},
+		field{name: "type", bits: 8, value: 4, named: []named{{0, "source", "source route (deprecated)"}, {2, "mobile", "mobile IPv6"}, {4, "segments", "segment routing"}}, help: "kind of route"},
+		field{name: "segleft", bits: 8, help: "stops that are still to be visited"},
 		field{name: "last", bits: 8, by: lastEntry, when: segmentRouting(), help: "index of the last address"},
 		field{name: "flags", bits: 8, kind: hexadecimal, when: segmentRouting(), help: "no flags are defined"},
 		field{name: "tag", bits: 16, kind: hexadecimal, when: segmentRouting(), help: "packets of one class have the same"},
@@ -277,7 +277,7 @@ var layouts = [layerCount]*layout{
 		{name: "addrlen", bits: 8, value: 6, help: "length of the address"},
 		{name: "addr", bits: 64, kind: hexadecimal, help: "sender's link address"},
 	}}),
-	Loopback: lay(layout{layer: Loopback, name: "null", title: "BSD loopback", source: "LINKTYPE_NULL, LINKTYPE_LOOP", next: loopbackFamilies, fields: []field{
+	Loopback: lay(layout{layer: Loopback, name: "loop", title: "BSD loopback", source: "LINKTYPE_NULL, LINKTYPE_LOOP", next: loopbackFamilies, fields: []field{
 		{name: "family", bits: 32, kind: hexadecimal, by: nextNumber, help: "what follows, in the byte order of the host that captured it"},
 	}}),
 	Data:    lay(layout{layer: Data, name: "data", title: "Data"}),

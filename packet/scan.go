@@ -185,7 +185,7 @@ func (s *scanner) content(h *Header, l *layout, here []byte) {
 	case end < s.at && h.Fault == NoFault:
 		h.Fault = ShortContent
 	case end > s.end:
-		if h.Fault == NoFault {
+		if h.Fault == NoFault && !s.fragment {
 			h.Fault = LongContent
 		}
 		s.fragment = s.fragment || s.layer != UDP // what was sent is not all here

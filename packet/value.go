@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"wirelab/internal/spell"
 )
 
 // parse reads a value of the field as people write it: a number, a name, an
@@ -72,7 +74,7 @@ func (f *field) expected(text string) error {
 	case flags:
 		what = "flags"
 	}
-	if len(names) > 0 && strings.Trim(text, "abcdefghijklmnopqrstuvwxyz0123456789-") == "" && text != "" && (text[0] < '0' || text[0] > '9') {
+	if spell.Nearest(text, names) != "" {
 		return unknown(text, "value of "+f.name, names)
 	}
 	if len(names) > 0 {
