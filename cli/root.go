@@ -58,7 +58,7 @@ func (a *app) commands() []commandGroup {
 		{"Talk and measure:", load.Commands(a.Console)},
 		{"Make and read packets:", packet.Commands(a.Console)},
 		{"Keep time:", clocks.Commands(a.Console)},
-		{"Look:", look.Commands(a.Console, load.Kinds(a.Console), statusKinds())},
+		{"Look:", look.Commands(a.Console, append(load.Kinds(a.Console), clocks.Kinds(a.Console)...), statusKinds())},
 		{"Set up:", []*cobra.Command{
 			a.newConfigCommand(),
 			a.newVersionCommand(),

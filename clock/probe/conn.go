@@ -43,6 +43,8 @@ type Conn struct {
 	writer    *datagram.Writer
 	question  [1]datagram.Datagram
 	unstamped int
+	warmer    *warmer
+	asked     time.Time // when the last question went out
 }
 
 // Dial opens a socket for peer, from the address of from if that is valid.
@@ -59,6 +61,7 @@ func Dial(from netip.Addr, peer netip.AddrPort) (*Conn, error) {
 	return &Conn{
 		peer: peer, conn: conn,
 		reader: conn.NewReader(answerBatch, maxAnswer), writer: conn.NewWriter(1),
+		warmer: newWarmer(64),
 	}, nil
 }
 
@@ -66,7 +69,10 @@ func Dial(from netip.Addr, peer netip.AddrPort) (*Conn, error) {
 func (c *Conn) Peer() netip.AddrPort { return c.peer }
 
 // Close closes the socket.
-func (c *Conn) Close() error { return c.conn.Close() }
+func (c *Conn) Close() error {
+	c.warmer.close()
+	return c.conn.Close()
+}
 
 // Times are when a question left and when its answer came, both of the same source.
 type Times struct{ Sent, Received clock.Stamp }
@@ -82,7 +88,11 @@ func (c *Conn) Ask(ctx context.Context, question []byte, timeout time.Duration, 
 	stop := context.AfterFunc(ctx, func() { _ = c.conn.SetReadDeadline(time.Now()) })
 	defer stop()
 	c.question[0] = datagram.Datagram{Payload: question, Peer: c.peer, Stamp: true}
+	if time.Since(c.asked) > cold {
+		c.warmer.warm()
+	}
 	sent := clock.Now()
+	c.asked = sent.Time
 	if _, err := c.writer.Write(c.question[:]); err != nil {
 		return Times{}, fmt.Errorf("ask %s: %w", c.peer, err)
 	}
