@@ -46,6 +46,7 @@ type UDPConfig struct {
 	Batch       int            // reads (of runs, with GRO) in one system call; 0: 32
 	WithoutGRO  bool           // take datagrams one by one where the kernel would hand over runs of one peer's
 	WithoutGSO  bool           // send answers one by one where the kernel would cut runs apart
+	ClockOffset time.Duration  // added to every stamp: a clock that is wrong by so much, to try measuring it
 	Access      *Access        // from where datagrams are taken; nil: from everywhere
 	Log         *slog.Logger
 }

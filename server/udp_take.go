@@ -16,6 +16,7 @@ func (w *udpWorker) takeBatch(batch []datagram.Datagram) {
 	w.batches.reads++
 	for i := range batch {
 		w.slot = w.slots[i*w.slotSize:][:w.slotSize]
+		batch[i].Time = batch[i].Time.Add(w.cfg.ClockOffset)
 		w.takeRun(&w.runs[i], &batch[i])
 	}
 }

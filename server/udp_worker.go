@@ -215,7 +215,7 @@ func (w *udpWorker) tellSent() {
 	for _, s := range w.reader.SendStamps(0) {
 		a := &w.sent[s.ID%maxAwaited]
 		if a.recorder != nil && a.stamp == s.ID && s.Source == datagram.Kernel {
-			a.recorder.Sent(a.id, clock.Stamp{Time: s.Time, Source: clock.Kernel})
+			a.recorder.Sent(a.id, clock.Stamp{Time: s.Time.Add(w.cfg.ClockOffset), Source: clock.Kernel})
 			a.recorder = nil
 		}
 	}
@@ -226,7 +226,7 @@ func (w *udpWorker) stamp() {
 	if len(w.stamps) == 0 {
 		return
 	}
-	now := time.Now()
+	now := time.Now().Add(w.cfg.ClockOffset)
 	for _, s := range w.stamps {
 		binary.BigEndian.PutUint64(s.at, s.format.Encode(now))
 	}

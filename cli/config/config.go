@@ -61,6 +61,8 @@ type UDPServer struct {
 	Batch    int
 	GRO      bool
 	GSO      bool
+
+	ClockOffset time.Duration
 }
 
 // NTPServer holds what the NTP server does.

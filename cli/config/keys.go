@@ -145,6 +145,8 @@ func udpKeys() []Key {
 			"Take runs of one peer's datagrams from the kernel as one (UDP_GRO)."),
 		one("server.udp.gso", "true", boolean(), func(c *Config) *bool { return &c.Server.UDP.GSO },
 			"Hand answers to such a run to the kernel as one (UDP_SEGMENT)."),
+		one("server.udp.clock_offset", "0s", duration(-day, day), func(c *Config) *time.Duration { return &c.Server.UDP.ClockOffset },
+			"Pretend that the server's clock is so much ahead, or with a minus behind: to try how time is measured."),
 	}
 }
 

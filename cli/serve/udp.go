@@ -29,7 +29,7 @@ func (a *app) newServeUDPCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runService(cmd, flags, openUDP) },
 	}
 	a.BindSettings(cmd, "server.udp.bind", "server.udp.port", "server.udp.auto_port", "server.udp.handler", "server.udp.buffer",
-		"server.udp.workers", "server.udp.batch", "server.udp.gro", "server.udp.gso", "server.allow", "server.deny")
+		"server.udp.workers", "server.udp.batch", "server.udp.gro", "server.udp.gso", "server.udp.clock_offset", "server.allow", "server.deny")
 	flags.add(cmd)
 	return cmd
 }
@@ -40,7 +40,7 @@ func openUDP(s *service) (part, error) {
 	udp, err := server.ListenUDP(server.UDPConfig{
 		Addr: netip.AddrPortFrom(c.Bind, c.Port), AutoPort: c.AutoPort,
 		Handler: udpResponder(c.Handler), HandlerName: c.Handler, Buffer: int(c.Buffer),
-		Workers: c.Workers, Batch: c.Batch, WithoutGRO: !c.GRO, WithoutGSO: !c.GSO,
+		Workers: c.Workers, Batch: c.Batch, WithoutGRO: !c.GRO, WithoutGSO: !c.GSO, ClockOffset: c.ClockOffset,
 		Access: &s.access, Log: s.logs.Component("server-udp"),
 	})
 	if err != nil {
