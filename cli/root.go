@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"wirelab/cli/demo"
 	"wirelab/cli/load"
 	"wirelab/cli/look"
 	"wirelab/cli/packet"
@@ -58,6 +59,7 @@ func (a *app) commands() []commandGroup {
 		{"Talk and measure:", load.Commands(a.Console)},
 		{"Make and read packets:", packet.Commands(a.Console)},
 		{"Keep time:", clocks.Commands(a.Console)},
+		{"See it work:", demo.Commands(a.Console)},
 		{"Look:", look.Commands(a.Console, append(load.Kinds(a.Console), clocks.Kinds(a.Console)...), statusKinds())},
 		{"Set up:", []*cobra.Command{
 			a.newConfigCommand(),

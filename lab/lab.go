@@ -16,6 +16,8 @@ import (
 	"net/netip"
 	"os/exec"
 	"runtime"
+	"syscall"
+	"time"
 
 	"wirelab/internal/sys/netns"
 	"wirelab/internal/sys/process"
@@ -71,13 +73,33 @@ func (h *Host) Do(f func() error) error {
 }
 
 // Run runs a program on the host and waits for its end; when ctx ends first, the
-// program is killed. It tells started, unless that is nil, once the program runs. The
+// program is told to end (SIGTERM), and killed if it has not after 3 seconds. It tells started, unless that is nil, once the program runs. The
 // kernel kills the program if this process ends before it.
 func (h *Host) Run(ctx context.Context, cmd *exec.Cmd, started func()) error {
 	cmd.SysProcAttr = process.OwnedChild()
 	ended := make(chan error, 1)
 	go func() { ended <- h.Do(func() error { return runHere(ctx, cmd, started) }) }()
 	return <-ended
+}
+
+// drainTime is how long a program may take to end in order.
+const drainTime = 3 * time.Second
+
+// end tells a program to end when ctx ends, and kills it if it does not.
+func end(ctx context.Context, cmd *exec.Cmd, ended <-chan struct{}) {
+	select {
+	case <-ended:
+		return
+	case <-ctx.Done():
+	}
+	_ = cmd.Process.Signal(syscall.SIGTERM) // fails only if it has ended
+	late := time.NewTimer(drainTime)
+	defer late.Stop()
+	select {
+	case <-ended:
+	case <-late.C:
+		_ = cmd.Process.Kill()
+	}
 }
 
 // runHere keeps to its thread, with which the program would end.
@@ -87,10 +109,17 @@ func runHere(ctx context.Context, cmd *exec.Cmd, started func()) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() }) // fails only if it has ended
-	defer stop()
+	ended := make(chan struct{})
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		end(ctx, cmd, ended)
+	}()
 	if started != nil {
 		started()
 	}
-	return cmd.Wait()
+	err := cmd.Wait()
+	close(ended)
+	<-over
+	return err
 }

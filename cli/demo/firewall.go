@@ -1,0 +1,3 @@
+package demo
+
+func tellFirewall(s *story) error { return nil }
