@@ -11,7 +11,6 @@ import (
 type Change struct {
 	Before State // the snapshot: all that the change is about, as it is now
 	After  State // the same objects as they are to be
-	now    *State
 }
 
 // Change compares the file with the present state of a machine, which sysctls are
@@ -30,7 +29,7 @@ func (c *Config) Change(m Machine, now *State) (*Change, setting.Errors) {
 // changeTo makes the change that leads to a target.
 func changeTo(m Machine, target, now *State) (*Change, setting.Errors) {
 	before := now.pick(m, target)
-	return &Change{Before: *before, After: *before.overlay(target), now: now}, nil
+	return &Change{Before: *before, After: *before.overlay(target)}, nil
 }
 
 // removeOthers adds to the target, as absent, what exclusive links have beyond it.

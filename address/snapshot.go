@@ -117,12 +117,35 @@ func lay[T any](under, over []T, key func(T) string, skip func(T) bool) []T {
 	return append(under, over...)
 }
 
-// ChangeTo returns the change that leads from the present state to that of a snapshot.
-func (m Machine) ChangeTo(now *State, text []byte) (*Change, error) {
+// ChangeTo returns the change that leads from the present state to that of a snapshot,
+// and the links of the snapshot that are not there and cannot be created, which it
+// leaves out.
+func (m Machine) ChangeTo(now *State, text []byte) (c *Change, missing []string, err error) {
 	s, err := parseSnapshot(text)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	missing = s.leaveOut(now)
 	before := now.pick(m, s)
-	return &Change{Before: *before, After: *before.overlay(s), now: now}, nil
+	return &Change{Before: *before, After: *before.overlay(s)}, missing, nil
+}
+
+// leaveOut drops what cannot be because its link is not there.
+func (s *State) leaveOut(now *State) (missing []string) {
+	gone := func(name string) bool {
+		l := s.link(name)
+		return name != "" && now.link(name) == nil && (l == nil || l.Absent || !l.makable())
+	}
+	for name := range s.touched() {
+		if gone(name) && (s.link(name) == nil || !s.link(name).Absent) {
+			missing = append(missing, name)
+		}
+	}
+	slices.Sort(missing)
+	s.Addresses = slices.DeleteFunc(s.Addresses, func(a Address) bool { return gone(a.Link) })
+	s.Routes = slices.DeleteFunc(s.Routes, func(r Route) bool {
+		return slices.ContainsFunc(r.Hops, func(h Hop) bool { return gone(h.Link) })
+	})
+	s.Links = slices.DeleteFunc(s.Links, func(l Link) bool { return slices.Contains(missing, l.Name) })
+	return missing
 }

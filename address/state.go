@@ -154,7 +154,7 @@ const (
 	flagSecondary = 0x01 // of IPv4; IPv6: a temporary address
 	flagNoDAD     = 0x02
 	flagPermanent = 0x80
-	flagMade      = 0x40 // tentative
+	flagTentative = 0x40
 )
 
 // Keys tell objects of one kind apart, as the kernel does.
@@ -297,4 +297,44 @@ func (s *State) link(name string) *Link {
 		}
 	}
 	return nil
+}
+
+// Who made a route (RTPROT), as far as a listing says so.
+const (
+	ProtocolKernel              = protoKernel
+	ProtocolRouterAdvertisement = protoRA
+	ProtocolDHCP                = 16
+)
+
+// ScopeName returns how far an address is known: global, link, host, or a number.
+func (a Address) ScopeName() string {
+	switch a.Scope {
+	case 0:
+		return "global"
+	case 200:
+		return "site"
+	case scopeLink:
+		return "link"
+	case scopeHost:
+		return "host"
+	}
+	return strconv.Itoa(int(a.Scope))
+}
+
+// StateName returns what is special about an address, mostly nothing.
+func (a Address) StateName() string {
+	const deprecated, failed = 0x20, 0x08
+	switch {
+	case a.Flags&failed != 0:
+		return "duplicate"
+	case a.Flags&flagTentative != 0:
+		return "tentative"
+	case a.Flags&deprecated != 0:
+		return "deprecated"
+	case a.Flags&flagSecondary != 0 && a.Prefix.Addr().Is4():
+		return "secondary"
+	case a.Flags&flagSecondary != 0:
+		return "temporary"
+	}
+	return ""
 }

@@ -516,7 +516,7 @@ func TestAnotherBoot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j.BootID, j.Namespace = "another", "net:[1]"
+	j.BootID, j.Namespace = "another", "netns-none"
 	for _, forget := range []bool{true, false} {
 		if err := writeJSON(g.path(journalName), j); err != nil {
 			t.Fatal(err)
@@ -548,7 +548,7 @@ func TestAnotherNamespace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j.Namespace = "net:[1]"
+	j.Namespace = "netns-none"
 	if err := writeJSON(g.path(journalName), j); err != nil {
 		t.Fatal(err)
 	}

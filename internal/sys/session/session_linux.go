@@ -147,15 +147,24 @@ func Kill(pid int, wait time.Duration) error {
 }
 
 // NetworkNamespace returns what tells the network namespace of the calling thread
-// from others, such as "net:[4026531840]", and "" where /proc does not say.
+// from all others of this boot, such as "netns-4097" (SO_NETNS_COOKIE, Linux 5.14), or
+// else from those that exist now, such as "net:[4026531840]".
 func NetworkNamespace() string {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err == nil {
+		defer unix.Close(fd)
+		if cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE); err == nil {
+			return fmt.Sprintf("netns-%d", cookie)
+		}
+	}
 	name, _ := os.Readlink("/proc/thread-self/ns/net")
 	return name
 }
 
 // FirstNamespace reports whether the calling thread is in the network namespace of
-// process 1, where what process 1 starts will be too.
+// process 1, where what process 1 starts will be too. Only root may know better.
 func FirstNamespace() bool {
 	first, err := os.Readlink("/proc/1/ns/net")
-	return err == nil && first == NetworkNamespace()
+	own, err2 := os.Readlink("/proc/thread-self/ns/net")
+	return err != nil || err2 != nil || first == own
 }
