@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"wirelab/address"
 	"wirelab/cli/config"
 	"wirelab/internal/setting"
 	"wirelab/observe"
@@ -27,7 +28,7 @@ func settingChoices() config.Choices {
 // sections is the table of the open sections of the configuration, each with the
 // package that owns it.
 func sections() []setting.Section {
-	return nil
+	return []setting.Section{address.Section()}
 }
 
 // statusKinds is the table of what a process may say of itself in its status.

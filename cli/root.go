@@ -10,7 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"wirelab/cli/address"
 	"wirelab/cli/demo"
+	"wirelab/cli/guarded"
 	"wirelab/cli/load"
 	"wirelab/cli/look"
 	"wirelab/cli/packet"
@@ -60,6 +62,7 @@ func (a *app) commands() []commandGroup {
 		{"Make and read packets:", packet.Commands(a.Console)},
 		{"Keep time:", clocks.Commands(a.Console)},
 		{"See it work:", demo.Commands(a.Console)},
+		{"Change this machine:", append(address.Commands(a.Console), guarded.HoldCommand(a.Console))},
 		{"Look:", look.Commands(a.Console, append(load.Kinds(a.Console), clocks.Kinds(a.Console)...), statusKinds())},
 		{"Set up:", []*cobra.Command{
 			a.newConfigCommand(),

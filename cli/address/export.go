@@ -14,7 +14,7 @@ func (a *app) newExportCommand() *cobra.Command {
 	as := "shell"
 	cmd := &cobra.Command{
 		Use:   "export",
-		Short: "Print the section for netplan, systemd-networkd, or as a shell script",
+		Short: "Print the section as another program has it",
 		Long: "Prints what amounts to the section addresses for another program. What that cannot\n" +
 			"express is a comment in what is printed, and a warning.",
 		Example: "  wirelab address export --as shell\n  wirelab address export --as networkd",

@@ -32,6 +32,9 @@ func HoldCommand(c *term.Console) *cobra.Command {
 	return &cobra.Command{
 		Use: holdCommand + " DIRECTORY ID", Hidden: true, Args: cobra.ExactArgs(2),
 		Short: "Hold the way back of a change (started by apply)",
+		Long: "Waits for the confirmation of the change whose journal is in the directory, and takes\n" +
+			"the change back if none comes. Apply starts it before it changes anything.",
+		Example: "  wirelab " + holdCommand + " /var/lib/wirelab ABCDEFGHIJKL",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
 			g, err := (&Options{state: args[0]}).guard(c)

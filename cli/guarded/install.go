@@ -156,6 +156,9 @@ func bootCommand(c *term.Console, k kind) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "boot", Hidden: true, Args: term.NoArgs,
 		Short: "Restore the last confirmed state (started by systemd)",
+		Long: "Restores the last confirmed state, and forgets a change that was pending when the\n" +
+			"machine went down. The unit that install writes starts it.",
+		Example: "  wirelab " + k.verb + " boot",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return boot(cmd.Context(), c, o, k)
 		},

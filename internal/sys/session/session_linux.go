@@ -162,9 +162,18 @@ func NetworkNamespace() string {
 }
 
 // FirstNamespace reports whether the calling thread is in the network namespace of
-// process 1, where what process 1 starts will be too. Only root may know better.
+// process 1, where what process 1 starts will be too. Where that cannot be seen the
+// kernel's own threads tell, which are in the first one of all. Only root may know
+// better than true.
 func FirstNamespace() bool {
-	first, err := os.Readlink("/proc/1/ns/net")
-	own, err2 := os.Readlink("/proc/thread-self/ns/net")
-	return err != nil || err2 != nil || first == own
+	own, err := os.Readlink("/proc/thread-self/ns/net")
+	if err != nil {
+		return true
+	}
+	if first, err := os.Readlink("/proc/1/ns/net"); err == nil {
+		return first == own
+	}
+	name, _ := os.ReadFile("/proc/2/comm")
+	first, err := os.Readlink("/proc/2/ns/net")
+	return err != nil || string(bytes.TrimSpace(name)) != "kthreadd" || first == own
 }
