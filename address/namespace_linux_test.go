@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"wirelab/internal/setting"
 )
@@ -28,6 +29,12 @@ func inNamespace(t testing.TB) Machine {
 		"link add name c type veth peer name d", "link set dev c up", "link set dev d up")
 	for _, link := range []string{"a", "b", "c", "d", "default"} {
 		_ = writeSysctl("net/ipv6/conf/"+link+"/accept_dad", "0")
+	}
+	for range 200 { // until each link has its own address
+		if strings.Count(shown(t, "-o -6 address show scope link"), "fe80::") == 4 {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
 	return Machine{ResolvConf: filepath.Join(t.TempDir(), "resolv.conf")}
 }
@@ -51,7 +58,7 @@ func shown(t testing.TB, args string) string {
 	}
 	lines := strings.Split(strings.TrimSpace(strings.ReplaceAll(string(out), " tentative", "")), "\n")
 	if strings.Contains(args, "route") {
-		slices.Sort(lines) // IPv6 routes come in the order in which they were made
+		slices.Sort(lines)                                     // IPv6 routes come in the order in which they were made
 		lines = slices.DeleteFunc(lines, func(l string) bool { // they come by themselves, and later
 			return strings.HasPrefix(l, "fe80::") || strings.HasPrefix(l, "local ") || strings.HasPrefix(l, "multicast ")
 		})
