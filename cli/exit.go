@@ -20,7 +20,7 @@ func (a *app) flagError(cmd *cobra.Command, err error) error {
 	}
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) {
-		return term.Usagef("%w", err)
+		return term.Usagef("%w", term.ExplainFlag(err))
 	}
 	// "-port" is read as the shorthands p, o, r and t.
 	word, _, _ := strings.Cut(cmp.Or(unknown.GetSpecifiedShortnames(), unknown.GetSpecifiedName()), "=")

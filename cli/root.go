@@ -128,6 +128,7 @@ func (a *app) prepare(cmd *cobra.Command) {
 		cmd.Args, cmd.RunE = cobra.ArbitraryArgs, a.runGroup
 	}
 	cmd.Flags().SortFlags = false
+	term.ReadFigures(cmd.Flags())
 	cmd.DisableFlagsInUseLine = true
 	run := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -27,7 +27,7 @@ func (f *outputFormat) String() string {
 
 func (f *outputFormat) Set(s string) error {
 	if s != "text" && s != "json" {
-		return errors.New("formats are text and json")
+		return errors.New("is no format; formats are text and json")
 	}
 	*f = s == "json"
 	return nil

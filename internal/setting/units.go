@@ -44,6 +44,49 @@ func ParseSize(s string) (int64, error) {
 	return n * factor, nil
 }
 
+// ParseCount reads a whole number such as "10000", "100k" or "1.5M"; k, M and G are
+// powers of 1000.
+func ParseCount(s string) (uint64, error) {
+	v, err := parseDecimal(s)
+	switch {
+	case err != nil:
+		return 0, err
+	case v != math.Trunc(v):
+		return 0, errors.New("is not a whole number")
+	case v >= 1<<63:
+		return 0, errors.New("is out of range")
+	}
+	if n, err := strconv.ParseUint(s, 10, 64); err == nil {
+		return n, nil // which a float64 would round
+	}
+	return uint64(v), nil
+}
+
+// ParseRate reads how often in a second: "0.5", "20000", "50k", "50k/s".
+func ParseRate(s string) (float64, error) { return parseDecimal(strings.TrimSuffix(s, "/s")) }
+
+// parseDecimal reads digits with at most one point, and a power of 1000.
+func parseDecimal(s string) (float64, error) {
+	digits, factor := s, 1.0
+	for _, u := range []unit{{"k", 1e3}, {"K", 1e3}, {"M", 1e6}, {"G", 1e9}} {
+		if before, ok := strings.CutSuffix(s, u.name); ok {
+			digits, factor = before, float64(u.factor)
+			break
+		}
+	}
+	if digits == "" || strings.Trim(digits, "0123456789.") != "" {
+		if number, ok := strings.CutPrefix(digits, "-"); ok && number != "" && strings.Trim(number, "0123456789.") == "" {
+			return 0, errors.New("is negative")
+		}
+		return 0, errors.New("is not a number")
+	}
+	v, err := strconv.ParseFloat(digits, 64)
+	if err != nil {
+		return 0, errors.New("is not a number")
+	}
+	return v * factor, nil
+}
+
 // FormatSize writes a number of bytes in the greatest unit that divides it.
 // ParseSize reads it back.
 func FormatSize(n int64) string {

@@ -49,3 +49,24 @@ func TestDurationsReadBack(t *testing.T) {
 		}
 	})
 }
+
+func TestParseCountAndRate(t *testing.T) {
+	for text, want := range map[string]uint64{"0": 0, "10000": 10000, "100k": 100_000, "1.5M": 1_500_000, "2G": 2e9, "9007199254740993": 9007199254740993} {
+		if n, err := ParseCount(text); err != nil || n != want {
+			t.Errorf("%s: %d, %v", text, n, err)
+		}
+	}
+	for text, want := range map[string]string{
+		"": "is not a number", "k": "is not a number", "x": "is not a number", "1e9": "is not a number", "1,5": "is not a number", "0x10": "is not a number",
+		"1.2.3": "is not a number", "-": "is not a number", "NaN": "is not a number", "-1": "is negative", "1.5": "is not a whole number", "99999999999999999999": "is out of range",
+	} {
+		if n, err := ParseCount(text); err == nil || err.Error() != want {
+			t.Errorf("%q: %d, %v", text, n, err)
+		}
+	}
+	for text, want := range map[string]float64{"0.5": 0.5, "50k": 50_000, "50k/s": 50_000, "1/s": 1} {
+		if n, err := ParseRate(text); err != nil || n != want {
+			t.Errorf("%s: %v, %v", text, n, err)
+		}
+	}
+}

@@ -33,6 +33,7 @@ func Run(ctx context.Context, c *term.Console, commands []*cobra.Command, name s
 		root := &cobra.Command{Use: "wirelab", SilenceErrors: true, SilenceUsage: true}
 		c.AddFlags(root.PersistentFlags())
 		root.AddCommand(cmd)
+		readFigures(cmd)
 		root.SetArgs(append([]string{name}, args...))
 		found, err := root.ExecuteContextC(ctx)
 		c.Report(ctx, found, err)
@@ -62,5 +63,13 @@ func Golden(t *testing.T, name, got string) {
 		if utf8.RuneCountInString(strings.TrimRight(line, "\n")) > 80 {
 			t.Errorf("wider than 80 columns: %q", line)
 		}
+	}
+}
+
+// readFigures has all flags of cmd and those below it read figures alike.
+func readFigures(cmd *cobra.Command) {
+	term.ReadFigures(cmd.Flags())
+	for _, sub := range cmd.Commands() {
+		readFigures(sub)
 	}
 }
