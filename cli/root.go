@@ -52,6 +52,7 @@ type app struct {
 	groups  []commandGroup
 	started bool // the command has begun: what fails now is no mistake of usage
 	helpErr error
+	version bool // --version
 }
 
 // commands is the table of all commands, in the order of the help.
@@ -109,6 +110,7 @@ func (a *app) newRootCommand() *cobra.Command {
 	}
 	root.SetHelpCommand(a.newHelpCommand())
 	a.AddFlags(root.PersistentFlags())
+	root.Flags().BoolVar(&a.version, "version", false, "show the version")
 	root.SetArgs(a.Args)
 	root.SetIn(a.Stdin)
 	root.SetOut(a.Stdout)
@@ -141,6 +143,9 @@ func (a *app) prepare(cmd *cobra.Command) {
 func (a *app) runGroup(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return unknownCommand(cmd, args[0])
+	}
+	if a.version {
+		return a.showVersion()
 	}
 	return cmd.Help()
 }

@@ -143,6 +143,7 @@ func TestExitStatuses(t *testing.T) {
 		stderr string
 	}{
 		{"version", 0, ""},
+		{"--version", 0, ""},
 		{"config --help", 0, ""},
 		{"help config init", 0, ""},
 		{"versoin", 2, "wirelab: wirelab has no command \"versoin\"; did you mean version?; see 'wirelab --help'\n"},

@@ -16,14 +16,16 @@ func (a *app) newVersionCommand() *cobra.Command {
 		Long:    "Shows which wirelab this is, what it was built with, and the kernel that it runs\non: what a bug report should begin with.",
 		Example: "  wirelab version\n  wirelab version -o json",
 		Args:    term.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			r := term.ReadBuild()
-			if a.JSON {
-				return a.PrintJSON(r)
-			}
-			return a.printVersion(r)
-		},
+		RunE:    func(*cobra.Command, []string) error { return a.showVersion() },
 	}
+}
+
+func (a *app) showVersion() error {
+	r := term.ReadBuild()
+	if a.JSON {
+		return a.PrintJSON(r)
+	}
+	return a.printVersion(r)
 }
 
 func (a *app) printVersion(r term.Build) error {

@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"fmt"
 	"log/slog"
 	"strconv"
 	"time"
@@ -39,7 +40,11 @@ func (s TextStyle) appendHead(b []byte, t time.Time, level slog.Level, component
 	if s.Date {
 		layout = "2006-01-02 " + layout
 	}
-	b = s.dim(b, t.Local().Format(layout))
+	when := t.Local().Format(layout)
+	if t.IsZero() { // a broken line before any that has a date
+		when = fmt.Sprintf("%-*s", len(layout), "(no date)")
+	}
+	b = s.dim(b, when)
 	name, color := levelText(level)
 	if s.Color {
 		b = append(b, color...)

@@ -141,9 +141,18 @@ func (a *app) runLoad(cmd *cobra.Command, flags loadFlags, args []string) error 
 			report, err := a.measureLoad(ctx, &flags.pace, cfg)
 			return report, explainLoad(err, cfg.Network, all[0].String(), "")
 		},
-		Print:   a.printLoad,
+		Print:   a.printRun,
 		Verdict: loadVerdict,
 	})
+}
+
+// printRun prints the report of a run, unless nothing listened: then the verdict says
+// all that there is to say.
+func (a *app) printRun(r *load.Report) error {
+	if !a.JSON && nothingListens(r) {
+		return nil
+	}
+	return a.printLoad(r)
 }
 
 // measureLoad runs cfg, or the search that the flags ask for, and shows progress.

@@ -162,9 +162,9 @@ type logPrinter struct {
 
 // brokenLine stands in JSON output for a line that is none.
 type brokenLine struct {
-	Event     string    `json:"event"`  // "broken"
-	Schema    string    `json:"schema"` // term.EventSchema
-	Time      time.Time `json:"time"`
+	Event     string    `json:"event"`         // "broken"
+	Schema    string    `json:"schema"`        // term.EventSchema
+	Time      time.Time `json:"time,omitzero"` // of the line before, if there is one
 	Component string    `json:"component"`
 	Broken    string    `json:"broken"` // the line, or what was wrong with the file
 }

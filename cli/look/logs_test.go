@@ -121,6 +121,24 @@ func TestLogsErrors(t *testing.T) {
 	}
 }
 
+// A broken line before any that has a date has none.
+func TestLogsUndated(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "client.log"), []byte("torn\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for json, want := range map[bool]string{
+		false: "(no date)                  WARN  client      (broken line)  torn\n",
+		true:  `{"event":"broken","schema":"wirelab.event/1","component":"client","broken":"torn"}` + "\n",
+	} {
+		c, stdout, _ := termtest.NewConsole("")
+		c.JSON = json
+		if err := (&app{c, nil, nil}).logs(t.Context(), "--dir", dir); err != nil || stdout.String() != want {
+			t.Errorf("%q, %v", stdout, err)
+		}
+	}
+}
+
 // TestLogsFollow reads what is written while it looks, and ends with its context.
 func TestLogsFollow(t *testing.T) {
 	require.NoLeaks(t)

@@ -12,12 +12,13 @@ import (
 	"wirelab/cli/config"
 )
 
-// Target returns where a client connects to, as HOST:PORT: what its argument
-// leaves out, client.server and client.port of the configuration say.
+// Target returns where a client connects to, as HOST:PORT: what its arguments
+// (HOST:PORT, HOST, :PORT, PORT, or HOST and PORT) leave out, client.server and
+// client.port of the configuration say.
 func Target(cfg *config.Config, args []string) (string, error) {
 	arg := ""
-	if len(args) > 0 {
-		arg = args[0]
+	if words := joinPorts(args); len(words) > 0 {
+		arg = words[0]
 	}
 	host, port, ok := splitTarget(arg)
 	if !ok {
@@ -33,6 +34,35 @@ func Target(cfg *config.Config, args []string) (string, error) {
 		return "", Usagef("%q: port %q is not a number from 1 to 65535", arg, port)
 	}
 	return net.JoinHostPort(host, port), nil
+}
+
+// joinPorts makes one address of a host and the port after it, and of a port alone one
+// that begins with a colon: people write "connect tcp 127.0.0.1 12345", as for nc.
+func joinPorts(args []string) []string {
+	var words []string
+	for _, arg := range args {
+		if arg == "" || strings.Trim(arg, "0123456789") != "" {
+			words = append(words, arg)
+			continue
+		}
+		last := len(words) - 1
+		if last >= 0 && hostAlone(words[last]) {
+			host := words[last]
+			if strings.Contains(host, ":") && !strings.HasPrefix(host, "[") {
+				host = "[" + host + "]"
+			}
+			words[last] = host + ":" + arg
+			continue
+		}
+		words = append(words, ":"+arg)
+	}
+	return words
+}
+
+// hostAlone reports whether s has a host and no port.
+func hostAlone(s string) bool {
+	host, port, ok := splitTarget(s)
+	return ok && host != "" && port == ""
 }
 
 // splitTarget splits what may lack either part; an IPv6 address without a port
@@ -60,8 +90,8 @@ func splitTarget(arg string) (host, port string, ok bool) {
 
 // AtMostTarget is the Args of a client command.
 func AtMostTarget(cmd *cobra.Command, args []string) error {
-	if len(args) > 1 {
-		return Usagef("%s takes one address, but was given %q too", cmd.CommandPath(), args[1])
+	if words := joinPorts(args); len(words) > 1 {
+		return Usagef("%s takes one address, such as 127.0.0.1:12345, but was given %q too", cmd.CommandPath(), words[1])
 	}
 	return nil
 }
@@ -69,7 +99,7 @@ func AtMostTarget(cmd *cobra.Command, args []string) error {
 // Targets resolves HOST:PORT,HOST:PORT... of all arguments, at most so many; without
 // any, what the configuration says.
 func Targets(ctx context.Context, cfg *config.Config, args []string, most int) ([]netip.AddrPort, error) {
-	words := strings.Split(strings.Join(args, ","), ",")
+	words := strings.Split(strings.Join(joinPorts(args), ","), ",")
 	if len(words) > most {
 		return nil, Usagef("%d targets are more than this takes: %d", len(words), most)
 	}

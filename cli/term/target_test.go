@@ -1,8 +1,12 @@
 package term
 
 import (
+	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 
 	"wirelab/cli/config"
 )
@@ -43,6 +47,32 @@ func TestTarget(t *testing.T) {
 		if got != want || (err == nil) != (want != "") {
 			t.Errorf("%q: got %q, %v; want %q", arg, got, err, want)
 		}
+	}
+}
+
+// A port may stand alone or after its host.
+func TestTargetOfWords(t *testing.T) {
+	cfg, err := config.Load(config.Input{Source: []byte("client: {server: 192.0.2.1}")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for args, want := range map[string]string{
+		"80": "192.0.2.1:80", "127.0.0.1 80": "127.0.0.1:80", "localhost 80": "localhost:80", "::1 80": "[::1]:80", "[::1] 80": "[::1]:80",
+		"127.0.0.1 0": "", "127.0.0.1 65536": "", "127.0.0.1:80 81": "", "80 127.0.0.1": "", "a b": "",
+	} {
+		words := strings.Fields(args)
+		got := ""
+		err := AtMostTarget(&cobra.Command{Use: "try"}, words)
+		if err == nil {
+			got, err = Target(cfg, words)
+		}
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("%q: got %q, %v; want %q", args, got, err, want)
+		}
+	}
+	all, err := Targets(t.Context(), cfg, []string{"127.0.0.1", "80", "127.0.0.2:81,82"}, 4)
+	if got := fmt.Sprint(all); err != nil || got != "[127.0.0.1:80 127.0.0.2:81 192.0.2.1:82]" {
+		t.Errorf("%s, %v", got, err)
 	}
 }
 

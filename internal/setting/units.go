@@ -62,8 +62,16 @@ func ParseCount(s string) (uint64, error) {
 	return uint64(v), nil
 }
 
-// ParseRate reads how often in a second: "0.5", "20000", "50k", "50k/s".
-func ParseRate(s string) (float64, error) { return parseDecimal(strings.TrimSuffix(s, "/s")) }
+// ParseRate reads how often in a second: "0.5", "20000", "2e4", "50k", "50k/s".
+func ParseRate(s string) (float64, error) {
+	s = strings.TrimSuffix(s, "/s")
+	if mantissa, exponent, ok := strings.Cut(s, "e"); ok && mantissa != "" && strings.Trim(mantissa+exponent, "0123456789.") == "" {
+		if v, err := strconv.ParseFloat(s, 64); err == nil {
+			return v, nil
+		}
+	}
+	return parseDecimal(s)
+}
 
 // parseDecimal reads digits with at most one point, and a power of 1000.
 func parseDecimal(s string) (float64, error) {

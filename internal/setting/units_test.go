@@ -64,7 +64,7 @@ func TestParseCountAndRate(t *testing.T) {
 			t.Errorf("%q: %d, %v", text, n, err)
 		}
 	}
-	for text, want := range map[string]float64{"0.5": 0.5, "50k": 50_000, "50k/s": 50_000, "1/s": 1} {
+	for text, want := range map[string]float64{"0.5": 0.5, "2e4": 20_000, "1.5e3/s": 1500, "50k": 50_000, "50k/s": 50_000, "1/s": 1} {
 		if n, err := ParseRate(text); err != nil || n != want {
 			t.Errorf("%s: %v, %v", text, n, err)
 		}
