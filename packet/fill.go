@@ -41,7 +41,7 @@ func (l *layout) checksumField() *field {
 // planOne sums up what never changes of one checksum's coverage and lists the rest.
 func (t *Template) planOne(i int) {
 	plan := &t.sums[i]
-	plan.cover, _ = cover(t.base, t.headers, plan.part)
+	plan.cover.find(t.base, t.headers, plan.part)
 	still := slices.Clone(t.base)
 	for j := range t.moving {
 		m := &t.moving[j]
@@ -114,13 +114,14 @@ func (t *Template) compose(dst []byte, n uint64, now int64) []byte {
 	frame := dst[start:]
 	for i := range t.moving {
 		m := &t.moving[i]
-		putBits(frame, m.bit, m.field.bits, m.vary.at(n, t.seed, m.index, now))
+		putBits(frame, m.bit, m.field.bits, m.vary.at(n, m.key, now))
 	}
 	for i := range t.sums {
 		plan := &t.sums[i]
 		c := plan.cover
 		if t.recompute {
-			c, _ = cover(frame, t.headers, plan.part)
+			c = coverage{}
+			c.find(frame, t.headers, plan.part)
 		}
 		plan.write(frame, &c, c.rest(frame))
 	}
@@ -138,7 +139,7 @@ func (t *Template) Fill(frame []byte, n uint64, now int64) int {
 	var values [maxMoving]uint16 // folded
 	for i := range t.moving {
 		m := &t.moving[i]
-		v := m.vary.at(n, t.seed, m.index, now)
+		v := m.vary.at(n, m.key, now)
 		values[i] = m.put(frame, v)
 	}
 	var sums [maxMoving]uint16

@@ -399,9 +399,9 @@ func (p *part) setSize(text string, w where) error {
 func (p *part) countUp() {
 	l := *p.layout
 	f := field{name: p.name, bits: 8 * p.size, help: "counts frames from 0"}
-	v := &vary{how: "inc", to: most(f.bits), step: 1}
+	v := &vary{how: inc, to: most(f.bits), step: 1}
 	if v.count = v.to.lo + 1; p.layer == Time {
-		v.how, f.help = "clock", "when it was built, in ns since 1970"
+		v.how, f.help = wallTime, "when it was built, in ns since 1970"
 	}
 	l.fields = []field{f}
 	p.layout = lay(l)

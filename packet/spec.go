@@ -277,6 +277,22 @@ func (s *Spec) Varies() bool {
 	return false
 }
 
+// Random reports whether Seed decides what is in a frame.
+func (s *Spec) Random() bool {
+	for i := range s.parts {
+		p := &s.parts[i]
+		if p.layer == Random {
+			return true
+		}
+		for j := range p.set {
+			if p.set[j].mode == varying && p.set[j].vary.how == random {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // layerNames are the names of all layers of the language.
 func layerNames() []string {
 	var names []string

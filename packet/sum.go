@@ -34,13 +34,13 @@ func sum(b []byte) uint16 {
 	return bits.ReverseBytes16(fold(s + c))
 }
 
-// fold adds the 16-bit words of s until one is left.
+// fold adds the 16-bit words of s, carries included, until one is left: adding a
+// number to itself with its halves exchanged leaves their sum, with its carry, above.
 func fold(s uint64) uint16 {
-	s = s>>32 + s&0xffffffff
-	s = s>>32 + s&0xffffffff
-	s = s>>16 + s&0xffff
-	s = s>>16 + s&0xffff
-	return uint16(s>>16 + s&0xffff)
+	s += bits.RotateLeft64(s, 32)
+	t := uint32(s >> 32)
+	t += bits.RotateLeft32(t, 16)
+	return uint16(t >> 16)
 }
 
 // A coverage is what one checksum is the sum of: bytes of the frame and, for
@@ -66,13 +66,21 @@ func (c *coverage) pseudoWords(frame []byte) uint64 {
 
 // addressWords is the pseudo header without its length.
 func (c *coverage) addressWords(frame []byte) uint64 {
-	return uint64(sum(frame[c.src:c.src+c.address])) + uint64(sum(frame[c.dst:c.dst+c.address])) + uint64(c.protocol)
+	if c.address == 4 {
+		return uint64(binary.BigEndian.Uint32(frame[c.src:])) + uint64(binary.BigEndian.Uint32(frame[c.dst:])) + uint64(c.protocol)
+	}
+	return uint64(sum(frame[c.src:c.src+16])) + uint64(sum(frame[c.dst:c.dst+16])) + uint64(c.protocol)
 }
 
 // rest returns the folded sum of all that is covered but the checksum itself. The
 // bytes up to c.to must be there.
 func (c *coverage) rest(frame []byte) uint16 {
 	return fold(c.pseudoWords(frame) + uint64(sum(frame[c.from:c.at])) + uint64(sum(frame[c.at+2:c.to])))
+}
+
+// sound reports whether all that is covered adds up, the checksum included.
+func (c *coverage) sound(frame []byte) bool {
+	return fold(c.pseudoWords(frame)+uint64(sum(frame[c.from:c.to]))) == 0xffff
 }
 
 // complement makes the checksum of a sum. Where zero says that there is none, as

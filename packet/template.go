@@ -26,7 +26,7 @@ type Template struct {
 type moving struct {
 	vary  *vary
 	field *field
-	index int // among all that vary
+	key   uint64
 	part  int
 	bit   int // in the frame
 	at    int // in bytes, if it is whole bytes
@@ -69,7 +69,10 @@ type span struct {
 // while the Template is in use. Mistakes that show only here, such as a field that
 // the message does not have, have their place.
 func (s *Spec) Compile() (*Template, error) {
-	t := &Template{seed: s.Seed, parts: s.parts}
+	t := &Template{
+		seed: s.Seed, parts: s.parts, base: make([]byte, 0, 256),
+		headers: make([]Header, 0, len(s.parts)), spans: make([]span, 0, 16*len(s.parts)),
+	}
 	if len(s.parts) == 0 {
 		return nil, fmt.Errorf("packet: there are no layers")
 	}
@@ -189,7 +192,7 @@ func (p *part) initial(f *field) (wide, Origin) {
 		return wide{lo: f.value}, ByDefault
 	case a.mode == exact:
 		return a.value, a.origin
-	case a.mode == varying && a.vary.how == "list":
+	case a.mode == varying && a.vary.how == list:
 		return a.vary.list[0], a.origin
 	case a.mode == varying:
 		return a.vary.from, a.origin
@@ -240,7 +243,7 @@ func (t *Template) write(header []byte, i, offset int, f placed) {
 	putBits(header, f.bit, f.bits, v)
 	t.span(offset*8+f.bit, f.bits, origin, i, f.field)
 	if a := p.find(f.field); a != nil && a.mode == varying {
-		m := moving{vary: a.vary, field: f.field, index: len(t.moving), part: i, bit: offset*8 + f.bit}
+		m := moving{vary: a.vary, field: f.field, key: mix(t.seed + mix(uint64(len(t.moving)))), part: i, bit: offset*8 + f.bit}
 		if m.at = m.bit / 8; m.bit%8 == 0 && f.bits%8 == 0 {
 			m.size = f.bits / 8
 		}

@@ -9,13 +9,26 @@ import (
 
 // A vary makes the values of a field that changes from frame to frame.
 type vary struct {
-	how      string // "inc", "dec", "rand", "list", "clock"
+	how      progress
 	from, to wide
 	step     uint64
 	list     []wide
 	count    uint64 // of different values; 0: 2^64
 	mask     uint64 // count-1 where count is a power of two
 }
+
+// A progress says how a varying field gets from one value to the next.
+type progress uint8
+
+const (
+	inc progress = iota
+	dec
+	random
+	list
+	wallTime // when it is built
+)
+
+func (p progress) String() string { return [...]string{"inc", "dec", "rand", "list", "time"}[p] }
 
 // isVary reports whether a value says that the field varies.
 func isVary(text string) bool {
@@ -31,10 +44,10 @@ func isVary(text string) bool {
 // list:A,B,C. A and B are values of the field, or an IP prefix stands for both.
 func (f *field) parseVary(text string) (*vary, error) {
 	how, rest, _ := strings.Cut(text, ":")
-	v := &vary{how: how, to: most(f.bits), step: 1}
+	v := &vary{how: map[string]progress{"inc": inc, "dec": dec, "rand": random, "list": list}[how], to: most(f.bits), step: 1}
 	at := len(how) + 1
 	switch {
-	case how == "list":
+	case v.how == list:
 		for one := range strings.SplitSeq(rest, ",") {
 			value, err := f.parse(one)
 			if err != nil {
@@ -45,7 +58,7 @@ func (f *field) parseVary(text string) (*vary, error) {
 		}
 		v.count = uint64(len(v.list))
 		return v.ready(), nil
-	case how == "rand" && rest == "":
+	case v.how == random && rest == "":
 	default:
 		if err := f.parseRange(v, rest); err != nil {
 			return nil, mistakeAt(err, at)
@@ -71,7 +84,7 @@ func (f *field) parseRange(v *vary, text string) error {
 	body, step, has := strings.Cut(text, "+")
 	if has {
 		n, err := strconv.ParseUint(step, 0, 64)
-		if err != nil || n == 0 || v.how == "rand" {
+		if err != nil || n == 0 || v.how == random {
 			return &mistake{len(body) + 1, len(step), "a step is a number from 1 on, of inc and dec"}
 		}
 		v.step = n
@@ -93,11 +106,11 @@ func (f *field) parseRange(v *vary, text string) error {
 			return mistakeAt(err, len(first)+1)
 		}
 		v.to = to
-	case v.how == "dec":
+	case v.how == dec:
 		v.from, v.to = wide{}, from
 	}
 	if v.to.less(v.from) {
-		if v.how != "dec" {
+		if v.how != dec {
 			return &mistake{0, len(body), "the range ends before it begins"}
 		}
 		v.from, v.to = v.to, v.from
@@ -121,20 +134,20 @@ func (f *field) parsePrefix(text string) (from, to wide, ok bool) {
 	return from, wide{from.hi | host.hi, from.lo | host.lo}, true
 }
 
-// at returns the nth value, n from 0. The same seed makes the same random values;
-// field tells those of one packet apart.
-func (v *vary) at(n, seed uint64, field int, now int64) wide {
+// at returns the nth value, n from 0. key tells the random values of one field
+// and one seed from those of others.
+func (v *vary) at(n, key uint64, now int64) wide {
 	switch v.how {
-	case "inc":
+	case inc:
 		return v.from.add(v.index(n) * v.step)
-	case "dec":
+	case dec:
 		return v.to.sub(wide{lo: v.index(n) * v.step})
-	case "list":
+	case list:
 		return v.list[v.index(n)]
-	case "clock":
+	case wallTime:
 		return wide{lo: uint64(now)}
 	}
-	r := mix(seed ^ mix(n+uint64(field)<<56))
+	r := mix(key + n)
 	if v.count == 0 {
 		if v.to.sub(v.from) == most(128) {
 			return wide{mix(r), r}
@@ -168,16 +181,16 @@ func mix(x uint64) uint64 {
 // format writes v so that parseVary reads it.
 func (v *vary) format(f *field) string {
 	switch {
-	case v.how == "list":
+	case v.how == list:
 		var all []string
 		for _, one := range v.list {
 			all = append(all, f.format(one))
 		}
 		return "list:" + strings.Join(all, ",")
-	case v.how == "rand" && v.from == (wide{}) && v.to == most(f.bits):
+	case v.how == random && v.from == (wide{}) && v.to == most(f.bits):
 		return "rand"
 	}
-	text := fmt.Sprintf("%s:%s-%s", v.how, f.format(v.from), f.format(v.to))
+	text := fmt.Sprintf("%v:%s-%s", v.how, f.format(v.from), f.format(v.to))
 	if v.step != 1 {
 		text += fmt.Sprintf("+%d", v.step)
 	}

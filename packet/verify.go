@@ -54,36 +54,36 @@ func Verify(frame []byte, h *Headers, known Offload, checks []Check) []Check {
 		if one.Quoted || layouts[one.Layer].sum == noSum {
 			continue
 		}
-		if c, ok := verifyOne(frame, h.All(), i, known); ok {
-			checks = append(checks, c)
+		checks = append(checks, Check{})
+		if !checks[len(checks)-1].verify(frame, h.All(), i, known) {
+			checks = checks[:len(checks)-1]
 		}
 	}
 	return checks
 }
 
-// verifyOne judges the checksum of one header. It reports false if the header
-// has none, or if even the field was not captured.
-func verifyOne(frame []byte, all []Header, i int, known Offload) (Check, bool) {
+// verify judges the checksum of one header. It reports false if the header has
+// none, or if even the field was not captured.
+func (c *Check) verify(frame []byte, all []Header, i int, known Offload) bool {
 	h := &all[i]
-	l := layouts[h.Layer]
-	at := int(h.Offset) + l.checksum.at
-	if l.checksum.at+2 > int(h.Length) || h.Layer == GRE && frame[h.Offset]&0x80 == 0 {
-		return Check{}, false
+	at := int(h.Offset) + layouts[h.Layer].checksum.at
+	if at+2 > int(h.Offset+h.Length) || h.Layer == GRE && frame[h.Offset]&0x80 == 0 {
+		return false
 	}
-	c := Check{Layer: h.Layer, Offset: at, Found: binary.BigEndian.Uint16(frame[at:])}
-	if h.Layer == UDP && c.Found == 0 && underIPv4(all[:i]) {
+	c.Layer, c.Offset, c.Found = h.Layer, at, binary.BigEndian.Uint16(frame[at:])
+	absent := h.Layer == UDP && c.Found == 0 && underIPv4(all[:i])
+	if absent {
 		c.Verdict = Absent
-		if cover, ok := cover(frame, all, i); ok && verifiable(frame, h, &cover) {
-			c.Right = complement(cover.rest(frame), true)
-		}
-		return c, true
 	}
-	cover, ok := cover(frame, all, i)
-	if !ok || !verifiable(frame, h, &cover) {
-		return c, true
+	var over coverage
+	switch {
+	case !over.find(frame, all, i) || !verifiable(frame, h, &over):
+	case absent:
+		c.Right = complement(over.rest(frame), true)
+	default:
+		c.judge(frame, h, &over, known)
 	}
-	c.judge(frame, h, &cover, known)
-	return c, true
+	return true
 }
 
 // verifiable reports whether all that is covered was captured, in one piece.
@@ -99,6 +99,11 @@ func verifiable(frame []byte, h *Header, c *coverage) bool {
 
 // judge compares the field with the sum of what is covered.
 func (c *Check) judge(frame []byte, h *Header, cover *coverage, known Offload) {
+	sane := h.Fault == NoFault && c.Found != 0 && c.Found != 0xffff
+	if sane && cover.sound(frame) {
+		c.Verdict, c.Right = Good, c.Found // as nearly always
+		return
+	}
 	rest := cover.rest(frame)
 	udp := h.Layer == UDP
 	c.Right = complement(rest, udp)
@@ -139,22 +144,22 @@ func network(below []Header) (*Header, bool) {
 	return nil, false
 }
 
-// cover says what the checksum of all[i] is the sum of. It reports false where a
+// find says what the checksum of all[i] is the sum of. It reports false where a
 // pseudo header is needed and no whole IP header is below.
-func cover(frame []byte, all []Header, i int) (coverage, bool) {
+func (c *coverage) find(frame []byte, all []Header, i int) bool {
 	h := &all[i]
 	l := layouts[h.Layer]
-	c := coverage{at: int(h.Offset) + l.checksum.at, from: int(h.Offset), to: int(h.End)}
+	c.at, c.from, c.to = int(h.Offset)+l.checksum.at, int(h.Offset), int(h.End)
 	switch l.sum {
 	case headerSum:
 		c.to = c.from + int(h.Length)
-		return c, true
+		return true
 	case contentSum:
-		return c, true
+		return true
 	}
 	ip, ok := network(all[:i])
-	if !ok || int(ip.Offset)+layouts[ip.Layer].fixed > len(frame) || int(h.Offset)+l.checksum.at+2 > len(frame) {
-		return c, false
+	if !ok || int(ip.Offset)+layouts[ip.Layer].fixed > len(frame) || c.at+2 > len(frame) {
+		return false
 	}
 	c.pseudo, c.length = true, uint32(c.to-c.from)
 	c.protocol = byte(numberOfLayer(ipProtocols, h.Layer))
@@ -162,7 +167,7 @@ func cover(frame []byte, all []Header, i int) (coverage, bool) {
 		c.udpLength(frame, ip)
 	}
 	c.addresses(frame, all[:i], ip)
-	return c, true
+	return true
 }
 
 // udpLength takes the length from the UDP header, which rules over what the

@@ -8,14 +8,14 @@ import (
 
 // workOut works the checksum of all[i] out, step by step; nil where it has none.
 func workOut(frame []byte, all []Header, i int, known Offload) *ChecksumSteps {
-	check, ok := verifyOne(frame, all, i, known)
-	if !ok {
+	var check Check
+	if !check.verify(frame, all, i, known) {
 		return nil
 	}
 	h := &all[i]
 	s := &ChecksumSteps{Verdict: check.Verdict, Offset: check.Offset, Found: hex16(check.Found), Why: why(frame, all, i, check)}
-	c, ok := cover(frame, all, i)
-	if !ok || !verifiable(frame, h, &c) {
+	var c coverage
+	if !c.find(frame, all, i) || !verifiable(frame, h, &c) {
 		return s
 	}
 	s.Right = hex16(check.Right)
