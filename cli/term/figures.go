@@ -54,6 +54,10 @@ type figureFlag struct {
 func (f *figureFlag) Set(s string) error {
 	text, err := f.read(s)
 	if err != nil {
+		// What is negative is for the command to refuse, which knows its bounds.
+		if _, not := strconv.ParseInt(s, 10, 32); not == nil && f.Value.Set(s) == nil {
+			return nil
+		}
 		return err
 	}
 	if err := f.Value.Set(text); err != nil {
