@@ -3,11 +3,13 @@ package kernel
 import (
 	"errors"
 	"fmt"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
 	"wirelab/firewall"
 	"wirelab/internal/netlink"
+	"wirelab/internal/setting"
 )
 
 // ErrNotExpressible reports a part of a Program that nftables has no expression
@@ -39,6 +41,7 @@ type writer struct {
 	program *firewall.Program
 	sets    setIndex
 	objects []object
+	comment []byte // scratch
 	err     error
 }
 
@@ -119,10 +122,11 @@ func (w *writer) addRule(chain string, r *firewall.Rule, before uint64) {
 	list := w.Nest(unix.NFTA_RULE_EXPRESSIONS)
 	w.rule(r)
 	w.End(list)
-	var buffer [maxUserData]byte
-	if data := userData(buffer[:0], comment(r), r.Hash, r.Text); len(data) > 0 {
-		w.Bytes(unix.NFTA_RULE_USERDATA, data)
+	place := r.Place
+	if r.Implicit {
+		place = setting.Place{}
 	}
+	w.userData(unix.NFTA_RULE_USERDATA, place, r.Hash, r.Text)
 }
 
 func (w *writer) deleteRule(chain string, r *firewall.Rule, handle uint64) {
@@ -132,22 +136,28 @@ func (w *writer) deleteRule(chain string, r *firewall.Rule, handle uint64) {
 	w.Big64(unix.NFTA_RULE_HANDLE, handle)
 }
 
-// comment returns what nft prints beside a rule: its place, or for an implicit
-// rule what it is for.
-func comment(r *firewall.Rule) string {
-	if place := r.Place.String(); place != "" && !r.Implicit {
-		return place
+// userData appends what a rule or an element carries for whoever reads it back:
+// its place as the comment that nft prints, or what an implicit one is for; its
+// hash; its text, where it fits.
+func (w *writer) userData(kind uint16, place setting.Place, hash uint64, text string) {
+	w.comment = w.comment[:0]
+	if place.Line > 0 {
+		w.comment = append(append(w.comment, place.File...), ':')
+		w.comment = append(strconv.AppendInt(w.comment, int64(place.Line), 10), ':')
+		w.comment = strconv.AppendInt(w.comment, int64(place.Column), 10)
+	} else {
+		w.comment = append(w.comment, text...)
+		text = ""
 	}
-	return r.Text
+	var buffer [maxUserData]byte
+	if data := appendUserData(buffer[:0], w.comment, hash, text); len(data) > 0 {
+		w.Bytes(kind, data)
+	}
 }
 
-// userData appends what a rule or an element carries for whoever reads it back.
-// The text is left out where it does not fit.
-func userData(b []byte, comment string, hash uint64, text string) []byte {
-	if comment != "" {
-		if len(comment) >= maxComment {
-			comment = comment[:maxComment-1]
-		}
+func appendUserData(b, comment []byte, hash uint64, text string) []byte {
+	if len(comment) > 0 {
+		comment = comment[max(0, len(comment)-maxComment+1):] // the end of a path says more
 		b = append(b, dataComment, byte(len(comment)+1))
 		b = append(append(b, comment...), 0)
 	}
@@ -157,7 +167,7 @@ func userData(b []byte, comment string, hash uint64, text string) []byte {
 			b = append(b, byte(hash>>shift))
 		}
 	}
-	if text != "" && text != comment && len(b)+2+len(text) <= maxUserData-1 {
+	if text != "" && len(b)+2+len(text) <= maxUserData-1 {
 		b = append(b, dataText, byte(len(text)))
 		b = append(b, text...)
 	}

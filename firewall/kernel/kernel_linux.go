@@ -63,6 +63,7 @@ func (k *Kernel) Apply(p *Plan) error {
 		return nil
 	}
 	w := newWriter(p.want)
+	w.Grow(p.size())
 	w.plan(p)
 	if w.err != nil {
 		return w.err
@@ -72,13 +73,23 @@ func (k *Kernel) Apply(p *Plan) error {
 
 // Remove deletes the table of a Program, if there is one.
 func (k *Kernel) Remove(p *firewall.Program) error {
-	live, err := k.Read(p)
-	if err != nil || !live.Exists {
+	tables, err := newReader(k.conn).tables(p.Family, p.Table)
+	if err != nil || len(tables) == 0 {
 		return err
 	}
 	w := newWriter(p)
 	w.deleteTable()
-	return k.conn.Commit(w.Batch, live.Generation, w.describe)
+	return k.conn.Commit(w.Batch, 0, w.describe)
+}
+
+// size estimates the length of the batch in bytes.
+func (p *Plan) size() int {
+	const rule, element, other = 768, 128, 256
+	size := len(p.addRules)*rule + len(p.dropRules)*other + other*(len(p.addSets)+len(p.addChains)+8)
+	for _, step := range p.addElements {
+		size += element * len(step.elements)
+	}
+	return size
 }
 
 // plan appends the steps in an order in which nothing is missing that another

@@ -131,7 +131,10 @@ func (r *ruleReader) compares(register int, op uint32, data []byte) bool {
 	}
 	for _, p := range parts {
 		end := min(p.at+p.length, len(data))
-		m := firewall.Match{Field: p.id, Not: op == unix.NFT_CMP_NEQ, From: widened(data[p.at:end], p.field.Width)}
+		m := firewall.Match{Field: p.id, Not: op == unix.NFT_CMP_NEQ, From: data[p.at:end:end]}
+		if end-p.at < p.field.Width {
+			m.From = widened(m.From, p.field.Width)
+		}
 		switch {
 		case c.mask != nil:
 			m.Mask = widened(c.mask, p.field.Width)

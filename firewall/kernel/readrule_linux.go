@@ -3,6 +3,7 @@ package kernel
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -30,7 +31,12 @@ type ruleReader struct {
 	protocol  uint8           // likewise; 0: any
 	lower     *bound          // a comparison that may be the first half of a range
 	stage     stage
+	matches   []firewall.Match // room for those of the rules to come
+	room      []byte           // and for their values
 }
+
+// maxMatches is how many matches a rule has at most as a rule; more are no harm.
+const maxMatches = 16
 
 // stage is how far a rule has come in the order that a Program has.
 type stage uint8
@@ -80,6 +86,10 @@ func newRuleReader(r *reader, t *State) *ruleReader { return &ruleReader{reader:
 func (r *ruleReader) read(d netlink.Decoder) (out readRule, err error) {
 	r.rule = &out.rule
 	r.registers = [20]content{}
+	if cap(r.matches) < maxMatches {
+		r.matches = make([]firewall.Match, 0, 64*maxMatches)
+	}
+	out.rule.Matches = r.matches[:0]
 	r.family, r.protocol, r.lower, r.stage = r.table.Program.Family, 0, nil, matching
 	for d.Next() {
 		switch d.Kind() {
@@ -97,6 +107,12 @@ func (r *ruleReader) read(d netlink.Decoder) (out readRule, err error) {
 		}
 	}
 	r.flush()
+	// What the rule has got is its own; the next rule's matches come behind.
+	used := len(out.rule.Matches)
+	if out.rule.Matches = slices.Clip(out.rule.Matches); used == 0 {
+		out.rule.Matches = nil
+	}
+	r.matches = r.matches[min(used, cap(r.matches)):min(used, cap(r.matches))]
 	return out, d.Err()
 }
 

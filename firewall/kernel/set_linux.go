@@ -138,10 +138,7 @@ func (w *writer) elementParts(s *firewall.Set, e *firewall.Element) {
 		return
 	}
 	w.verdict(unix.NFTA_SET_ELEM_DATA, e.Verdict)
-	var buffer [maxUserData]byte
-	if data := userData(buffer[:0], e.Place.String(), e.Hash, e.Text); len(data) > 0 {
-		w.Bytes(unix.NFTA_SET_ELEM_USERDATA, data)
-	}
+	w.userData(unix.NFTA_SET_ELEM_USERDATA, e.Place, e.Hash, e.Text)
 }
 
 // successor adds one to a number in network order, in place. It reports false

@@ -32,6 +32,7 @@ type Conn struct {
 	sendRoom int  // SO_SNDBUF as the kernel counts it
 	patient  bool // the deadline is that of an exchange, which Receive has not
 	buf      []byte
+	dumped   int // the room that the last dump took: the next is likely to take as much
 }
 
 // Dial opens a socket of the protocol, such as unix.NETLINK_NETFILTER, in the
@@ -223,7 +224,7 @@ func (c *Conn) Dump(e *Encoder, describe Describe) (Messages, error) {
 	if e.err != nil {
 		return nil, e.err
 	}
-	var buf []byte
+	buf := make([]byte, 0, c.dumped)
 	for range attempts {
 		sequence := c.number(1)
 		err := c.send(e.stamp(sequence, c.port, flagDump))
@@ -234,6 +235,7 @@ func (c *Conn) Dump(e *Encoder, describe Describe) (Messages, error) {
 		if again := errors.Is(err, unix.EINTR) || errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EBUSY); again || changed && err == nil {
 			continue
 		}
+		c.dumped = len(buf) + readSize
 		return buf, named(err, describe)
 	}
 	return nil, named(ErrInterrupted, describe)
@@ -343,7 +345,9 @@ func (c *Conn) receive(buf []byte, deadline time.Time) ([]byte, error) {
 			return buf, err
 		}
 	}
-	buf = slices.Grow(buf, readSize)
+	if cap(buf)-len(buf) < readSize {
+		buf = slices.Grow(buf, max(readSize, cap(buf))) // large dumps: twice as much each time
+	}
 	room := buf[len(buf) : len(buf)+readSize]
 	for {
 		n, from, err := c.read(room)

@@ -215,7 +215,7 @@ func TestDumpSurvivesChurn(t *testing.T) {
 			select {
 			case <-stop:
 				return
-			case <-time.After(100 * time.Microsecond):
+			case <-time.After(time.Millisecond):
 			}
 			churn.Reset()
 			addChain(churn, "table0", fmt.Sprint("churn", i))
@@ -225,13 +225,13 @@ func TestDumpSurvivesChurn(t *testing.T) {
 			}
 		}
 	})
+	defer churning.Wait()
+	defer close(stop)
 	for range 50 {
 		if got := len(tables(t, c)); got != 300 {
 			t.Errorf("%d tables", got)
 		}
 	}
-	close(stop)
-	churning.Wait()
 }
 
 func TestConsistentlyReadsAgain(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 const (
@@ -35,6 +36,9 @@ type Mark int
 
 // Reset drops all messages and keeps the memory.
 func (e *Encoder) Reset() { *e = Encoder{buf: e.buf[:0]} }
+
+// Grow makes room for so many more bytes.
+func (e *Encoder) Grow(length int) { e.buf = slices.Grow(e.buf, length) }
 
 // Len returns the length in bytes of all messages.
 func (e *Encoder) Len() int { return len(e.buf) }
