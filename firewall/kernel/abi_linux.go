@@ -27,10 +27,12 @@ const (
 	elementKeyEnd    = 10         // NFTA_SET_ELEM_KEY_END
 	elementExprs     = 11         // NFTA_SET_ELEM_EXPRESSIONS
 	setFields        = 2          // NFTA_SET_DESC_CONCAT
+	dynsetFlags      = 9          // NFTA_DYNSET_FLAGS
+	bitwiseOperation = 6          // NFTA_BITWISE_OP
 	setFieldLength   = 1          // NFTA_SET_FIELD_LEN
 	verdictType      = 0xffffff00 // NFT_DATA_VERDICT
 	verdictRegister  = unix.NFT_REG_VERDICT
-	firstRegister    = unix.NFT_REG32_00
+	firstRegister    = unix.NFT_REG_1
 	natRandom        = 0x4 // NF_NAT_RANGE_PROTO_RANDOM
 	natPersistent    = 0x8 // NF_NAT_RANGE_PERSISTENT
 	limitInverted    = 1   // NFT_LIMIT_F_INV
@@ -43,6 +45,7 @@ const (
 	dataComment  = 0
 	dataHash     = 0x77
 	dataText     = 0x78
+	dataSeal     = 0x79
 	maxUserData  = 256
 	maxComment   = 128 // with its final zero
 	elementChunk = 48 << 10

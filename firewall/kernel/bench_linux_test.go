@@ -89,13 +89,14 @@ func BenchmarkLoad(b *testing.B) {
 // BenchmarkChangeOne changes one rule of 10,000, from reading the table on.
 func BenchmarkChangeOne(b *testing.B) {
 	_, k := namespace(b)
-	p := manyRules(10000)
-	mustApply(b, k, p)
-	turn := byte(0)
+	programs := []*firewall.Program{manyRules(10000), manyRules(10000)}
+	programs[1].Chains[0].Rules[5000].Verdict.Kind = firewall.Drop
+	programs[1].Rehash()
+	mustApply(b, k, programs[0])
+	turn := 0
 	for b.Loop() {
 		turn++
-		p.Chains[0].Rules[5000].Matches[0].From = []byte{[]byte{2, 10}[turn%2]}
-		plan := mustPlan(b, k, p)
+		plan := mustPlan(b, k, programs[turn%2])
 		if len(plan.Changes) != 2 {
 			b.Fatal(fmt.Sprint(len(plan.Changes), " changes"))
 		}

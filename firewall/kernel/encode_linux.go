@@ -122,11 +122,12 @@ func (w *writer) addRule(chain string, r *firewall.Rule, before uint64) {
 	list := w.Nest(unix.NFTA_RULE_EXPRESSIONS)
 	w.rule(r)
 	w.End(list)
+	written := w.Since(list)
 	place := r.Place
 	if r.Implicit {
 		place = setting.Place{}
 	}
-	w.userData(unix.NFTA_RULE_USERDATA, place, r.Hash, r.Text)
+	w.userData(unix.NFTA_RULE_USERDATA, place, r.Hash, seal(written), r.Text)
 }
 
 func (w *writer) deleteRule(chain string, r *firewall.Rule, handle uint64) {
@@ -139,7 +140,7 @@ func (w *writer) deleteRule(chain string, r *firewall.Rule, handle uint64) {
 // userData appends what a rule or an element carries for whoever reads it back:
 // its place as the comment that nft prints, or what an implicit one is for; its
 // hash; its text, where it fits.
-func (w *writer) userData(kind uint16, place setting.Place, hash uint64, text string) {
+func (w *writer) userData(kind uint16, place setting.Place, hash uint64, seal uint32, text string) {
 	w.comment = w.comment[:0]
 	if place.Line > 0 {
 		w.comment = append(append(w.comment, place.File...), ':')
@@ -150,12 +151,12 @@ func (w *writer) userData(kind uint16, place setting.Place, hash uint64, text st
 		text = ""
 	}
 	var buffer [maxUserData]byte
-	if data := appendUserData(buffer[:0], w.comment, hash, text); len(data) > 0 {
+	if data := appendUserData(buffer[:0], w.comment, hash, seal, text); len(data) > 0 {
 		w.Bytes(kind, data)
 	}
 }
 
-func appendUserData(b, comment []byte, hash uint64, text string) []byte {
+func appendUserData(b, comment []byte, hash uint64, seal uint32, text string) []byte {
 	if len(comment) > 0 {
 		comment = comment[max(0, len(comment)-maxComment+1):] // the end of a path says more
 		b = append(b, dataComment, byte(len(comment)+1))
@@ -166,6 +167,9 @@ func appendUserData(b, comment []byte, hash uint64, text string) []byte {
 		for shift := 56; shift >= 0; shift -= 8 {
 			b = append(b, byte(hash>>shift))
 		}
+	}
+	if seal != 0 {
+		b = append(b, dataSeal, 4, byte(seal>>24), byte(seal>>16), byte(seal>>8), byte(seal))
 	}
 	if text != "" && len(b)+2+len(text) <= maxUserData-1 {
 		b = append(b, dataText, byte(len(text)))

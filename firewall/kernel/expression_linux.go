@@ -11,11 +11,25 @@ import (
 	"wirelab/internal/netlink"
 )
 
+// Expressions are written in the very form in which the kernel lists them: the
+// order of the attributes, the numbers of registers, no flag on what nests. So a rule
+// that reads back byte by byte as it was written is known without being understood; see
+// seal.
+
 // expression opens an expression of a list; end closes it.
 func (w *writer) expression(name string) (outer, inner netlink.Mark) {
-	outer = w.Nest(unix.NFTA_LIST_ELEM)
+	outer = w.NestRaw(unix.NFTA_LIST_ELEM)
 	w.String(unix.NFTA_EXPR_NAME, name)
-	return outer, w.Nest(unix.NFTA_EXPR_DATA)
+	return outer, w.NestRaw(unix.NFTA_EXPR_DATA)
+}
+
+// registerNumber returns the kernel's number of a register of four bytes, counted
+// from 0.
+func registerNumber(index uint32) uint32 {
+	if index%4 == 0 {
+		return unix.NFT_REG_1 + index/4
+	}
+	return unix.NFT_REG32_00 + index
 }
 
 func (w *writer) end(outer, inner netlink.Mark) {
@@ -25,7 +39,7 @@ func (w *writer) end(outer, inner netlink.Mark) {
 
 // value appends a nested data value.
 func (w *writer) value(kind uint16, data []byte) {
-	mark := w.Nest(kind)
+	mark := w.NestRaw(kind)
 	w.Bytes(unix.NFTA_DATA_VALUE, data)
 	w.End(mark)
 }
@@ -158,6 +172,7 @@ func (w *writer) bitwise(mask []byte) {
 	w.Big32(unix.NFTA_BITWISE_SREG, firstRegister)
 	w.Big32(unix.NFTA_BITWISE_DREG, firstRegister)
 	w.Big32(unix.NFTA_BITWISE_LEN, uint32(len(mask)))
+	w.Big32(bitwiseOperation, 0)
 	w.value(unix.NFTA_BITWISE_MASK, mask)
 	w.value(unix.NFTA_BITWISE_XOR, make([]byte, len(mask)))
 	w.end(outer, inner)
@@ -177,10 +192,10 @@ func (w *writer) byteorder(width int) {
 
 // loadKey loads the fields of a key into registers one behind the other.
 func (w *writer) loadKey(fields []firewall.FieldID, s *firewall.Set) {
-	register := uint32(firstRegister)
+	register := uint32(0)
 	for _, id := range fields {
 		f := id.Info()
-		w.load(f, register, f.Width)
+		w.load(f, registerNumber(register), f.Width)
 		if f.Host && s.Interval {
 			if len(fields) > 1 {
 				w.fail("ranges of %s in a concatenation", f.Name)
@@ -212,8 +227,8 @@ func (w *writer) load(f *firewall.Field, register uint32, length int) {
 		w.end(outer, inner)
 	case firewall.LoadConnection, firewall.LoadConnectionOrigin:
 		outer, inner := w.expression("ct")
-		w.Big32(unix.NFTA_CT_KEY, f.Key)
 		w.Big32(unix.NFTA_CT_DREG, register)
+		w.Big32(unix.NFTA_CT_KEY, f.Key)
 		if f.Load == firewall.LoadConnectionOrigin {
 			w.Uint8(unix.NFTA_CT_DIRECTION, 0)
 		}
@@ -242,9 +257,11 @@ func (w *writer) lookup(set string, verdicts, not bool) {
 	if verdicts {
 		w.Big32(unix.NFTA_LOOKUP_DREG, verdictRegister)
 	}
+	flags := uint32(0)
 	if not {
-		w.Big32(unix.NFTA_LOOKUP_FLAGS, unix.NFT_LOOKUP_F_INV)
+		flags = unix.NFT_LOOKUP_F_INV
 	}
+	w.Big32(unix.NFTA_LOOKUP_FLAGS, flags)
 	w.end(outer, inner)
 }
 
@@ -259,8 +276,8 @@ func (w *writer) verdict(kind uint16, v firewall.Verdict) {
 		w.fail("verdict %d in a map", v.Kind)
 		return
 	}
-	outer := w.Nest(kind)
-	inner := w.Nest(unix.NFTA_DATA_VERDICT)
+	outer := w.NestRaw(kind)
+	inner := w.NestRaw(unix.NFTA_DATA_VERDICT)
 	w.Big32(unix.NFTA_VERDICT_CODE, uint32(verdictCodes[v.Kind]))
 	if v.Kind == firewall.Jump || v.Kind == firewall.Goto {
 		w.String(unix.NFTA_VERDICT_CHAIN, v.Chain)
@@ -272,7 +289,9 @@ func (w *writer) verdict(kind uint16, v firewall.Verdict) {
 func (w *writer) reject(a firewall.Answer) {
 	outer, inner := w.expression("reject")
 	w.Big32(unix.NFTA_REJECT_TYPE, uint32(a.Type))
-	w.Uint8(unix.NFTA_REJECT_ICMP_CODE, a.Code)
+	if a.Type != firewall.ResetAnswer {
+		w.Uint8(unix.NFTA_REJECT_ICMP_CODE, a.Code)
+	}
 	w.end(outer, inner)
 }
 
@@ -284,7 +303,10 @@ func (w *writer) effects(e *firewall.Effects) {
 		w.limitEffect(e.Limit)
 	}
 	if e.Counter {
-		w.end(w.expression("counter"))
+		outer, inner := w.expression("counter")
+		w.Big64(unix.NFTA_COUNTER_BYTES, 0)
+		w.Big64(unix.NFTA_COUNTER_PACKETS, 0)
+		w.end(outer, inner)
 	}
 	if e.Log != nil {
 		w.log(e.Log)
@@ -307,26 +329,33 @@ func (w *writer) limitEffect(l *firewall.Limit) {
 	f := l.Source.Info()
 	w.load(f, firstRegister, f.Width)
 	outer, inner := w.expression("dynset")
-	w.String(unix.NFTA_DYNSET_SET_NAME, l.Set)
 	w.Big32(unix.NFTA_DYNSET_SREG_KEY, firstRegister)
 	w.Big32(unix.NFTA_DYNSET_OP, unix.NFT_DYNSET_OP_UPDATE)
+	w.String(unix.NFTA_DYNSET_SET_NAME, l.Set)
+	if w.set(l.Set).Timeout > 0 {
+		w.Big64(unix.NFTA_DYNSET_TIMEOUT, 0) // that of the set
+	}
 	w.limit(unix.NFTA_DYNSET_EXPR, l)
+	w.Big32(dynsetFlags, 0)
 	w.end(outer, inner)
 }
 
 func (w *writer) limit(kind uint16, l *firewall.Limit) {
-	outer := w.Nest(kind)
+	outer := w.NestRaw(kind)
 	w.String(unix.NFTA_EXPR_NAME, "limit")
-	inner := w.Nest(unix.NFTA_EXPR_DATA)
+	inner := w.NestRaw(unix.NFTA_EXPR_DATA)
 	w.Big64(unix.NFTA_LIMIT_RATE, l.Rate)
 	w.Big64(unix.NFTA_LIMIT_UNIT, uint64(l.Per/time.Second))
-	if l.Burst != 0 {
-		w.Big32(unix.NFTA_LIMIT_BURST, l.Burst)
+	burst, flags := l.Burst, uint32(0)
+	if burst == 0 {
+		burst = defaultBurst
 	}
-	w.Big32(unix.NFTA_LIMIT_TYPE, unix.NFT_LIMIT_PKTS)
 	if l.Over {
-		w.Big32(unix.NFTA_LIMIT_FLAGS, limitInverted)
+		flags = limitInverted
 	}
+	w.Big32(unix.NFTA_LIMIT_BURST, burst)
+	w.Big32(unix.NFTA_LIMIT_TYPE, unix.NFT_LIMIT_PKTS)
+	w.Big32(unix.NFTA_LIMIT_FLAGS, flags)
 	w.end(outer, inner)
 }
 
@@ -360,14 +389,14 @@ func (w *writer) clampMSS() {
 }
 
 func (w *writer) nat(n *firewall.NAT) {
-	register := uint32(firstRegister)
+	register := uint32(0)
 	immediate := func(data []byte) uint32 {
 		outer, inner := w.expression("immediate")
-		w.Big32(unix.NFTA_IMMEDIATE_DREG, register)
+		w.Big32(unix.NFTA_IMMEDIATE_DREG, registerNumber(register))
 		w.value(unix.NFTA_IMMEDIATE_DATA, data)
 		w.end(outer, inner)
 		register += 4
-		return register - 4
+		return registerNumber(register - 4)
 	}
 	var at natPlaces
 	if n.From != nil {

@@ -31,7 +31,11 @@ func (k *Kernel) Generation() (uint32, error) { return k.conn.Generation() }
 // Read reads the table that a Program is for. A table that is not there is no
 // error: its State does not exist.
 func (k *Kernel) Read(p *firewall.Program) (*State, error) {
-	tables, err := newReader(k.conn).read(p.Family, p.Table)
+	return k.read(newReader(k.conn), p)
+}
+
+func (k *Kernel) read(r *reader, p *firewall.Program) (*State, error) {
+	tables, err := r.read(p.Family, p.Table)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +52,9 @@ func (k *Kernel) ReadAll() ([]*State, error) { return newReader(k.conn).read(uni
 
 // Plan reads the kernel and finds what has to change for the Program.
 func (k *Kernel) Plan(p *firewall.Program) (*Plan, error) {
-	live, err := k.Read(p)
+	r := newReader(k.conn)
+	r.sealed = true
+	live, err := k.read(r, p)
 	if err != nil {
 		return nil, err
 	}

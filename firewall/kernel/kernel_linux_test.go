@@ -85,3 +85,26 @@ func TestAppliedReadsBackEqual(t *testing.T) {
 		t.Fatalf("seed %d: %d changes after it was applied", seed, len(plan.Changes))
 	}
 }
+
+// Rules read back byte by byte as they were written, so that they are known without
+// being understood; apart from the few that the kernel lists in another form.
+func TestSealsHold(t *testing.T) {
+	_, k := namespace(t)
+	for seed := range uint64(60) {
+		p := newGenerator(seed).next()
+		mustApply(t, k, p)
+		r := newReader(k.conn)
+		r.sealed = true
+		live, err := k.read(r, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, rules := range live.rules {
+			for n, rule := range rules {
+				if e := live.Program.Chains[i].Rules[n].Effects; !rule.sealed && e.NAT == nil && !e.ClampMSS {
+					t.Errorf("seed %d: no seal of %+v", seed, live.Program.Chains[i].Rules[n])
+				}
+			}
+		}
+	}
+}

@@ -89,8 +89,9 @@ func (p *Plan) Empty() bool { return len(p.Changes) == 0 }
 func (p *Plan) Program() *firewall.Program { return p.want }
 
 // Compare finds what has to change. It keeps every rule that does the same, in
-// the same order; what was read back in part only is never the same. The
-// State and the Program must not change while the Plan is used.
+// the same order; what was read back in part only is never the same. The Program has its
+// hashes (Compile and Rehash fill them in). The State and the Program must not change
+// while the Plan is used.
 func Compare(live *State, want *firewall.Program) *Plan {
 	p := &Plan{want: want, live: live, sets: indexSets(want.Sets)}
 	if !live.Exists {
@@ -109,7 +110,7 @@ func (p *Plan) change(c Change) { p.Changes = append(p.Changes, c) }
 // compareSets compares the sets and returns for both sides what their rules are signed with.
 func (p *Plan) compareSets() (old, desired *signer) {
 	old = &signer{program: &p.live.Program, sets: map[string]string{}}
-	desired = &signer{program: p.want, sets: map[string]string{}}
+	desired = &signer{program: p.want, sets: map[string]string{}, stays: map[string]bool{}}
 	for i := range p.live.Program.Sets {
 		s := &p.live.Program.Sets[i]
 		if signature, ok := p.live.sets[i].signature(s); ok {
@@ -121,7 +122,7 @@ func (p *Plan) compareSets() (old, desired *signer) {
 		d := define(s)
 		signature, _ := d.signature(s)
 		desired.sets[s.Name] = signature
-		p.set(s, p.live.index.of(p.live.Program.Sets, s.Name), old.sets[s.Name] == signature)
+		desired.stays[s.Name] = p.set(s, p.live.index.of(p.live.Program.Sets, s.Name), old.sets[s.Name] == signature)
 	}
 	for i := range p.live.Program.Sets {
 		// A set without a name goes with its rule.
@@ -133,11 +134,12 @@ func (p *Plan) compareSets() (old, desired *signer) {
 	return old, desired
 }
 
-// set compares one set with the kernel's of that name, nil if it has none.
-func (p *Plan) set(want, live *firewall.Set, same bool) {
+// set compares one set with the kernel's of that name, nil if it has none. It
+// reports whether that stays, with other elements or not.
+func (p *Plan) set(want, live *firewall.Set, same bool) (stays bool) {
 	if live != nil && same {
 		p.elements(want, live)
-		return
+		return true
 	}
 	action := Add
 	if live != nil {
@@ -152,6 +154,7 @@ func (p *Plan) set(want, live *firewall.Set, same bool) {
 		}
 	}
 	p.addElements = append(p.addElements, elementStep{want, pointers(want.Elements)})
+	return false
 }
 
 func pointers(elements []firewall.Element) []*firewall.Element {
@@ -279,7 +282,7 @@ func (p *Plan) addChain(c *firewall.Chain, a Action) {
 func (p *Plan) dropChain(c *firewall.Chain, index int) {
 	p.dropChains = append(p.dropChains, c.Name)
 	for i := range c.Rules {
-		p.dropRule(c.Name, &c.Rules[i], p.live.handles[index][i])
+		p.dropRule(c.Name, &c.Rules[i], p.live.rules[index][i].handle)
 	}
 }
 
@@ -296,11 +299,11 @@ func (p *Plan) dropRule(chain string, r *firewall.Rule, handle uint64) {
 // rules compares the rules of a chain that stays: what is not among the rules
 // kept is dropped, and added before the next one that is.
 func (p *Plan) rules(want, live *firewall.Chain, index int, old, desired *signer) {
-	kept := keep(signatures(live.Rules, old), signatures(want.Rules, desired))
+	kept := keep(p.keys(live, index, want, old, desired))
 	next := 0
 	for _, pair := range append(kept, pair{len(live.Rules), len(want.Rules)}) {
 		for ; next < pair.old; next++ {
-			p.dropRule(live.Name, &live.Rules[next], p.live.handles[index][next])
+			p.dropRule(live.Name, &live.Rules[next], p.live.rules[index][next].handle)
 		}
 		next++
 	}
@@ -308,7 +311,7 @@ func (p *Plan) rules(want, live *firewall.Chain, index int, old, desired *signer
 	for _, pair := range append(kept, pair{len(live.Rules), len(want.Rules)}) {
 		before := uint64(0)
 		if pair.old < len(live.Rules) {
-			before = p.live.handles[index][pair.old]
+			before = p.live.rules[index][pair.old].handle
 			p.keep(true, live.Rules[pair.old].Place, want.Rules[pair.new].Place)
 		}
 		for ; next < pair.new; next++ {
@@ -318,43 +321,64 @@ func (p *Plan) rules(want, live *firewall.Chain, index int, old, desired *signer
 	}
 }
 
-// signatures returns what the rules do; "" for one with unknown parts.
-func signatures(rules []firewall.Rule, s *signer) []string {
-	all := make([]string, len(rules))
-	for i := range rules {
-		if signature, ok := s.signature(&rules[i]); ok {
-			all[i] = signature
+// keys returns a number for each rule on both sides, so that equal numbers do the
+// same; 0 is equal to nothing. It is the hash of a rule: of one in the kernel whose
+// seal holds its own, of another that of the wanted rule which reads like it.
+func (p *Plan) keys(live *firewall.Chain, index int, want *firewall.Chain, old, desired *signer) (was, is []uint64) {
+	is = make([]uint64, len(want.Rules))
+	for i := range want.Rules {
+		if desired.settled(&want.Rules[i]) {
+			is[i] = want.Rules[i].Hash
 		}
 	}
-	return all
+	var byText map[string]uint64 // of the wanted rules; made when a seal does not hold
+	was = make([]uint64, len(live.Rules))
+	for i := range live.Rules {
+		if p.live.rules[index][i].sealed {
+			was[i] = live.Rules[i].Hash
+			continue
+		}
+		if byText == nil {
+			byText = make(map[string]uint64, len(want.Rules))
+			for k := range want.Rules {
+				if text, ok := desired.signature(&want.Rules[k]); ok {
+					byText[text] = is[k]
+				}
+			}
+		}
+		if text, ok := old.signature(&live.Rules[i]); ok {
+			was[i] = byText[text]
+		}
+	}
+	return was, is
 }
 
 // pair is a rule that stays: its index before and now.
 type pair struct{ old, new int }
 
-// keep returns the longest run of texts that both lists have in the same order.
-// The empty text is equal to nothing. Of a text that stands several times the
-// first goes with the first, so that the work is that of sorting.
-func keep(old, desired []string) []pair {
+// keep returns the longest run of numbers that both lists have in the same order.
+// Of a number that stands several times the first goes with the first, so that the
+// work is that of sorting.
+func keep(old, desired []uint64) []pair {
 	var kept []pair
 	front := 0
-	for front < min(len(old), len(desired)) && old[front] == desired[front] && old[front] != "" {
+	for front < min(len(old), len(desired)) && old[front] == desired[front] && old[front] != 0 {
 		kept = append(kept, pair{front, front})
 		front++
 	}
 	back := 0
-	for back < min(len(old), len(desired))-front && old[len(old)-1-back] == desired[len(desired)-1-back] && old[len(old)-1-back] != "" {
+	for back < min(len(old), len(desired))-front && old[len(old)-1-back] == desired[len(desired)-1-back] && old[len(old)-1-back] != 0 {
 		back++
 	}
-	places := make(map[string][]int)
+	places := make(map[uint64][]int)
 	for i := front; i < len(old)-back; i++ {
-		if old[i] != "" {
+		if old[i] != 0 {
 			places[old[i]] = append(places[old[i]], i)
 		}
 	}
 	var candidates []pair
 	for i := front; i < len(desired)-back; i++ {
-		if at := places[desired[i]]; len(at) > 0 {
+		if at := places[desired[i]]; len(at) > 0 && desired[i] != 0 {
 			candidates = append(candidates, pair{at[0], i})
 			places[desired[i]] = at[1:]
 		}

@@ -53,6 +53,7 @@ func (g *generator) next() *firewall.Program {
 		{Name: "nat", Hook: pick(g, firewall.Prerouting, firewall.Postrouting), Type: firewall.NATChain, Priority: -100, Policy: firewall.Accept},
 	}
 	g.program.Chains[4].Rules = g.natRules(g.program.Chains[4].Hook)
+	g.program.Rehash()
 	return g.program
 }
 

@@ -2,17 +2,13 @@ package kernel
 
 import (
 	"bytes"
-	"encoding/binary"
 	"net"
 	"slices"
-	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"wirelab/firewall"
 	"wirelab/internal/netlink"
-	"wirelab/internal/setting"
 )
 
 // reader reads tables over one connection.
@@ -20,6 +16,8 @@ type reader struct {
 	conn   *netlink.Conn
 	fields fieldIndex
 	links  map[uint32]string // names of interfaces, for rules that compare numbers
+	file   string            // that the last place was in
+	sealed bool              // rules whose seal holds are not read further
 }
 
 func newReader(c *netlink.Conn) *reader {
@@ -96,7 +94,7 @@ func familyOf(m netlink.Message) firewall.Family {
 // contents reads chains, sets, elements and rules of a table, in an order in
 // which each knows what it refers to.
 func (r *reader) contents(t *State) error {
-	t.Program.Chains, t.Program.Sets, t.handles, t.sets = nil, nil, nil, nil
+	t.Program.Chains, t.Program.Sets, t.rules, t.sets = nil, nil, nil, nil
 	if err := r.chains(t); err != nil {
 		return err
 	}
@@ -143,7 +141,7 @@ func (r *reader) chains(t *State) error {
 		}
 		t.Program.Chains = append(t.Program.Chains, chain)
 	}
-	t.handles = make([][]uint64, len(t.Program.Chains))
+	t.rules = make([][]known, len(t.Program.Chains))
 	return nil
 }
 
@@ -195,17 +193,20 @@ func (r *reader) rules(t *State) error {
 		if !ok {
 			continue
 		}
-		read, err := rules.read(d)
+		l, err := list(d)
 		if err != nil {
 			return err
 		}
-		if index < 0 || t.Program.Chains[index].Name != string(read.chain) {
-			index = slices.IndexFunc(t.Program.Chains, func(c firewall.Chain) bool { return c.Name == string(read.chain) })
+		if index < 0 || t.Program.Chains[index].Name != string(l.chain) {
+			index = slices.IndexFunc(t.Program.Chains, func(c firewall.Chain) bool { return c.Name == string(l.chain) })
 		}
-		if index >= 0 {
-			t.Program.Chains[index].Rules = append(t.Program.Chains[index].Rules, read.rule)
-			t.handles[index] = append(t.handles[index], read.handle)
+		if index < 0 {
+			continue // of a chain that came while the rules were listed
 		}
+		rule, sealed := rules.read(&l)
+		chain := &t.Program.Chains[index]
+		chain.Rules = append(chain.Rules, rule)
+		t.rules[index] = append(t.rules[index], known{l.handle, sealed})
 	}
 	return nil
 }
@@ -232,47 +233,4 @@ func (r *reader) sets(t *State) error {
 	}
 	t.index = indexSets(t.Program.Sets)
 	return nil
-}
-
-// comeBack reads what userData wrote.
-func comeBack(data []byte) (place setting.Place, words string, hash uint64) {
-	var comment string
-	for len(data) >= 2 && len(data) >= 2+int(data[1]) {
-		value := data[2 : 2+int(data[1])]
-		switch data[0] {
-		case dataComment:
-			comment = string(text(value))
-		case dataText:
-			words = string(value)
-		case dataHash:
-			if len(value) == 8 {
-				hash = binary.BigEndian.Uint64(value)
-			}
-		}
-		data = data[2+len(value):]
-	}
-	place, ok := parsePlace(comment)
-	if !ok && words == "" {
-		words = comment
-	}
-	return place, words, hash
-}
-
-// parsePlace reads "file:line:column", as [setting.Place] writes it.
-func parsePlace(comment string) (p setting.Place, ok bool) {
-	rest, column, ok := cutLast(comment)
-	if !ok {
-		return p, false
-	}
-	file, line, ok := cutLast(rest)
-	return setting.Place{File: file, Line: line, Column: column}, ok
-}
-
-func cutLast(s string) (before string, number int, ok bool) {
-	at := strings.LastIndexByte(s, ':')
-	if at < 1 {
-		return "", 0, false
-	}
-	number, err := strconv.Atoi(s[at+1:])
-	return s[:at], number, err == nil && number > 0
 }

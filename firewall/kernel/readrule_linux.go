@@ -12,13 +12,6 @@ import (
 	"wirelab/internal/netlink"
 )
 
-// readRule is a rule with what the kernel knows it by.
-type readRule struct {
-	rule   firewall.Rule
-	chain  []byte // aliases the message
-	handle uint64
-}
-
 // ruleReader turns the expressions of one rule after the other into matches and
 // effects. It keeps what the registers hold, as the kernel does when it runs them.
 type ruleReader struct {
@@ -32,7 +25,6 @@ type ruleReader struct {
 	lower     *bound          // a comparison that may be the first half of a range
 	stage     stage
 	matches   []firewall.Match // room for those of the rules to come
-	room      []byte           // and for their values
 }
 
 // maxMatches is how many matches a rule has at most as a rule; more are no harm.
@@ -83,37 +75,33 @@ type bound struct {
 
 func newRuleReader(r *reader, t *State) *ruleReader { return &ruleReader{reader: r, table: t} }
 
-func (r *ruleReader) read(d netlink.Decoder) (out readRule, err error) {
-	r.rule = &out.rule
+// read reads a listed rule, unless it is one that wirelab wrote: then what it does
+// is left out if that is not wanted, and sealed is true.
+func (r *ruleReader) read(l *listed) (rule firewall.Rule, sealed bool) {
+	n := r.readNote(l.userData)
+	rule.Place, rule.Text, rule.Hash, rule.Seen = n.place, n.text, n.hash, l.seen
+	rule.Implicit = rule.Place.Line == 0 && rule.Hash != 0
+	if r.sealed && n.seal != 0 && n.hash != 0 && n.seal == seal(l.expressions) {
+		return rule, true
+	}
+	r.rule = &rule
 	r.registers = [20]content{}
+	r.family, r.protocol, r.lower, r.stage = r.table.Program.Family, 0, nil, matching
 	if cap(r.matches) < maxMatches {
 		r.matches = make([]firewall.Match, 0, 64*maxMatches)
 	}
-	out.rule.Matches = r.matches[:0]
-	r.family, r.protocol, r.lower, r.stage = r.table.Program.Family, 0, nil, matching
-	for d.Next() {
-		switch d.Kind() {
-		case unix.NFTA_RULE_CHAIN:
-			out.chain = text(d.Bytes())
-		case unix.NFTA_RULE_HANDLE:
-			out.handle = d.Big64()
-		case unix.NFTA_RULE_USERDATA:
-			out.rule.Place, out.rule.Text, out.rule.Hash = comeBack(d.Bytes())
-			out.rule.Implicit = out.rule.Place.Line == 0 && out.rule.Hash != 0
-		case unix.NFTA_RULE_EXPRESSIONS:
-			for list := d.Nested(); list.Next(); {
-				r.expression(list.Nested())
-			}
-		}
+	rule.Matches = r.matches[:0]
+	for list := netlink.Decode(l.expressions); list.Next(); {
+		r.expression(list.Nested())
 	}
 	r.flush()
 	// What the rule has got is its own; the next rule's matches come behind.
-	used := len(out.rule.Matches)
-	if out.rule.Matches = slices.Clip(out.rule.Matches); used == 0 {
-		out.rule.Matches = nil
+	used := min(len(rule.Matches), cap(r.matches))
+	if rule.Matches = slices.Clip(rule.Matches); used == 0 {
+		rule.Matches = nil
 	}
-	r.matches = r.matches[min(used, cap(r.matches)):min(used, cap(r.matches))]
-	return out, d.Err()
+	r.matches = r.matches[used:used]
+	return rule, false
 }
 
 // values are the attributes of an expression by their kind.
@@ -160,8 +148,8 @@ func (v *values) register(kind int) int {
 		return -1
 	case n >= unix.NFT_REG_1 && n <= unix.NFT_REG_4:
 		return (n - unix.NFT_REG_1) * 4
-	case n >= firstRegister && n < firstRegister+16:
-		return n - firstRegister
+	case n >= unix.NFT_REG32_00 && n < unix.NFT_REG32_00+16:
+		return n - unix.NFT_REG32_00
 	}
 	return -1
 }
@@ -287,7 +275,7 @@ func (r *ruleReader) loads(name string, v *values) bool {
 func (r *ruleReader) masks(v *values) bool {
 	from, to := v.register(unix.NFTA_BITWISE_SREG), v.register(unix.NFTA_BITWISE_DREG)
 	mask, xor := dataValue(v.nested(unix.NFTA_BITWISE_MASK)), dataValue(v.nested(unix.NFTA_BITWISE_XOR))
-	if from < 0 || to < 0 || mask == nil || v.big32(6) != 0 || !v.known(1, 2, 3, 4, 5, 6) {
+	if from < 0 || to < 0 || mask == nil || v.big32(bitwiseOperation) != 0 || !v.known(1, 2, 3, 4, 5, 6) {
 		return false
 	}
 	c := r.registers[from]
@@ -342,8 +330,7 @@ func (r *ruleReader) knownEffect(name string, v *values) bool {
 	case "counter":
 		r.reach(counting)
 		e.Counter = true
-		r.rule.Seen = firewall.Traffic{Bytes: v.big64(unix.NFTA_COUNTER_BYTES), Packets: v.big64(unix.NFTA_COUNTER_PACKETS)}
-		return true
+		return v.known(unix.NFTA_COUNTER_BYTES, unix.NFTA_COUNTER_PACKETS, unix.NFTA_COUNTER_PAD)
 	case "limit":
 		r.reach(limiting)
 		limit, ok := readLimit(v)
@@ -397,7 +384,7 @@ func readLimit(v *values) (*firewall.Limit, bool) {
 func (r *ruleReader) sourceLimit(v *values) bool {
 	r.reach(limiting)
 	register := v.register(unix.NFTA_DYNSET_SREG_KEY)
-	if register < 0 || v.big32(unix.NFTA_DYNSET_OP) != unix.NFT_DYNSET_OP_UPDATE || !v.known(1, 3, 4, 6, 7, 8, 9) || v.big32(9) != 0 {
+	if register < 0 || v.big32(unix.NFTA_DYNSET_OP) != unix.NFT_DYNSET_OP_UPDATE || !v.known(1, 3, 4, 6, 7, 8, 9) || v.big32(dynsetFlags) != 0 || v.big64(unix.NFTA_DYNSET_TIMEOUT) != 0 {
 		return false
 	}
 	fields := r.resolve(register, -1)

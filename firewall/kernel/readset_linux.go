@@ -98,7 +98,7 @@ func (r *reader) elements(t *State, s *firewall.Set, k *definition) error {
 				continue
 			}
 			for list := d.Nested(); list.Next(); {
-				element, ok := readElement(list.Nested())
+				element, ok := r.element(list.Nested())
 				k.unknown = k.unknown || !ok
 				elements = append(elements, element)
 			}
@@ -108,7 +108,7 @@ func (r *reader) elements(t *State, s *firewall.Set, k *definition) error {
 	return nil
 }
 
-func readElement(d netlink.Decoder) (e kernelElement, ok bool) {
+func (r *reader) element(d netlink.Decoder) (e kernelElement, ok bool) {
 	ok = true
 	for d.Next() {
 		switch d.Kind() {
@@ -125,7 +125,8 @@ func readElement(d netlink.Decoder) (e kernelElement, ok bool) {
 			e.Verdict, known = readVerdict(d.Nested())
 			ok = ok && known
 		case unix.NFTA_SET_ELEM_USERDATA:
-			e.Place, e.Text, e.Hash = comeBack(d.Bytes())
+			n := r.readNote(d.Bytes())
+			e.Place, e.Text, e.Hash = n.place, n.text, n.hash
 		case unix.NFTA_SET_ELEM_EXPR:
 			ok = readElementCounter(&e, d.Nested()) && ok
 		case elementExprs:

@@ -138,7 +138,7 @@ func (w *writer) elementParts(s *firewall.Set, e *firewall.Element) {
 		return
 	}
 	w.verdict(unix.NFTA_SET_ELEM_DATA, e.Verdict)
-	w.userData(unix.NFTA_SET_ELEM_USERDATA, e.Place, e.Hash, e.Text)
+	w.userData(unix.NFTA_SET_ELEM_USERDATA, e.Place, e.Hash, 0, e.Text)
 }
 
 // successor adds one to a number in network order, in place. It reports false

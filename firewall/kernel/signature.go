@@ -17,7 +17,21 @@ const defaultBurst = 5
 type signer struct {
 	program *firewall.Program
 	sets    map[string]string // signatures of the sets; none: nothing that uses the set is equal
+	stays   map[string]bool   // of wanted sets: the kernel has it, so defined
 	buf     []byte
+}
+
+// settled reports whether all sets that a wanted rule uses stay.
+func (s *signer) settled(r *firewall.Rule) bool {
+	for i := range r.Matches {
+		if set := r.Matches[i].Set; set != "" && !s.stays[set] {
+			return false
+		}
+	}
+	if l := r.Effects.Limit; l != nil && l.Set != "" && !s.stays[l.Set] {
+		return false
+	}
+	return r.Lookup.Set == "" || s.stays[r.Lookup.Set]
 }
 
 // signature returns what a rule does, and false if part of it is unknown.

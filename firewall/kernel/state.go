@@ -13,7 +13,13 @@ type State struct {
 	Dormant    bool // the kernel passes over its chains
 	Program    firewall.Program
 
-	handles [][]uint64   // of the rules, by chain
-	sets    []definition // what the kernel says of each of the Program's sets
-	index   setIndex
+	rules [][]known    // of each chain, what the kernel knows its rules by
+	sets  []definition // what the kernel says of each of the Program's sets
+	index setIndex
+}
+
+// known is a rule as the kernel knows it.
+type known struct {
+	handle uint64
+	sealed bool // it is as wirelab wrote it, and does what its hash says; its parts were not read
 }

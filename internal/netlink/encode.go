@@ -168,6 +168,10 @@ func (e *Encoder) End(mark Mark) {
 	binary.NativeEndian.PutUint16(e.buf[mark:], uint16(length))
 }
 
+// Since returns what stands in the attribute that Nest opened, valid until more is
+// appended.
+func (e *Encoder) Since(mark Mark) []byte { return e.buf[int(mark)+attributeLength:] }
+
 func (e *Encoder) attribute(kind uint16, length int) {
 	if length > maxAttribute-attributeLength {
 		e.err = fmt.Errorf("%w: %d", ErrTooLong, length)
