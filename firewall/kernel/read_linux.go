@@ -188,6 +188,7 @@ func (r *reader) rules(t *State) error {
 	}
 	index := -1
 	rules := newRuleReader(r, t)
+	t.makeRoom(all)
 	for m := range all.All() {
 		d, ok := t.attributesOf(m, unix.NFTA_RULE_TABLE)
 		if !ok {
@@ -209,6 +210,22 @@ func (r *reader) rules(t *State) error {
 		t.rules[index] = append(t.rules[index], known{l.handle, sealed})
 	}
 	return nil
+}
+
+// makeRoom makes room in the chains for the rules that are listed.
+func (t *State) makeRoom(all netlink.Messages) {
+	counts := make(map[string]int, len(t.Program.Chains))
+	for m := range all.All() {
+		if name := attribute(m, unix.NFTA_RULE_CHAIN); name != nil {
+			counts[string(text(name))]++
+		}
+	}
+	for i := range t.Program.Chains {
+		if n := counts[t.Program.Chains[i].Name]; n > 0 {
+			t.Program.Chains[i].Rules = make([]firewall.Rule, 0, n)
+			t.rules[i] = make([]known, 0, n)
+		}
+	}
 }
 
 func (r *reader) sets(t *State) error {
