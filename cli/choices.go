@@ -3,6 +3,7 @@ package cli
 import (
 	"wirelab/address"
 	"wirelab/cli/config"
+	"wirelab/firewall"
 	"wirelab/internal/setting"
 	"wirelab/observe"
 	"wirelab/server"
@@ -28,7 +29,7 @@ func settingChoices() config.Choices {
 // sections is the table of the open sections of the configuration, each with the
 // package that owns it.
 func sections() []setting.Section {
-	return []setting.Section{address.Section()}
+	return []setting.Section{address.Section(), firewall.Section()}
 }
 
 // statusKinds is the table of what a process may say of itself in its status.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"wirelab/cli/address"
 	"wirelab/cli/demo"
+	"wirelab/cli/firewall"
 	"wirelab/cli/guarded"
 	"wirelab/cli/load"
 	"wirelab/cli/look"
@@ -63,7 +65,7 @@ func (a *app) commands() []commandGroup {
 		{"Make and read packets:", packet.Commands(a.Console)},
 		{"Keep time:", clocks.Commands(a.Console)},
 		{"See it work:", demo.Commands(a.Console)},
-		{"Change this machine:", append(address.Commands(a.Console), guarded.HoldCommand(a.Console))},
+		{"Change this machine:", slices.Concat(firewall.Commands(a.Console), address.Commands(a.Console), []*cobra.Command{guarded.HoldCommand(a.Console)})},
 		{"Look:", look.Commands(a.Console, append(load.Kinds(a.Console), clocks.Kinds(a.Console)...), statusKinds())},
 		{"Set up:", []*cobra.Command{
 			a.newConfigCommand(),

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -174,4 +175,45 @@ func SplitKey(fields []FieldID, key []byte) [][]byte {
 		key = key[min(padded(width), len(key)):]
 	}
 	return values
+}
+
+// ParseValue reads a value of a field of at most four bytes: a number, or a name
+// that the policy, nft or iptables has for it.
+func ParseValue(f FieldID, text string) (uint32, bool) {
+	var names map[string]uint32
+	switch f.Info().Type {
+	case typeNFProto:
+		names = map[string]uint32{"ipv4": uint32(IPv4), "ipv6": uint32(IPv6)}
+	case typeProtocol:
+		n, ok := ParseProtocol(text)
+		return uint32(n), ok
+	case typePort:
+		if n, ok := LookupPort(text, protocolTCP); ok {
+			return uint32(n), true
+		}
+	case typeICMP, typeICMPv6:
+		protocol := uint8(protocolICMP)
+		if f.Info().Type == typeICMPv6 {
+			protocol = protocolICMPv6
+		}
+		n, ok := ParseICMPType(text, protocol)
+		return uint32(n), ok
+	case typeState:
+		names = stateNames
+	case typeStatus:
+		names = statusNames
+	case typePacket:
+		names = map[string]uint32{"host": 0, "unicast": 0, "broadcast": 1, "multicast": 2}
+	case typeFIB:
+		names = addressTypes
+	case typeTCPFlags:
+		if n, ok := flagNames[text]; ok {
+			return uint32(n), true
+		}
+	}
+	if n, ok := names[text]; ok {
+		return n, true
+	}
+	n, err := strconv.ParseUint(text, 0, 8*min(f.Info().Width, 4))
+	return uint32(n), err == nil
 }

@@ -83,6 +83,9 @@ func serviceNames() []string {
 	return append(slices.Sorted(maps.Keys(wellKnown)), "ping", "tcp", "udp", "icmp", "icmpv6", "any")
 }
 
+// IsService reports whether rules know a service by the name without a declaration.
+func IsService(name string) bool { return wellKnown[name] != "" || name == "ping" }
+
 // LookupPort returns the port of a service that goes by the name, first as the
 // protocol has it. No file and no network is asked.
 func LookupPort(name string, protocol uint8) (uint16, bool) {

@@ -106,3 +106,23 @@ func TestNFTLoads(t *testing.T) {
 	text := NFT(program(t, everything))
 	inNamespace(t, text, "nft -f FILE && nft -f FILE && nft list ruleset")
 }
+
+func TestIPTablesLoads(t *testing.T) {
+	for family, command := range map[firewall.Family]string{firewall.IPv4: "iptables", firewall.IPv6: "ip6tables"} {
+		text, err := IPTables(program(t, everything), family)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, engine := range []string{"-nft", "-legacy"} {
+			inNamespace(t, text, command+engine+"-restore --test FILE && "+command+engine+"-restore FILE")
+		}
+	}
+}
+
+func TestShellLoads(t *testing.T) {
+	text, err := Shell(program(t, everything))
+	if err != nil {
+		t.Fatal(err)
+	}
+	inNamespace(t, text, "sh FILE && nft list table inet wirelab")
+}

@@ -7,6 +7,7 @@
 package foreign
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -18,6 +19,23 @@ type Result struct {
 	Programs []*firewall.Program // one for each table
 	Left     []Left
 	Notes    []string // what to know of the policy, for its head
+	Policy   []byte   // instead of programs: the policy itself
+}
+
+// Join puts what several files hold together. A policy that is there already, that
+// of a zone, stands alone.
+func Join(results []Result) (Result, error) {
+	var all Result
+	for _, r := range results {
+		if r.Policy != nil && len(results) > 1 {
+			return r, errors.New("a zone of firewalld becomes a policy by itself: import it alone")
+		}
+		all.Programs = append(all.Programs, r.Programs...)
+		all.Left = append(all.Left, r.Left...)
+		all.Notes = append(all.Notes, r.Notes...)
+		all.Policy = r.Policy
+	}
+	return all, nil
 }
 
 // A Left is something that was not taken.

@@ -26,6 +26,7 @@ type phrase struct {
 	notTypes  bool
 	code      string
 	words     map[string]string // the other parts, by the word they begin with
+	addressed bool              // an address says which family it is
 }
 
 // order is the order of a rule's parts.
@@ -119,14 +120,23 @@ func (w *writer) line(p *firewall.Program, r *firewall.Rule) (string, error) {
 	parts = append(parts, services...)
 	for _, word := range order {
 		if ph.words[word] != "" {
-			parts = append(parts, word+" "+ph.words[word])
+			parts = append(parts, w.spelling(word)+" "+ph.words[word])
 		}
 	}
-	if w.family == firewall.AnyFamily && ph.family != firewall.AnyFamily {
+	if w.family == firewall.AnyFamily && ph.family != firewall.AnyFamily && !ph.addressed {
 		parts = append(parts, map[firewall.Family]string{firewall.IPv4: "ipv4", firewall.IPv6: "ipv6"}[ph.family])
 	}
 	effects, err := effectWords(&r.Effects)
 	return strings.Join(append(parts, effects...), " "), err
+}
+
+// spelling returns the word of a part: "on" where that is the interface that packets
+// come in by.
+func (w *writer) spelling(word string) string {
+	if word == "in" && w.hook != firewall.Output && w.hook != firewall.Postrouting {
+		return "on"
+	}
+	return word
 }
 
 // verb writes the word that the rule begins with.
@@ -164,8 +174,10 @@ func (ph *phrase) match(m *firewall.Match) error {
 	case firewall.TransportProtocol, firewall.IPv4Protocol, firewall.IPv6NextHeader:
 		return ph.protocol(m)
 	case firewall.IPv4Source, firewall.IPv6Source:
+		ph.addressed = ph.addressed || !m.Not
 		return ph.list("from", m, false)
 	case firewall.IPv4Destination, firewall.IPv6Destination:
+		ph.addressed = ph.addressed || !m.Not
 		return ph.list("to", m, false)
 	case firewall.InInterface:
 		return ph.list("in", m, false)

@@ -18,6 +18,8 @@ type writer struct {
 	chains []written
 	names  map[string]map[string]string // of each table: its chains' names in the policy
 	taken  map[string]bool              // names that are in use
+	seen   map[string]int               // families of the chains under a key
+	hook   firewall.Hook                // of the chain being written
 }
 
 // A written is a chain of the policy with its lines.
@@ -29,7 +31,10 @@ type written struct {
 // Policy writes the firewall section that the programs amount to, and returns what
 // has no words in it. Asked about any packet, it answers as the programs do.
 func Policy(r Result, source string) ([]byte, []Left) {
-	w := &writer{result: r, family: firewall.AnyFamily, names: map[string]map[string]string{}, taken: map[string]bool{}}
+	if r.Policy != nil {
+		return r.Policy, r.Left
+	}
+	w := &writer{result: r, family: firewall.AnyFamily, names: map[string]map[string]string{}, taken: map[string]bool{}, seen: map[string]int{}}
 	w.family = onlyFamily(r.Programs)
 	policies := map[string]firewall.VerdictKind{"in": firewall.Accept, "out": firewall.Accept, "forward": firewall.Accept}
 	for _, p := range r.Programs {
@@ -154,39 +159,64 @@ func (w *writer) chain(p *firewall.Program, c *firewall.Chain, policies map[stri
 		return
 	}
 	at := slices.IndexFunc(w.chains, func(one written) bool { return one.key == key })
-	if at >= 0 && (policies[key] == firewall.Drop || c.Policy == firewall.Drop || accepts(p, c) || !harmless(w.chains[at].lines)) {
-		w.refuse(c, fmt.Sprintf("a second chain at %s, behind one that accepts or drops, has no place in a policy", c.Hook))
+	seen := familyBits(p.Family)
+	if at >= 0 && w.seen[key]&seen != 0 && (policies[key] == firewall.Drop || !harmless(w.chains[at].lines)) {
+		w.refuse(c, fmt.Sprintf("a second chain at %s, behind one that decides, has no place in a policy", c.Hook))
 		return
 	}
 	if at < 0 {
 		at = len(w.chains)
 		w.chains = append(w.chains, written{key: key})
 	}
-	if c.Policy == firewall.Drop && c.Hook != firewall.NoHook {
+	w.seen[key] |= seen
+	w.fill(p, c, at, policies)
+}
+
+// familyBits are bits for the families that a table sees.
+func familyBits(f firewall.Family) int {
+	return map[firewall.Family]int{firewall.IPv4: 1, firewall.IPv6: 2, firewall.AnyFamily: 3}[f]
+}
+
+// fill writes the rules of a chain and its policy. Where the policy is about both
+// families and the chain about one, its own end is a rule.
+func (w *writer) fill(p *firewall.Program, c *firewall.Chain, at int, policies map[string]firewall.VerdictKind) {
+	rules := c.Rules
+	w.hook = c.Hook
+	key := w.chains[at].key
+	switch one := w.family == firewall.AnyFamily && p.Family != firewall.AnyFamily; {
+	case c.Hook == firewall.NoHook || c.Type == firewall.NATChain:
+	case one:
+		rules = slices.Clone(rules)
+		for i := range rules {
+			if rules[i].Verdict.Kind == firewall.Return {
+				rules[i].Verdict.Kind = c.Policy
+			}
+		}
+		if c.Policy == firewall.Drop {
+			rules = append(rules, firewall.Rule{Verdict: firewall.Verdict{Kind: firewall.Drop}, Text: "policy drop"})
+		}
+	case c.Policy == firewall.Drop:
 		policies[key] = firewall.Drop
 	}
-	for i := range c.Rules {
-		lines, err := w.rule(p, &c.Rules[i])
+	for i := range rules {
+		lines, err := w.rule(p, &rules[i])
 		if err != nil {
-			w.left(&c.Rules[i], c, err)
+			w.left(&rules[i], c, err)
 			continue
 		}
 		for _, line := range lines {
-			w.chains[at].lines = append(w.chains[at].lines, quoted(line)+sourceLine(c.Rules[i].Place))
+			w.chains[at].lines = append(w.chains[at].lines, quoted(line)+sourceLine(rules[i].Place))
 		}
 	}
 }
 
-// accepts reports whether a chain decides anything.
-func accepts(p *firewall.Program, c *firewall.Chain) bool {
-	return slices.ContainsFunc(c.Rules, func(r firewall.Rule) bool {
-		return r.Verdict.Kind != firewall.Continue || len(r.Lookup.Fields) > 0 || r.Effects.NAT != nil
-	})
-}
-
-// harmless reports whether lines decide nothing, so that others may follow them.
+// harmless reports whether lines decide nothing that a later chain would not see:
+// they log, count, or change addresses.
 func harmless(lines []string) bool {
-	return !slices.ContainsFunc(lines, func(l string) bool { return !strings.HasPrefix(strings.TrimPrefix(l, "'"), "continue") })
+	return !slices.ContainsFunc(lines, func(l string) bool {
+		verb, _, _ := strings.Cut(strings.TrimPrefix(l, "'"), " ")
+		return !slices.Contains([]string{"continue", "dnat", "snat", "masquerade", "redirect"}, verb)
+	})
 }
 
 func (w *writer) refuse(c *firewall.Chain, why string) {
@@ -219,12 +249,7 @@ func sourceLine(at setting.Place) string {
 // text puts the parts together.
 func (w *writer) text(policies map[string]firewall.VerdictKind, source string) []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "# The policy that %s amounts to.\n", strings.Map(func(r rune) rune {
-		if r < ' ' {
-			return '?'
-		}
-		return r
-	}, source))
+	fmt.Fprintf(&b, "# The policy that %s amounts to.\n", strings.Map(printable, source))
 	for _, note := range w.result.Notes {
 		fmt.Fprintf(&b, "# %s.\n", note)
 	}

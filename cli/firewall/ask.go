@@ -1,0 +1,293 @@
+package firewall
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"wirelab/cli/term"
+	"wirelab/firewall"
+	"wirelab/firewall/simulate"
+	"wirelab/internal/setting"
+)
+
+// answerSchema names the form of what `wirelab firewall ask -o json` prints.
+const answerSchema = "wirelab.firewall.answer/1"
+
+func (a *app) newAskCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "ask QUESTION",
+		Short: "Say what becomes of a packet, by which rule, and which nearly matched",
+		Long: "Runs a packet through the policy as the kernel would, without a kernel and without\n" +
+			"privilege. A question is a protocol or service, where from, where to, and what else is\n" +
+			"known:\n\n" +
+			"  tcp 203.0.113.9 -> :22 on eth0                  to this host, in by eth0\n" +
+			"  ssh 203.0.113.9                                 the same in short\n" +
+			"  udp 10.0.0.7 -> 192.0.2.1:53 on eth1 out eth0   passing through\n" +
+			"  tcp -> 198.51.100.7:443                         sent by this host\n" +
+			"  icmp/8 203.0.113.9 -> 10.0.0.1                  a type of ICMP\n" +
+			"  tcp 203.0.113.9 -> :80 flags ack                flags other than those of a SYN\n" +
+			"  tcp 203.0.113.9 -> :80 state established        a known connection\n\n" +
+			"A verdict in front (\"drop tcp …\") makes it a check: status 1 if it is another. \"-\" reads\n" +
+			"questions from standard input, one a line. In a shell, quote the question, or write \"to\"\n" +
+			"for \"->\".\n\n" +
+			"Which addresses are this host's, and where packets leave, is taken from the section\n" +
+			"addresses:, or from --address and --route; else a packet is for this host unless \"out\"\n" +
+			"is said.",
+		Example: "  wirelab firewall ask 'tcp 203.0.113.9 -> :22 on eth0'\n" +
+			"  wirelab firewall ask ssh from 10.64.37.9\n" +
+			"  wirelab firewall ask --address eth0=192.0.2.1/24 'ping 10.0.0.7 -> 192.0.2.1'\n" +
+			"  wirelab firewall ask - < questions.txt",
+		Args: cobra.MinimumNArgs(1),
+	}
+	var host hostFlags
+	host.add(cmd)
+	// An arrow that was not quoted is read as this flag, for it begins with a dash.
+	cmd.Flags().BoolP("arrow", ">", false, "the arrow of a question")
+	_ = cmd.Flags().MarkHidden("arrow") // it exists
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		file, _, program, err := a.policyOf()
+		if err != nil {
+			return err
+		}
+		where, err := host.of(file)
+		if err != nil {
+			return err
+		}
+		return a.ask(cmd.Context(), simulate.New(where, program), args)
+	}
+	return cmd
+}
+
+// ask asks the question in args, or those on standard input.
+func (a *app) ask(ctx context.Context, s *simulate.Simulator, args []string) error {
+	if len(args) == 1 && args[0] == "-" {
+		return a.askAll(ctx, s, a.Stdin)
+	}
+	for _, arg := range args {
+		if arg == "-" {
+			return term.Usagef("\"-\" within a question: did the shell take \"> …\" for a file? quote the question, or write \"to\" for \"->\"")
+		}
+	}
+	question, err := parseQuestion("question", 1, strings.Join(args, " "))
+	if err != nil {
+		return err
+	}
+	answer := s.Ask(question)
+	if a.JSON {
+		err = a.PrintJSON(answerOf(answer))
+	} else {
+		_, err = io.WriteString(a.Stdout, a.answerText(answer))
+	}
+	if err == nil && !asExpected(answer) {
+		err = term.ErrCheckFailed
+	}
+	return err
+}
+
+// asExpected reports whether the answer is the verdict that the question names.
+func asExpected(answer *simulate.Answer) bool {
+	expected := answer.Question.Expected
+	return expected == firewall.Continue || answer.Verdict == expected || expected == firewall.Reject && answer.Silent != ""
+}
+
+func parseQuestion(file string, line int, text string) (*firewall.Question, error) {
+	q, err := firewall.ParseQuestion(setting.Value{Kind: setting.Scalar, Text: text})
+	if err == nil {
+		return &q, nil
+	}
+	if file == "question" {
+		return nil, term.Usagef("%s", err.Problem)
+	}
+	return nil, term.Usagef("%s:%d: %s", file, line, err.Problem)
+}
+
+// askAll asks all questions of a file, and answers each with one line.
+func (a *app) askAll(ctx context.Context, s *simulate.Simulator, from io.Reader) error {
+	input, err := term.OpenInput(from)
+	if err != nil {
+		return err
+	}
+	defer input.Close()
+	lines := bufio.NewScanner(input)
+	asked, wrong := 0, 0
+	out := bufio.NewWriter(a.Stdout)
+	defer out.Flush()
+	for number := 1; lines.Scan(); number++ {
+		text := strings.TrimSpace(lines.Text())
+		if text == "" || text[0] == '#' {
+			continue
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		question, err := parseQuestion("standard input", number, text)
+		if err != nil {
+			return err
+		}
+		answer := s.Ask(question)
+		asked++
+		if !asExpected(answer) {
+			wrong++
+		}
+		if err := a.printAnswer(out, answer); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(lines.Err(), out.Flush()); err != nil {
+		return err
+	}
+	if wrong > 0 {
+		a.Note("%d of %d answers are not the verdict that the question names", wrong, asked)
+		return term.ErrCheckFailed
+	}
+	return nil
+}
+
+// printAnswer prints an answer as one line.
+func (a *app) printAnswer(out *bufio.Writer, answer *simulate.Answer) error {
+	if a.JSON {
+		if err := out.Flush(); err != nil {
+			return err
+		}
+		return a.PrintEvent(answerOf(answer))
+	}
+	reply := answer.Reply
+	if reply != "" {
+		reply = " (" + reply + ")"
+	}
+	note := ""
+	if !asExpected(answer) {
+		note = "  expected " + answer.Question.Expected.String() + ";"
+	}
+	if len(answer.Uncertain) > 0 {
+		note += "  may differ;"
+	}
+	_, err := fmt.Fprintf(out, "%-7s%s  %s  %s by %s  %s\n", answer.Verdict, reply, answer.Question.Value.Text, note, term.OneLine(answer.By.Text()), answer.By.Where())
+	return err
+}
+
+// answerText explains an answer.
+func (a *app) answerText(answer *simulate.Answer) string {
+	var b strings.Builder
+	paint := a.Colors(a.Stdout)
+	verdict := answer.Verdict.String()
+	if answer.Reply != "" {
+		verdict += " (" + answer.Reply + ")"
+	}
+	if answer.Verdict == firewall.Accept {
+		verdict = paint.Green(verdict)
+	} else {
+		verdict = paint.Red(verdict)
+	}
+	lines := [][2]string{{"by", answer.By.Text() + "  " + paint.Dim(answer.By.Where())}}
+	add := func(name, text string) { lines = append(lines, [2]string{name, text}) }
+	if answer.Silent != "" {
+		add("", "it rejects, but "+answer.Silent)
+	}
+	add("packet", describePath(answer))
+	if answer.Destination.IsValid() {
+		add("nat", "the destination becomes "+answer.Destination.String())
+	}
+	if answer.Source.IsValid() {
+		add("nat", "the source becomes "+answer.Source.String())
+	}
+	for _, n := range answer.Notes {
+		add("note", n)
+	}
+	for _, u := range answer.Uncertain {
+		add("may differ", u)
+	}
+	for _, n := range answer.Near {
+		add("nearly", fmt.Sprintf("%s  %s, but %s is %s", n.Step.Text(), paint.Dim(n.Step.Where()), n.Field, n.Found))
+	}
+	term.WriteReport(&b, paint, verdict, answer.Verdict == firewall.Accept, lines)
+	return b.String()
+}
+
+// describePath says which way the packet goes and how connection tracking sees it.
+func describePath(answer *simulate.Answer) string {
+	way := map[firewall.Hook]string{firewall.Input: "to this host", firewall.Forward: "passing through", firewall.Output: "sent by this host"}[answer.Path]
+	if way == "" {
+		way = "it came no further than " + answer.Hook.String()
+	}
+	return way + ", connection state " + firewall.ConnectionState.Format(hostNumber(answer.State))
+}
+
+// answerJSON is an answer for programs.
+type answerJSON struct {
+	Schema      string     `json:"schema"`
+	Question    string     `json:"question"`
+	Verdict     string     `json:"verdict"`
+	Reply       string     `json:"reply,omitempty"`
+	Silent      string     `json:"silent,omitempty"`
+	Expected    string     `json:"expected,omitempty"`
+	Kept        bool       `json:"kept"`
+	Rule        string     `json:"rule"`
+	Place       string     `json:"place"`
+	Table       string     `json:"table,omitempty"`
+	Chain       string     `json:"chain,omitempty"`
+	Path        string     `json:"path,omitempty"`
+	State       string     `json:"state"`
+	Destination string     `json:"nat_destination,omitempty"`
+	Source      string     `json:"nat_source,omitempty"`
+	Near        []nearJSON `json:"near"`
+	Notes       []string   `json:"notes,omitempty"`
+	MayDiffer   []string   `json:"may_differ,omitempty"`
+}
+
+type nearJSON struct {
+	Rule    string `json:"rule"`
+	Place   string `json:"place"`
+	Field   string `json:"field"`
+	Found   string `json:"found"`
+	Verdict string `json:"verdict"`
+}
+
+func answerOf(answer *simulate.Answer) answerJSON {
+	j := answerJSON{
+		Schema: answerSchema, Question: answer.Question.Value.Text, Verdict: answer.Verdict.String(), Reply: answer.Reply, Silent: answer.Silent, Kept: asExpected(answer),
+		Rule: answer.By.Text(), Place: answer.By.Where(), Table: answer.By.Table, Path: answer.Path.String(), State: firewall.ConnectionState.Format(hostNumber(answer.State)),
+		Near: []nearJSON{}, Notes: answer.Notes, MayDiffer: answer.Uncertain,
+	}
+	if answer.By.Chain != nil {
+		j.Chain = answer.By.Chain.Name
+	}
+	if e := answer.Question.Expected; e != firewall.Continue {
+		j.Expected = e.String()
+	}
+	if answer.Destination.IsValid() {
+		j.Destination = answer.Destination.String()
+	}
+	if answer.Source.IsValid() {
+		j.Source = answer.Source.String()
+	}
+	for _, n := range answer.Near {
+		j.Near = append(j.Near, nearJSON{n.Step.Text(), n.Step.Where(), n.Field.String(), n.Found, n.Kind.String()})
+	}
+	return j
+}
+
+// readInput reads a file, or standard input for "-", up to a bound.
+func (a *app) readInput(name string) ([]byte, error) {
+	if name == "-" {
+		input, err := term.OpenInput(a.Stdin)
+		if err != nil {
+			return nil, err
+		}
+		defer input.Close()
+		return io.ReadAll(io.LimitReader(input, setting.MaxFile+1))
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, setting.MaxFile+1))
+}

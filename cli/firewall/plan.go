@@ -1,0 +1,155 @@
+package firewall
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"wirelab/cli/term"
+	"wirelab/firewall"
+	"wirelab/firewall/export"
+)
+
+// programSchema names the form of what `wirelab firewall plan -o json` prints of a policy.
+const programSchema = "wirelab.firewall/1"
+
+func (a *app) newPlanCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "plan",
+		Short: "Show what the policy amounts to, rule by rule",
+		Long: "Shows the rules in the order in which the kernel tries them, with the line that each\n" +
+			"comes from, and the implicit ones that go without saying. Needs no privilege.\n\n" +
+			"A policy to begin with:\n\n" + indented(firewall.Section().Example),
+		Example: "  wirelab firewall plan\n  wirelab firewall plan --rules    # as nft would write them",
+		Args:    term.NoArgs,
+	}
+	nft := cmd.Flags().Bool("rules", false, "show each rule as nft writes it, too")
+	cmd.RunE = func(*cobra.Command, []string) error {
+		_, program, err := a.policy()
+		if err != nil {
+			return err
+		}
+		return a.printProgram(program, *nft)
+	}
+	return cmd
+}
+
+func indented(text string) string {
+	return "  " + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n  ")
+}
+
+// printProgram prints a program, chain by chain.
+func (a *app) printProgram(p *firewall.Program, nft bool) error {
+	if a.JSON {
+		return a.PrintJSON(programOf(p))
+	}
+	paint := a.Colors(a.Stdout)
+	for i := range p.Chains {
+		c := &p.Chains[i]
+		if i > 0 {
+			fmt.Fprintln(a.Stdout)
+		}
+		fmt.Fprintln(a.Stdout, paint.Bold(chainTitle(c)))
+		for _, line := range listing(p, c) {
+			text := line.text
+			if line.implicit {
+				text = paint.Dim("implicit  " + text)
+			}
+			if line.place != "" {
+				text += "  " + paint.Dim(line.place)
+			}
+			fmt.Fprintln(a.Stdout, "  "+text)
+			if nft && line.nft != "" {
+				fmt.Fprintln(a.Stdout, "      "+paint.Dim(line.nft))
+			}
+		}
+		if c.Hook != firewall.NoHook {
+			fmt.Fprintln(a.Stdout, "  "+paint.Dim("otherwise ")+c.Policy.String())
+		}
+	}
+	return nil
+}
+
+func chainTitle(c *firewall.Chain) string {
+	if c.Hook == firewall.NoHook {
+		return "chain " + c.Name
+	}
+	return fmt.Sprintf("%s (%s at %s, priority %d)", c.Name, c.Type, c.Hook, c.Priority)
+}
+
+// A listed is a line of a listing: one line of the policy, however many rules of the
+// kernel it became.
+type listed struct {
+	text, place, nft string
+	implicit         bool
+	rules            int
+	rule             *firewall.Rule
+}
+
+// listing returns the lines of a chain in the order of the policy.
+func listing(p *firewall.Program, c *firewall.Chain) []listed {
+	var lines []listed
+	add := func(one listed) {
+		if n := len(lines); n > 0 && one.place != "" && lines[n-1].place == one.place {
+			lines[n-1].rules++
+			lines[n-1].nft += "\n      " + one.nft
+			return
+		}
+		lines = append(lines, one)
+	}
+	for i := range c.Rules {
+		r := &c.Rules[i]
+		set := p.Set(r.Lookup.Set)
+		if set == nil {
+			add(listed{text: r.Text, place: r.Place.String(), nft: export.NFTRule(r), implicit: r.Implicit, rules: 1, rule: r})
+			continue
+		}
+		first := len(lines)
+		for j := range set.Elements {
+			e := &set.Elements[j]
+			lines = append(lines, listed{text: e.Text, place: e.Place.String(), rules: 1, rule: r, nft: export.NFTRule(r) + ": " + export.ElementKey(set.Key, e)})
+		}
+		sortByLine(set.Elements, lines[first:])
+	}
+	return lines
+}
+
+// programJSON is a program for other programs.
+type programJSON struct {
+	Schema string      `json:"schema"`
+	Table  string      `json:"table"`
+	Chains []chainJSON `json:"chains"`
+}
+
+type chainJSON struct {
+	Name     string     `json:"name"`
+	Hook     string     `json:"hook,omitempty"`
+	Type     string     `json:"type,omitempty"`
+	Priority int32      `json:"priority"`
+	Policy   string     `json:"policy,omitempty"`
+	Rules    []ruleJSON `json:"rules"`
+}
+
+type ruleJSON struct {
+	Text     string `json:"text"`
+	Place    string `json:"place,omitempty"`
+	Implicit bool   `json:"implicit,omitempty"`
+	NFT      string `json:"nft"`
+}
+
+func programOf(p *firewall.Program) programJSON {
+	j := programJSON{Schema: programSchema, Table: p.Family.String() + " " + p.Table, Chains: []chainJSON{}}
+	for i := range p.Chains {
+		c := &p.Chains[i]
+		chain := chainJSON{Name: c.Name, Rules: []ruleJSON{}}
+		if c.Hook != firewall.NoHook {
+			chain.Hook, chain.Type, chain.Priority, chain.Policy = c.Hook.String(), c.Type.String(), c.Priority, c.Policy.String()
+		}
+		for _, l := range listing(p, c) {
+			chain.Rules = append(chain.Rules, ruleJSON{Text: l.text, Place: l.place, Implicit: l.implicit, NFT: l.nft})
+		}
+		j.Chains = append(j.Chains, chain)
+	}
+	return j
+}

@@ -1,0 +1,118 @@
+package foreign
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os/exec"
+	"regexp"
+	"strings"
+
+	"wirelab/internal/sys/netns"
+)
+
+// Kind sees what a foreign file is: "iptables", "firewalld", "nft-json" or "nft".
+func Kind(text []byte) string {
+	trimmed := bytes.TrimSpace(text)
+	switch {
+	case bytes.HasPrefix(trimmed, []byte("<")):
+		return "firewalld"
+	case bytes.HasPrefix(trimmed, []byte("{")) && bytes.Contains(trimmed[:min(len(trimmed), 200)], []byte("nftables")):
+		return "nft-json"
+	}
+	for line := range bytes.Lines(trimmed) {
+		line = bytes.TrimSpace(line)
+		switch {
+		case len(line) == 0 || line[0] == '#' && !bytes.Contains(line, []byte("nft")):
+		case bytes.HasPrefix(line, []byte("#!")) && bytes.Contains(line, []byte("nft")):
+			return "nft"
+		case line[0] == '#':
+		case bytes.HasPrefix(line, []byte("table ")), bytes.HasPrefix(line, []byte("flush ")), bytes.HasPrefix(line, []byte("define ")),
+			bytes.HasPrefix(line, []byte("add ")), bytes.HasPrefix(line, []byte("include ")), bytes.HasPrefix(line, []byte("delete table")), bytes.HasPrefix(line, []byte("destroy ")):
+			return "nft"
+		}
+	}
+	return "iptables"
+}
+
+// NFT reads a file for nft: nft itself loads it in a network namespace that is thrown
+// away, and says what it has understood. The rules of this machine are not touched. It
+// needs nft and the right to make a namespace.
+func NFT(name string, text []byte) (Result, error) {
+	tool, err := exec.LookPath("nft")
+	if err != nil {
+		return Result{}, fmt.Errorf("%s is for nft, which is not here to read it; where it is, \"nft -j list ruleset\" prints what import reads without nft", name)
+	}
+	space, err := netns.New()
+	if err != nil {
+		return Result{}, fmt.Errorf("a namespace to read %s in (run as root, or import what \"nft -j list ruleset\" prints): %w", name, err)
+	}
+	defer space.Close()
+	var list, listing []byte
+	err = space.Do(func() error {
+		if _, err := run(tool, text, "-f", "-"); err != nil {
+			return err
+		}
+		if list, err = run(tool, nil, "-j", "list", "ruleset"); err != nil {
+			return err
+		}
+		listing, err = run(tool, nil, "-a", "list", "ruleset")
+		return err
+	})
+	if err != nil {
+		return Result{}, fmt.Errorf("%s: nft does not load it: %w", name, err)
+	}
+	return readNFT(name, list, ruleTexts(listing), lineNumbers(text))
+}
+
+// run runs a program and returns what it prints, or what it complains about.
+func run(tool string, input []byte, args ...string) ([]byte, error) {
+	cmd := exec.Command(tool, args...)
+	var out, complaint bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(input), &out, &complaint
+	if err := cmd.Run(); err != nil {
+		if first, _, _ := strings.Cut(complaint.String(), "\n"); first != "" {
+			return nil, errors.New(first)
+		}
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+var handle = regexp.MustCompile(`^\s*(.*?) # handle (\d+)\s*$`)
+
+// ruleTexts takes the text of each rule from what "nft -a list ruleset" prints.
+func ruleTexts(listing []byte) map[string]string {
+	texts := map[string]string{}
+	table := ""
+	for line := range bytes.Lines(listing) {
+		text := string(line)
+		if rest, is := strings.CutPrefix(text, "table "); is {
+			words := strings.Fields(rest)
+			if len(words) > 1 {
+				table = words[0] + " " + words[1]
+			}
+			continue
+		}
+		if m := handle.FindStringSubmatch(text); m != nil {
+			texts[table+" "+m[2]] = m[1]
+		}
+	}
+	return texts
+}
+
+// lineNumbers finds rules of the file by their text, where no two lines have the same.
+func lineNumbers(text []byte) map[string]int {
+	lines, seen := map[string]int{}, map[string]bool{}
+	number := 0
+	for line := range bytes.Lines(text) {
+		number++
+		code, _, _ := strings.Cut(string(line), "#")
+		key := squeezed(code)
+		if lines[key] = number; seen[key] || key == "" {
+			delete(lines, key)
+		}
+		seen[key] = true
+	}
+	return lines
+}
