@@ -23,7 +23,7 @@ const answerSchema = "wirelab.firewall.answer/1"
 func (a *app) newAskCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ask QUESTION",
-		Short: "Say what becomes of a packet, by which rule, and which nearly matched",
+		Short: "Say what becomes of a packet, and by which rule",
 		Long: "Runs a packet through the policy as the kernel would, without a kernel and without\n" +
 			"privilege. A question is a protocol or service, where from, where to, and what else is\n" +
 			"known:\n\n" +
