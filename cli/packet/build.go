@@ -77,6 +77,7 @@ func (a *app) build(f *buildFlags, args []string) error {
 		return term.Usagef("--as is cli or yaml, not %q", f.as)
 	}
 	cli := s.CLI()
+	a.noteSeed(s)
 	s.Complete(f.ethernet)
 	t, err := s.Compile()
 	if err != nil {

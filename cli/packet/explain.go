@@ -66,7 +66,7 @@ func (a *app) explain(f *explainFlags, args []string) error {
 	case f.hex != "":
 		e, err = a.fromHex(f)
 	default:
-		e, err = f.fromSpec(args)
+		e, err = a.fromSpec(f, args)
 	}
 	if err != nil {
 		return err
@@ -82,11 +82,12 @@ func (a *app) explain(f *explainFlags, args []string) error {
 }
 
 // fromSpec explains a packet that is built for it.
-func (f *explainFlags) fromSpec(args []string) (*packet.Explanation, error) {
+func (a *app) fromSpec(f *explainFlags, args []string) (*packet.Explanation, error) {
 	s, err := f.spec(args)
 	if err != nil {
 		return nil, err
 	}
+	a.noteSeed(s)
 	s.Complete(f.ethernet)
 	t, err := s.Compile()
 	if err != nil {

@@ -35,7 +35,8 @@ type explanationWriter struct {
 }
 
 func (w *explanationWriter) line(format string, args ...any) {
-	fmt.Fprintf(&w.b, format+"\n", args...)
+	w.b.WriteString(strings.TrimRight(fmt.Sprintf(format, args...), " "))
+	w.b.WriteByte('\n')
 }
 
 // colour returns the style of the nth layer, the same in the dump and beside it.
@@ -137,7 +138,7 @@ func (w *explanationWriter) field(f *packet.FieldText) {
 		var cut string
 		cut, more = more[:min(8, len(more))], more[min(8, len(more)):]
 		first, rest = fold(rest, room)
-		w.line("%s", strings.TrimRight(fmt.Sprintf("%s %s %s %s", padded("", 6), padded(cut, 8), padded("", 12), first), " "))
+		w.line("%s %s %s %s", padded("", 6), padded(cut, 8), padded("", 12), first)
 	}
 	w.help(f)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -26,7 +27,7 @@ func (f *specFlags) add(cmd *cobra.Command) {
 	flags.StringVarP(&f.file, "file", "f", "", "read the packet from this YAML file")
 	flags.StringArrayVar(&f.patches, "patch", nil, "overwrite bytes at last: LAYER+OFFSET=HEX, such as ip+6=2000")
 	flags.IntVar(&f.mtu, "mtu", 0, "cut the datagram into fragments of at most so many bytes (0: never)")
-	flags.Uint64Var(&f.seed, "seed", 0, "seed of random values")
+	flags.Uint64Var(&f.seed, "seed", 0, "seed of random values (0: a new one, which is printed)")
 }
 
 // spec reads the packet that the arguments or --file describe.
@@ -45,6 +46,9 @@ func (f *specFlags) spec(args []string) (*packet.Spec, error) {
 	}
 	if f.seed != 0 {
 		s.Seed = f.seed
+	}
+	if s.Seed == 0 && s.Random() {
+		s.Seed = uint64(rand.Uint32()) + 1
 	}
 	if s.MTU != 0 && (s.MTU < 68 || s.MTU > 65535) {
 		return nil, term.Usagef("--mtu is from 68 to 65535, not %d", s.MTU)
@@ -70,6 +74,13 @@ func (f *specFlags) read(args []string) (*packet.Spec, error) {
 		return nil, errs
 	}
 	return packet.FromValue(v)
+}
+
+// noteSeed says which seed made random values, so that they can be made again.
+func (a *app) noteSeed(s *packet.Spec) {
+	if s.Random() {
+		a.Note("seed %d: --seed %d makes the same values again", s.Seed, s.Seed)
+	}
 }
 
 // located makes of a mistake in a packet one of the configuration, so that it is
