@@ -125,7 +125,7 @@ type Refusal struct {
 func choose(j job, via string) (sender, backend, []Refusal, error) {
 	var refused []Refusal
 	for _, b := range backends {
-		if via != "" && b.name != via {
+		if via != "" && b.name != via || via == "" && j.raw != (b.name == "raw") {
 			continue
 		}
 		err := b.able(j)

@@ -125,6 +125,9 @@ func (a *app) printDelivery(head string, r deliveryReport, failed error) error {
 	if r.Length > 0 {
 		lines = append(lines, [2]string{"frames", fmt.Sprintf("%d bytes", r.Length)})
 	}
+	if r.Seed != nil {
+		lines = append(lines, [2]string{"seed", strconv.FormatUint(*r.Seed, 10)})
+	}
 	lines = append(lines,
 		[2]string{"asked", term.Count(r.Asked)},
 		[2]string{"accepted", term.Count(r.Accepted) + " by the kernel"},
