@@ -26,6 +26,6 @@ func Commands(c *term.Console) []*cobra.Command {
 			"  wirelab packet read trace.pcapng tcp port 80 and host 192.0.2.1\n" +
 			"  wirelab packet layers tcp",
 	}
-	cmd.AddCommand(a.newBuildCommand(), a.newExplainCommand(), a.newReadCommand(), a.newFloodCommand(), a.newCaptureCommand(), a.newReplayCommand(), a.newLayersCommand())
+	cmd.AddCommand(a.newBuildCommand(), a.newExplainCommand(), a.newReadCommand(), a.newSendCommand(), a.newFloodCommand(), a.newCaptureCommand(), a.newReplayCommand(), a.newLayersCommand())
 	return []*cobra.Command{cmd}
 }

@@ -23,6 +23,7 @@ type wayFlags struct {
 	device string
 	via    string
 	public bool
+	routed bool // an IP packet goes by a raw socket where the kernel knows a way
 }
 
 func (f *wayFlags) add(cmd *cobra.Command, vias string) {
@@ -118,6 +119,15 @@ func (w *way) onLink(f *wayFlags) error {
 	return err
 }
 
+// local returns the source address and port of the first frame, if it is of that
+// protocol.
+func (w *way) local(protocol packet.Layer) (netip.AddrPort, bool) {
+	var h packet.Headers
+	packet.Scan(w.template.Link(), w.first, len(w.first), &h)
+	e, _, ok := endpointsOf(w.first, &h)
+	return e.from, ok && e.protocol == protocol
+}
+
 func has(s *packet.Spec, layer packet.Layer) bool {
 	for _, l := range s.Layers() {
 		if l == layer {
@@ -154,13 +164,14 @@ func (w *way) onRoute(f *wayFlags) error {
 	}
 	ip := w.spec.Layers()[0]
 	route, err := wire.FindRoute(to)
+	routed := f.routed
 	switch {
 	case err == nil && (w.device.Index == 0 || w.device.Index == route.Device.Index):
 		w.device, w.source = route.Device, route.Source
 	case w.device.Index == 0:
 		return err
 	default: // no route leads there by this interface: the destination is on its link
-		route = wire.Route{Device: w.device, Gateway: to}
+		route, routed = wire.Route{Device: w.device, Gateway: to}, false
 		w.source, _ = addressOf(w.device.Name, to.Is4())
 	}
 	if w.source.IsValid() {
@@ -168,7 +179,7 @@ func (w *way) onRoute(f *wayFlags) error {
 			return err
 		}
 	}
-	if f.via == "raw" || f.via == "" && (route.Local || w.device.Loopback || w.device.Link != 1) {
+	if f.via == "raw" || f.via == "" && (routed || route.Local || w.device.Loopback || w.device.Link != 1) {
 		w.raw = true
 		return w.compile()
 	}
