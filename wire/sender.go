@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"wirelab/internal/sys"
@@ -217,25 +216,4 @@ func Destination(p []byte) (netip.Addr, bool) {
 		return netip.AddrFrom16([16]byte(p[24:40])), true
 	}
 	return netip.Addr{}, false
-}
-
-// ErrPublic reports a destination that is not loopback, private, link-local, of a group
-// or for documentation.
-var ErrPublic = errors.New("a public address")
-
-// reserved are the networks that packets may go to without being asked: shared address
-// space (RFC 6598), documentation (RFC 5737, 3849, 9637), benchmarks (RFC 2544, 5180).
-var reserved = []netip.Prefix{
-	netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.51.100.0/24"),
-	netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("255.255.255.255/32"),
-	netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("3fff::/20"), netip.MustParsePrefix("2001:2::/48"),
-}
-
-// Harmless reports whether an address is no public one.
-func Harmless(a netip.Addr) bool {
-	a = a.Unmap()
-	if a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast() || a.IsMulticast() || a.IsUnspecified() {
-		return true
-	}
-	return slices.ContainsFunc(reserved, func(p netip.Prefix) bool { return p.Contains(a) })
 }

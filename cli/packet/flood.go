@@ -75,7 +75,7 @@ func (a *app) flood(cmd *cobra.Command, f *floodFlags, args []string) error {
 	if f.via == "packet" {
 		f.via = "sendmmsg"
 	}
-	w, err := f.find(args)
+	w, err := f.find(args, uint64(f.count))
 	if err != nil {
 		return privileged(err)
 	}
@@ -135,15 +135,9 @@ func (a *app) runFlood(ctx context.Context, f *floodFlags, w *way) (deliveryRepo
 	return r, d.Check(w.device.Name), nil
 }
 
-// filler writes the frames of the flood. Frames to public addresses end it, and so does
-// a frame of another length.
+// filler writes the frames of the flood. A frame of another length ends it.
 func (f *floodFlags) filler(w *way) func([]byte, uint64) error {
 	var now int64
-	var at int // of the IP header
-	if ip := w.ip(w.first); ip != nil {
-		at = len(w.first) - len(ip)
-	}
-	guarded := !f.public && w.ip(w.first) != nil && w.spec.Varies()
 	timed := has(w.spec, packet.Time)
 	return func(frame []byte, n uint64) error {
 		if timed || n == 0 {
@@ -152,9 +146,6 @@ func (f *floodFlags) filler(w *way) func([]byte, uint64) error {
 		if w.template.Fill(frame, n, now) != len(frame) {
 			return fmt.Errorf("frame %d has another length than the first", n+1)
 		}
-		if !guarded {
-			return nil
-		}
-		return checkDestination(frame[at:])
+		return nil
 	}
 }

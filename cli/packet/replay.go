@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 
 	"github.com/spf13/cobra"
 
@@ -225,6 +224,6 @@ func (r *replayFrames) change(s *scanned) {
 }
 
 // publicError is the refusal of a public destination.
-func publicError(a netip.Addr) error {
-	return term.Usagef("%v is %w: --allow-public lets packets go there", a, wire.ErrPublic)
+func publicError(which string) error {
+	return term.Usagef("%s is %w: --allow-public lets packets go there", which, wire.ErrPublic)
 }

@@ -47,8 +47,9 @@ type way struct {
 // resolveTime is how long a next hop has to answer who has its address.
 const resolveTime = 2 * time.Second
 
-// find completes the packet for the way that it is going to take.
-func (f *wayFlags) find(args []string) (*way, error) {
+// find completes the packet for the way that it, and count-1 more after it, is going to
+// take. It refuses public destinations.
+func (f *wayFlags) find(args []string, count uint64) (*way, error) {
 	s, err := f.spec(args)
 	if err != nil {
 		return nil, err
@@ -56,6 +57,9 @@ func (f *wayFlags) find(args []string) (*way, error) {
 	w := &way{spec: s}
 	s.Complete(false)
 	if err := w.compile(); err != nil {
+		return nil, err
+	}
+	if err := w.allowed(f, count); err != nil {
 		return nil, err
 	}
 	if f.device != "" {
@@ -77,10 +81,7 @@ func (f *wayFlags) find(args []string) (*way, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := w.compile(); err != nil {
-		return nil, err
-	}
-	return w, w.allowed(f)
+	return w, w.compile()
 }
 
 func (w *way) compile() error {
@@ -228,12 +229,21 @@ func loopbackTakes(d wire.Device) error {
 	return nil
 }
 
-// allowed refuses public destinations of the first frame.
-func (w *way) allowed(f *wayFlags) error {
+// allowed refuses public destinations, of the first frame as it was built and of all
+// that its fields say.
+func (w *way) allowed(f *wayFlags, count uint64) error {
 	if f.public {
 		return nil
 	}
-	return checkDestination(w.ip(w.first))
+	if to, ok := wire.Destination(w.ip(w.first)); ok && !wire.Harmless(to) {
+		return publicError(to.String())
+	}
+	for _, r := range w.spec.Destinations(count) {
+		if !wire.HarmlessRange(r[0], r[1]) {
+			return publicError(fmt.Sprintf("one of the addresses from %v to %v", r[0], r[1]))
+		}
+	}
+	return nil
 }
 
 // ip returns the IP packet in a frame, nil if it holds none.
@@ -248,13 +258,6 @@ func ipOf(link packet.LinkType, frame []byte) []byte {
 		if one.Layer == packet.IPv4 || one.Layer == packet.IPv6 {
 			return frame[one.Offset:]
 		}
-	}
-	return nil
-}
-
-func checkDestination(ip []byte) error {
-	if to, ok := wire.Destination(ip); ok && !wire.Harmless(to) {
-		return publicError(to)
 	}
 	return nil
 }
