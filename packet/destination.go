@@ -40,9 +40,9 @@ func (v *vary) span(count uint64) (from, to wide) {
 	}
 	reach := (count - 1) * v.step
 	switch v.how {
-	case "inc":
+	case inc:
 		return v.from, v.from.add(reach)
-	case "dec":
+	case dec:
 		return v.to.sub(wide{lo: reach}), v.to
 	}
 	return v.from, v.to
