@@ -75,7 +75,7 @@ func ListenControl(path string) (*Control, error) {
 		lock.unlock()
 		return nil, err
 	}
-	return &Control{path: path, lock: lock, listener: listener}, nil
+	return &Control{path: path, lock: lock, listener: newSpareListener(listener)}, nil
 }
 
 // bindControl is called with the lock held, so that a socket that is already there

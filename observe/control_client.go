@@ -18,8 +18,16 @@ import (
 // maxReply bounds what a process may answer: 65,536 peers take half of it.
 const maxReply = 64 << 20
 
-// ErrControlReply reports an answer that is not one of a wirelab.
-var ErrControlReply = errors.New("unexpected answer")
+// answerTime is how long a process may take to begin its answer. One that has been
+// stopped never does.
+const answerTime = 2 * time.Second
+
+var (
+	// ErrControlReply reports an answer that is not one of a wirelab.
+	ErrControlReply = errors.New("unexpected answer")
+	// ErrControlSilent reports that a process has not begun to answer within two seconds.
+	ErrControlSilent = errors.New("no answer")
+)
 
 // FindControls returns the paths of the control sockets in dir that belong to
 // living processes, in the order of their names, and removes those that dead ones
@@ -83,8 +91,11 @@ func RequestKick(ctx context.Context, path string, id uint64) (bool, error) {
 // askControl makes one request on a connection of its own, and decodes the answer
 // whatever its status code.
 func askControl(ctx context.Context, path, method, target string, body []byte, answer any) (code int, err error) {
+	callers := ctx
 	ctx, cancel := context.WithTimeout(ctx, controlTimeout)
 	defer cancel()
+	silent := time.AfterFunc(answerTime, cancel)
+	defer silent.Stop()
 	transport := &http.Transport{
 		DisableKeepAlives:      true,
 		MaxResponseHeaderBytes: 4 << 10,
@@ -97,6 +108,9 @@ func askControl(ctx context.Context, path, method, target string, body []byte, a
 		return 0, err
 	}
 	response, err := transport.RoundTrip(request)
+	if !silent.Stop() && err != nil && callers.Err() == nil {
+		return 0, fmt.Errorf("control socket %s: %w within %v", path, ErrControlSilent, answerTime)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("control socket %s: %w", path, err)
 	}

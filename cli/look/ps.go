@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,14 +41,14 @@ func (a *app) newPsCommand() *cobra.Command {
 			if err := flags.check(); err != nil {
 				return err
 			}
-			processes, err := a.findProcesses(cmd.Context(), flags)
+			processes, quiet, err := a.findProcesses(cmd.Context(), flags)
 			if err != nil {
 				return err
 			}
 			if cmd.Flags().Changed("kick") {
-				return a.kickConnection(cmd.Context(), processes, flags)
+				return a.kickConnection(cmd.Context(), processes, quiet, flags)
 			}
-			return a.printProcesses(processes, flags)
+			return a.printProcesses(processes, quiet, flags)
 		},
 	}
 	f := cmd.Flags()
@@ -92,33 +93,50 @@ type process struct {
 	status  observe.Status
 }
 
+// A silent process is one that lives and does not answer.
+type silent struct {
+	PID     int    `json:"pid,omitempty"` // 0: not known
+	Control string `json:"control"`
+	State   string `json:"state,omitempty"` // "stopped"
+	Problem string `json:"problem"`
+}
+
+// failure is the error of a command that a process has not answered.
+func (s silent) failure() error {
+	if s.State == "" {
+		return term.FailedCheck(errors.New(s.Problem))
+	}
+	return term.FailedCheck(fmt.Errorf("%s; process %d is %s: kill -CONT %d lets it go on", s.Problem, s.PID, s.State, s.PID))
+}
+
 // findProcesses asks all processes that the flags mean, in the order of their ids.
-// One that does not answer is named on stderr.
-func (a *app) findProcesses(ctx context.Context, flags psFlags) ([]process, error) {
+// Those that do not answer come apart.
+func (a *app) findProcesses(ctx context.Context, flags psFlags) ([]process, []silent, error) {
 	if flags.control != "" {
 		status, err := a.queryStatus(ctx, flags.control)
-		return []process{{flags.control, status}}, err
+		return []process{{flags.control, status}}, nil, err
 	}
 	paths, err := observe.FindControls(a.ControlDir())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	found, err := a.askProcesses(ctx, paths)
+	found, quiet, err := a.askProcesses(ctx, paths)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if flags.pid != 0 {
 		found = slices.DeleteFunc(found, func(p process) bool { return p.status.PID != flags.pid })
-		if len(found) == 0 {
-			return nil, term.FailedCheck(fmt.Errorf("no wirelab of yours with process id %d answers; see them all: wirelab ps", flags.pid))
+		quiet = slices.DeleteFunc(quiet, func(s silent) bool { return s.PID != flags.pid })
+		if len(found)+len(quiet) == 0 {
+			return nil, nil, term.FailedCheck(fmt.Errorf("no wirelab of yours with process id %d answers; see them all: wirelab ps", flags.pid))
 		}
 	}
 	slices.SortFunc(found, func(a, b process) int { return a.status.PID - b.status.PID })
-	return found, nil
+	return found, quiet, nil
 }
 
 // askProcesses asks several processes at once. Its error is that of ctx.
-func (a *app) askProcesses(ctx context.Context, paths []string) ([]process, error) {
+func (a *app) askProcesses(ctx context.Context, paths []string) (found []process, quiet []silent, err error) {
 	statuses, errs := make([]observe.Status, len(paths)), make([]error, len(paths))
 	var wg sync.WaitGroup
 	for i, path := range paths {
@@ -126,18 +144,34 @@ func (a *app) askProcesses(ctx context.Context, paths []string) ([]process, erro
 	}
 	wg.Wait()
 	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		return nil, nil, context.Cause(ctx)
 	}
-	var found []process
 	for i, path := range paths {
 		switch {
 		case errs[i] == nil:
 			found = append(found, process{path, statuses[i]})
 		case !errors.Is(errs[i], os.ErrNotExist): // else it has just ended
-			a.Complain(errs[i].Error())
+			quiet = append(quiet, newSilent(path, errs[i]))
 		}
 	}
-	return found, nil
+	return found, quiet, nil
+}
+
+// newSilent says what is known of the process whose control socket is at path, which
+// is named after its id.
+func newSilent(path string, err error) silent {
+	s := silent{Control: path, Problem: err.Error()}
+	name, _, _ := strings.Cut(filepath.Base(path), ".")
+	if s.PID, err = strconv.Atoi(name); err != nil {
+		return silent{Control: path, Problem: s.Problem}
+	}
+	// proc_pid_stat(5): the state follows the name in parentheses. T is stopped by a
+	// signal, t by a debugger.
+	stat, _ := os.ReadFile("/proc/" + name + "/stat")
+	if _, state, ok := strings.Cut(string(stat), ") "); ok && (state[0] == 'T' || state[0] == 't') {
+		s.State = "stopped"
+	}
+	return s
 }
 
 // queryStatus asks a process for its status, and makes of its sections what they are.
@@ -158,7 +192,7 @@ type kicked struct {
 }
 
 // kickConnection ends the one connection with the id that the flags give.
-func (a *app) kickConnection(ctx context.Context, processes []process, flags psFlags) error {
+func (a *app) kickConnection(ctx context.Context, processes []process, quiet []silent, flags psFlags) error {
 	gone := term.FailedCheck(fmt.Errorf("no connection %d is open; see them all: wirelab ps --all", flags.kick))
 	var with []process
 	var pids []string
@@ -168,6 +202,8 @@ func (a *app) kickConnection(ctx context.Context, processes []process, flags psF
 		}
 	}
 	switch {
+	case len(with) == 0 && len(quiet) > 0: // it may be theirs
+		return quiet[0].failure()
 	case len(with) == 0:
 		return gone
 	case len(with) > 1:

@@ -62,7 +62,7 @@ func psShown(t *testing.T, limit int, processes ...observe.Status) string {
 	t.Helper()
 	var b bytes.Buffer
 	text := Text{out: &b, width: 80, now: psNow(), rows: func(string) int { return limit }, rest: "see --all"}
-	text.print(processes)
+	text.print(Report{Processes: processes})
 	if text.err != nil {
 		t.Error(text.err)
 	}
@@ -301,15 +301,24 @@ func TestKick(t *testing.T) {
 	}
 }
 
-// TestPsNamesWhoDoesNotAnswer leaves out a process that lives and says nothing
-// that ps understands.
-func TestPsNamesWhoDoesNotAnswer(t *testing.T) {
-	a, stdout, stderr := psApp(t, busyProcess(7, 0), observe.Status{PID: 0})
-	if err := a.ps(); err != nil {
-		t.Fatal(err)
+// A process that lives and says nothing that ps understands is shown as such, and
+// is no reason to show nothing else.
+func TestPsShowsWhoDoesNotAnswer(t *testing.T) {
+	a, stdout, _ := psApp(t, busyProcess(7, 0), observe.Status{PID: 0})
+	if err := a.ps(); !errors.Is(err, term.ErrCheckFailed) || !strings.Contains(err.Error(), "0.sock") {
+		t.Error(err)
 	}
-	if !strings.Contains(stdout.String(), "wirelab up") || strings.Count(stderr.String(), "\n") != 1 || !strings.Contains(stderr.String(), "0.sock") {
-		t.Errorf("stdout:\n%sstderr: %s", stdout, stderr)
+	if text := stdout.String(); !strings.Contains(text, "wirelab up") || !strings.Contains(text, "does not answer") {
+		t.Errorf("stdout:\n%s", text)
+	}
+	stdout.Reset()
+	a.JSON = true
+	var report Report
+	if err := a.ps(); !errors.Is(err, term.ErrCheckFailed) {
+		t.Error(err)
+	}
+	if err := json.Unmarshal(stdout.Bytes(), &report); err != nil || len(report.Processes) != 1 || len(report.Silent) != 1 {
+		t.Errorf("%v: %s", err, stdout)
 	}
 }
 

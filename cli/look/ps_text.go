@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,18 +16,30 @@ import (
 type Report struct {
 	Schema    string           `json:"schema"` // "wirelab.ps/1"
 	Processes []observe.Status `json:"processes"`
+	Silent    []silent         `json:"silent,omitempty"` // those that live and do not answer
 }
 
-// printProcesses prints the processes: as JSON all that they said, else as tables.
-func (a *app) printProcesses(processes []process, flags psFlags) error {
-	report := Report{Schema: "wirelab.ps/1", Processes: []observe.Status{}}
+// printProcesses prints the processes: as JSON all that they said, else as tables. It
+// fails if one does not answer.
+func (a *app) printProcesses(processes []process, quiet []silent, flags psFlags) error {
+	report := Report{Schema: "wirelab.ps/1", Processes: []observe.Status{}, Silent: quiet}
 	for _, p := range processes {
 		report.Processes = append(report.Processes, p.status)
 	}
+	if err := a.printReport(report, flags); err != nil {
+		return err
+	}
+	if len(quiet) > 0 {
+		return quiet[0].failure()
+	}
+	return nil
+}
+
+func (a *app) printReport(report Report, flags psFlags) error {
 	if a.JSON {
 		return a.PrintJSON(report)
 	}
-	if len(processes) == 0 {
+	if len(report.Processes)+len(report.Silent) == 0 {
 		_, err := fmt.Fprintln(a.Stdout, "No wirelab is running. Start one: wirelab up")
 		return err
 	}
@@ -34,7 +47,7 @@ func (a *app) printProcesses(processes []process, flags psFlags) error {
 		out: a.Stdout, width: term.Room(a.Stdout), palette: a.Colors(a.Stdout), now: time.Now(),
 		rows: flags.rows(), rest: "see --all",
 	}
-	t.print(report.Processes)
+	t.print(report)
 	return t.err
 }
 
@@ -72,11 +85,11 @@ func (s shown) title() string { return fmt.Sprintf("%s of %d", s.name, s.pid) }
 
 // print prints the processes, then their sections in one table, then what they have
 // many of, kind by kind.
-func (t *Text) print(processes []observe.Status) {
-	t.processTable(processes)
+func (t *Text) print(report Report) {
+	t.processTable(report)
 	var sections []shown
 	var whats []string
-	for _, p := range processes {
+	for _, p := range report.Processes {
 		for _, s := range p.Sections {
 			v := s.Body.View(s.Name, t.now)
 			sections = append(sections, shown{p.PID, s.Name, v})
@@ -117,11 +130,14 @@ func (t *Text) table(tab *term.Table) {
 	}
 }
 
-func (t *Text) processTable(processes []observe.Status) {
+func (t *Text) processTable(report Report) {
 	tab := term.NewTable(">PID", "SINCE", ">UP", ">LOG LINES", ">LOST", "COMMAND")
-	for _, p := range processes {
+	for _, p := range report.Processes {
 		tab.Row(p.PID, p.Since.Local().Format("15:04:05"), term.Duration(max(t.now.Sub(p.Since), 0)),
 			term.Count(p.Logs.Lines), term.Count(p.Logs.LostLines), p.Command)
+	}
+	for _, s := range report.Silent {
+		tab.Row(s.pid(), "-", "-", "-", "-", strings.TrimSpace("does not answer "+s.State))
 	}
 	t.table(tab)
 }
@@ -156,6 +172,14 @@ func (t *Text) sectionTable(sections []shown) {
 	}
 	t.Line("")
 	t.table(tab)
+}
+
+// pid returns the id as it is shown.
+func (s silent) pid() string {
+	if s.PID == 0 {
+		return "-"
+	}
+	return strconv.Itoa(s.PID)
 }
 
 // column returns what the section has in the column of that name.
