@@ -22,6 +22,11 @@ type Start struct {
 	MaxPoll      time.Duration // >= MinPoll
 	Step         bool          // the clock may be set, not only slewed
 	Drift        *float64      // ppb, the frequency that was right when the loop last ran
+	// Passive says that orders are not carried out: the loop only says what it would do.
+	Passive bool
+	// StepAbove is the least correction that is made by a step once the clock has been
+	// right. < 0: then there are no steps.
+	StepAbove time.Duration
 	// Panic is the largest correction that is made once the clock has been right;
 	// 0: any.
 	Panic time.Duration
@@ -150,16 +155,17 @@ type Order struct {
 	Estimate time.Duration     // of the offset before this order
 	Bound    time.Duration     // by how much the clock may be off UTC, Estimate included; 0: unknown
 	Skew     float64           // ppb: the standard deviation of the frequency
+	Wander   float64           // ppb by which the frequency may change in a second
 	Leap     Leap              // what most of the selected sources announce
 	// Residual is how far the loop's own clock was off at a free sample.
 	Residual *time.Duration
 }
 
 // BoundAfter returns what Bound has grown to after some raw time without another
-// order: what the frequency is not known to adds up.
+// order: by how much the frequency may be off, and what it may have changed by since.
 func (o Order) BoundAfter(passed time.Duration) time.Duration {
 	if o.Bound == 0 {
 		return 0
 	}
-	return o.Bound + fromSeconds(passed.Seconds()*(3*o.Skew/1e9+driftTolerance))
+	return o.Bound + fromSeconds(strayed(passed.Seconds(), o.Skew/1e9, o.Wander/1e9))
 }

@@ -180,11 +180,20 @@ func (f *fit) asymmetry() float64 {
 	return sum
 }
 
-// wander returns the geometric mean of the tracks' wander.
+// wander returns the likely wander: the geometric mean of the tracks'.
 func (f *fit) wander() float64 {
 	sum := 0.0
 	for i := range f.tracks {
 		sum += f.weight[i] * math.Log(f.tracks[i].wander)
 	}
 	return math.Exp(sum)
+}
+
+// meanWander returns the expected wander, in which what is unlikely but great counts.
+func (f *fit) meanWander() float64 {
+	sum := 0.0
+	for i := range f.tracks {
+		sum += f.weight[i] * f.tracks[i].wander
+	}
+	return sum
 }

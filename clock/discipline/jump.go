@@ -7,6 +7,7 @@ import (
 
 const (
 	unexpected    = 5                // standard deviations that a measurement may be off
+	restless      = 1e-8             // what any crystal may wander in a second, whatever it did so far
 	suspectsAgree = 3                // measurements that confirm a jump
 	maxSuspects   = 8                // that may disagree before everything is forgotten
 	leapSecond    = time.Second      // by which UTC jumps
@@ -40,6 +41,8 @@ func (s *source) take(m measurement, clockJump time.Duration, leapPassed bool) {
 func (s *source) surprise(m measurement) (off, tolerance time.Duration) {
 	expected, deviation := s.expected(m.raw)
 	least, gap := s.leastDelay()
+	age := (m.raw - s.kept[len(s.kept)-1].raw).Seconds()
+	deviation = math.Hypot(deviation, restless*math.Sqrt(age*age*age/3))
 	excess := math.Abs((m.delay - least).Seconds()) + gap
 	return m.server - expected, fromSeconds(unexpected*(deviation+resolution)+excess) + m.dispersion
 }

@@ -22,7 +22,7 @@ const (
 // several goroutines at once.
 type Loop struct {
 	start    Start
-	clock    steered
+	clock    Steered
 	sources  []*source                // in the order in which they were first heard of
 	jumped   time.Duration            // by how much the clock has left its orders since the start
 	heard    map[string]time.Duration // jumped at the last sample of each source
@@ -40,7 +40,7 @@ func New(start Start) (*Loop, error) {
 		start.MaxDistance = DefaultMaxDistance
 	}
 	l := &Loop{start: start, heard: make(map[string]time.Duration)}
-	l.clock = steered{Reading: start.Reading, frequency: start.Frequency}
+	l.clock = Steered{Reading: start.Reading, Frequency: start.Frequency}
 	l.last = Order{Frequency: l.prior().value * 1e9, State: Acquiring, Reason: "no sample yet"}
 	return l, nil
 }
@@ -78,7 +78,7 @@ func (l *Loop) Sample(s Sample) (Order, error) {
 	if s.Free {
 		m.server = l.start.Clock - l.start.Raw + s.Offset
 		l.pass(Reading{Raw: s.Raw}, true)
-		off := m.server + s.Raw - l.clock.at(max(s.Raw, l.clock.Raw))
+		off := m.server + s.Raw - l.clock.At(max(s.Raw, l.clock.Raw))
 		residual = &off
 	} else {
 		m.server = s.Clock - s.Raw + s.Offset
@@ -126,13 +126,23 @@ func (l *Loop) sourceFor(name string) (*source, error) {
 	return &source{name: name, prior: l.prior(), poll: l.start.MinPoll, credits: credits}, nil
 }
 
+// Pass tells the loop what the clocks are now. It is of use before a sample whose
+// exchange is some time ago: orders are made for now.
+func (l *Loop) Pass(now Reading) error {
+	if err := checkReading(now); err != nil {
+		return err
+	}
+	l.pass(now, false)
+	return nil
+}
+
 // pass takes the clock to a reading and notes by how much it has left its orders.
 // Readings of several sources may overlap a little: time does not go back.
 func (l *Loop) pass(at Reading, free bool) {
 	if at.Raw < l.clock.Raw {
 		return
 	}
-	l.clock.move(at.Raw)
+	l.clock.Move(at.Raw)
 	if free {
 		return
 	}
@@ -148,7 +158,9 @@ func monthEnded(before, after time.Duration) bool {
 
 // issue makes an order the one that is in force.
 func (l *Loop) issue(o Order) Order {
-	l.clock.obey(o)
+	if !l.start.Passive {
+		l.clock.Obey(o)
+	}
 	l.last = o
 	return o
 }
@@ -215,7 +227,32 @@ func (l *Loop) choose(o *Order) {
 			o.Rejected[s.name] = "falseticker: its time is outside what the majority agrees on"
 		}
 	}
+	l.leaveOutRunaways(o)
 	slices.SortStableFunc(l.followed, func(a, b *source) int { return int(a.distance(now) - b.distance(now)) })
+}
+
+// leaveOutRunaways rejects sources whose clocks run at another rate than those of the
+// majority: one that is on its way past the true time is still a falseticker.
+func (l *Loop) leaveOutRunaways(o *Order) {
+	intervals := make([]selection.Interval, len(l.followed))
+	for i, s := range l.followed {
+		f := s.fit.frequency()
+		intervals[i] = selection.Around(fromSeconds(f.value*1e3), fromSeconds((unexpected*f.deviation+driftTolerance)*1e3))
+	}
+	common, agree, ok := selection.Majority(intervals)
+	if !ok || len(l.followed) < 3 {
+		return
+	}
+	var kept []*source
+	for i, s := range l.followed {
+		if agree[i] {
+			kept = append(kept, s)
+			continue
+		}
+		off := s.fit.frequency().value*1e6 - common.Low.Seconds()*1e3
+		o.Rejected[s.name] = fmt.Sprintf("falseticker: it runs %.2f ppm off what the majority agrees on", off)
+	}
+	l.followed = kept
 }
 
 // unusable says why a source cannot be a candidate, "" if it can.
@@ -251,14 +288,17 @@ func (l *Loop) idle(o *Order) {
 // follow steers the clock by the sources that are followed.
 func (l *Loop) follow(o *Order) {
 	now := l.clock.Raw
-	server, deviation, rate := l.combined()
+	server, deviation, rate := l.combined(now)
 	correction := server - (l.clock.Clock - now)
 	o.Estimate, o.Skew = correction, rate.deviation*1e9
 	for _, s := range l.followed {
 		o.Selected = append(o.Selected, s.name)
 	}
 	o.Leap = l.leap()
-	o.Bound = l.bound(server, correction)
+	for _, s := range l.followed {
+		o.Wander = max(o.Wander, restless*1e9, math.Sqrt(s.fit.meanWander())*1e9)
+	}
+	o.Bound = l.bound(now, server, correction)
 	if reason := l.implausible(correction, rate); reason != "" {
 		o.State, o.Reason = Refused, reason
 		return
@@ -283,8 +323,7 @@ func (l *Loop) follow(o *Order) {
 // combined returns the time of the followed sources minus raw time, its standard
 // deviation in seconds, and the frequency. A source counts by its root distance, and
 // its frequency by how well it is known.
-func (l *Loop) combined() (server time.Duration, deviation float64, rate frequency) {
-	now := l.clock.Raw
+func (l *Loop) combined(now time.Duration) (server time.Duration, deviation float64, rate frequency) {
 	origin, _ := l.followed[0].expected(now)
 	var offset, variance, weights, frequencies, precision float64
 	for _, s := range l.followed {
@@ -305,10 +344,10 @@ func (l *Loop) combined() (server time.Duration, deviation float64, rate frequen
 // bound returns by how much the clock may be off UTC before its correction: the
 // best source's distance, how far the combined time is from that source, and the
 // correction that is still to be made.
-func (l *Loop) bound(server, correction time.Duration) time.Duration {
+func (l *Loop) bound(now, server, correction time.Duration) time.Duration {
 	best := l.followed[0]
-	own, _ := best.expected(l.clock.Raw)
-	return best.distance(l.clock.Raw) + (server - own).Abs() + correction.Abs()
+	own, _ := best.expected(now)
+	return best.distance(now) + (server - own).Abs() + correction.Abs()
 }
 
 // implausible says why a correction or frequency is refused, "" if it is not.

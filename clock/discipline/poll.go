@@ -5,12 +5,13 @@ import (
 	"time"
 )
 
-// doubt is how uncertain the clock may become before a source is asked again, in
-// standard deviations of a usual measurement.
+// What decides when a source is asked again. Doubts are in standard deviations of a usual
+// measurement.
 const (
-	doubt   = 0.7
-	credits = 5
-	credit  = 6
+	doubt      = 0.7 // how uncertain the clock may become
+	greatDoubt = 1.2 // when it is asked whatever was spent
+	credits    = 5   // requests that may be made early, before they must be earned
+	earning    = 5   // credits earned while the crystal begins to drown the noise
 )
 
 // nextPoll returns how long the source need not be asked: until what is known of
@@ -20,15 +21,15 @@ func (s *source) nextPoll(least, most time.Duration) time.Duration {
 	if len(s.suspect) > 0 {
 		return least
 	}
-	wanted := least
-	if s.fit.n >= 3 {
-		wanted = s.useful(least, most)
+	if s.fit.n < 3 {
+		return s.afford(least, least)
 	}
-	return max(least, min(most, s.afford(wanted)))
+	return s.afford(s.useful(least, most, doubt), s.useful(least, most, greatDoubt))
 }
 
-// useful returns when the source's time will have become too uncertain.
-func (s *source) useful(least, most time.Duration) time.Duration {
+// useful returns when the source's time will have become so uncertain, in standard
+// deviations of a usual measurement.
+func (s *source) useful(least, most time.Duration, doubt float64) time.Duration {
 	limit := square(doubt * s.typical)
 	enough := func(poll time.Duration) bool {
 		_, variance := s.fit.phase(poll.Seconds())
@@ -51,13 +52,14 @@ func (s *source) useful(least, most time.Duration) time.Duration {
 	return low
 }
 
-// afford spends a credit on the poll that begins, and lengthens it where none is
-// left. Credits grow with time, one in the interval in which the crystal
-// begins to drown the noise of measurements: asking more often teaches little.
-func (s *source) afford(wanted time.Duration) time.Duration {
-	interval := math.Cbrt(square(s.typical)/s.fit.wander()) / credit
+// afford spends a credit on the poll that begins, and lengthens it, to most, where
+// none is left. Credits are earned with time: so many in the time in which a crystal of
+// that wander strays by as much as a measurement. To ask more often teaches little.
+func (s *source) afford(wanted, most time.Duration) time.Duration {
+	wander := math.Sqrt(s.fit.wander() * usualWander) // half believed, it is hard to tell
+	interval := math.Cbrt(square(s.typical)/wander) / earning
 	s.credits = min(credits, s.credits+s.poll.Seconds()/interval) - 1
-	return max(wanted, fromSeconds((1-s.credits)*interval))
+	return max(wanted, min(most, fromSeconds((1-s.credits)*interval)))
 }
 
 // retry returns when to ask again after requests that nobody answered: once or

@@ -120,13 +120,19 @@ func (s *source) bound(raw time.Duration) time.Duration {
 		m := s.kept[i]
 		age := (raw - m.raw).Seconds()
 		then := now - fromSeconds(rate.value*age)
-		drift := fromSeconds(age * (3*rate.deviation + driftTolerance))
+		drift := fromSeconds(strayed(age, rate.deviation, restless))
 		best = min(best, m.delay/2+m.dispersion+max(then-m.server, m.server-then)+drift)
 		if m.loose {
 			break
 		}
 	}
 	return best + fromSeconds(deviation)
+}
+
+// strayed returns how many seconds a clock may be off after t seconds, of which the
+// frequency is known to a standard deviation and wanders so much in a second.
+func strayed(t, deviation, wander float64) float64 {
+	return t*(3*deviation+driftTolerance) + 2*wander*math.Sqrt(t*t*t/3)
 }
 
 // driftTolerance is what a disciplined frequency is trusted to, as a ratio.

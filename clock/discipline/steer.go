@@ -20,7 +20,7 @@ func (l *Loop) correct(o *Order, correction time.Duration) {
 		o.Frequency = math.Copysign(l.start.MaxFrequency-room, o.Frequency)
 	}
 	over := fromSeconds(math.Abs(float64(correction)) / room)
-	if l.start.Step && over > longSlew && correction.Abs() >= leastStep {
+	if l.maySet(correction) && over > longSlew {
 		o.Step = correction
 		return
 	}
@@ -28,4 +28,12 @@ func (l *Loop) correct(o *Order, correction time.Duration) {
 	if correction == 0 {
 		o.SlewOver = 0
 	}
+}
+
+// maySet reports whether the clock may be set by a correction of that size.
+func (l *Loop) maySet(correction time.Duration) bool {
+	if l.locked && (l.start.StepAbove < 0 || correction.Abs() < l.start.StepAbove) {
+		return false
+	}
+	return l.start.Step && correction.Abs() >= leastStep
 }
