@@ -49,6 +49,9 @@ type Config struct {
 	MaxDistance  time.Duration // see discipline.Start
 	DriftFile    string        // empty: none
 	Log          *slog.Logger
+	// Updated is called after each request, whatever became of it, by several
+	// goroutines; nil: nobody is told.
+	Updated func()
 }
 
 // driftEvery is how often the drift file is written.
@@ -153,6 +156,9 @@ func (d *Daemon) follow(ctx context.Context, i int) error {
 		poll, err := d.take(i, before, m, failed)
 		if err != nil {
 			return err
+		}
+		if d.cfg.Updated != nil {
+			d.cfg.Updated()
 		}
 		timer.Reset(time.Until(asked.Add(poll)))
 	}

@@ -120,13 +120,17 @@ func (s *System) endSlew() {
 	}
 }
 
-// Close ends a slew and leaves the clock at its last frequency.
+// Close ends a slew, leaves the clock at its last frequency, and tells the kernel that
+// nobody keeps it right any more.
 func (s *System) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.slew == nil {
+	if !s.steer {
 		return nil
 	}
 	s.endSlew()
-	return kernel.SetFrequency(s.frequency)
+	if err := kernel.SetFrequency(s.frequency); err != nil {
+		return err
+	}
+	return kernel.SetSync(kernel.Sync{MaxError: time.Minute})
 }
