@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"slices"
+
 	"wirelab/address"
 	"wirelab/cli/config"
+	clocks "wirelab/cli/time"
 	"wirelab/firewall"
 	"wirelab/internal/setting"
 	"wirelab/observe"
@@ -34,5 +37,5 @@ func sections() []setting.Section {
 
 // statusKinds is the table of what a process may say of itself in its status.
 func statusKinds() []observe.Kind {
-	return server.Kinds()
+	return slices.Concat(server.Kinds(), clocks.StatusKinds())
 }

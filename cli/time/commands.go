@@ -22,6 +22,6 @@ func Commands(c *term.Console) []*cobra.Command {
 		Long: "Measures how far clocks are apart, keeps a clock in step with servers, says who\n" +
 			"steers this host's clock, and shows what the loop that steers would do.",
 	}
-	cmd.AddCommand(a.newMeasureCommand(), a.newSyncCommand(), a.newDisciplineCommand())
+	cmd.AddCommand(a.newMeasureCommand(), a.newStatusCommand(), a.newSyncCommand(), a.newDisciplineCommand())
 	return []*cobra.Command{cmd}
 }

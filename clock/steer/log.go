@@ -33,7 +33,9 @@ func (d *Daemon) report(i int, m Measurement, failed error, order discipline.Ord
 			log.Info("rejected", "source", s.Name, "reason", reason)
 		}
 	}
-	d.reportOrder(order)
+	if failed == nil || order.Slew != 0 || order.Step != 0 {
+		d.reportOrder(order)
+	}
 }
 
 // reportOrder tells what is done to the clock.
