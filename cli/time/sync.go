@@ -142,10 +142,6 @@ func (a *app) openClock(ctx context.Context, f *syncFlags) (steer.Clock, float64
 	return clock, clock.Frequency(), nil
 }
 
-// errOther reports that something else steers the clock: for the exit status, it
-// may not be steered here.
-var errOther = fmt.Errorf("something else seems to steer this clock: %w", sys.ErrNotPermitted)
-
 // lookFor is how long we look who steers the clock.
 const lookFor = 2 * time.Second
 
@@ -172,7 +168,8 @@ func (e *otherError) Error() string {
 	return fmt.Sprintf("not steering: %s seems to steer this clock (%s); stop it, or leave out --steer to measure only, or insist with --force; see wirelab time status", e.other, e.other.Why)
 }
 
-func (e *otherError) Unwrap() error { return errOther }
+// Unwrap makes it a matter of what may be done here: exit status 3.
+func (e *otherError) Unwrap() error { return sys.ErrNotPermitted }
 
 // defaultPoll is the least poll of servers, of which one is public or none.
 func defaultPoll(servers []netip.AddrPort, public func(netip.Addr) bool) time.Duration {
