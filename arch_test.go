@@ -88,6 +88,7 @@ var dependencies = map[string]dependency{
 	"github.com/goccy/go-yaml":                {importers: []string{"internal/setting"}, reason: "strict YAML with the position of each error"},
 	"github.com/DeRuina/timberjack":           {importers: []string{"observe"}, reason: "log files rotated by size and age"},
 	"github.com/HdrHistogram/hdrhistogram-go": {importers: []string{"load"}, reason: "latency percentiles with a bounded error"},
+	"github.com/facebook/time":                {importers: []string{"clock"}, reason: "AES-SIV for NTS (its nts/aessiv alone)"},
 	"golang.org/x/sys": {
 		importers: []string{"internal/sys", "internal/netlink", "wire", "firewall", "address", "lab"},
 		reason:    "system calls that syscall lacks, behind the two doors to the kernel; its constants where the kernel's words are spoken",

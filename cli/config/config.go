@@ -74,6 +74,11 @@ type NTPServer struct {
 	LocalStratum int // 0: not synchronised
 	Rate         int // requests a second from one address; 0: no limit
 	Burst        int // of them at once
+	NTS          bool
+	NTSPort      uint16
+	NTSCert      string // set together with NTSKey, or not at all; empty: a generated one
+	NTSKey       string
+	NTSCertOut   string // where a generated certificate is written to; empty: nowhere
 }
 
 // Client holds where clients connect to unless told.

@@ -166,6 +166,16 @@ func ntpKeys() []Key {
 			"NTP requests a second that one address may send; more get a kiss-o'-death, then nothing. 0: no limit."),
 		one("server.ntp.burst", "8", count(1, 1000), func(c *Config) *int { return &c.Server.NTP.Burst },
 			"NTP requests that one address may send at once, where there is a rate."),
+		one("server.ntp.nts", "false", boolean(), func(c *Config) *bool { return &c.Server.NTP.NTS },
+			"Authenticate NTP (NTS, RFC 8915); without nts_cert, with a certificate made at start."),
+		one("server.ntp.nts_port", "4460", port(), func(c *Config) *uint16 { return &c.Server.NTP.NTSPort },
+			"TCP port of NTS key exchanges; 0 takes a free one."),
+		one("server.ntp.nts_cert", "", path(), func(c *Config) *string { return &c.Server.NTP.NTSCert },
+			"Certificate file in PEM for NTS; means nts. Needs nts_key."),
+		one("server.ntp.nts_key", "", path(), func(c *Config) *string { return &c.Server.NTP.NTSKey },
+			"Private key file in PEM for NTS."),
+		one("server.ntp.nts_cert_out", "", path(), func(c *Config) *string { return &c.Server.NTP.NTSCertOut },
+			"File that a generated certificate for NTS is written to, for clients to trust. \"\": none."),
 	}
 }
 

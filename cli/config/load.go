@@ -189,7 +189,8 @@ func (l *loader) follow() {
 
 // checkPairs checks the keys that need each other.
 func (l *loader) checkPairs() {
-	for _, pair := range [][2]string{{"server.tls_cert", "server.tls_key"}, {"server.tls_key", "server.tls_cert"}} {
+	for _, pair := range [][2]string{{"server.tls_cert", "server.tls_key"}, {"server.tls_key", "server.tls_cert"},
+		{"server.ntp.nts_cert", "server.ntp.nts_key"}, {"server.ntp.nts_key", "server.ntp.nts_cert"}} {
 		s, set := l.latest[pair[0]]
 		other, _ := Lookup(pair[1])
 		if set && s.items[0] != "" && other.items(l.config)[0] == "" {

@@ -41,7 +41,7 @@ func defaults() *Config {
 		Server: Server{
 			Enabled: true, Bind: loopback, Port: 12345, Engine: "goroutine", Handler: "echo", Buffer: 16384, DrainTimeout: 5 * time.Second,
 			UDP: UDPServer{Enabled: true, Bind: loopback, Port: 12345, Handler: "timediff", Buffer: 65507, Batch: 32, GRO: true, GSO: true},
-			NTP: NTPServer{Bind: loopback, Port: 12123, Burst: 8},
+			NTP: NTPServer{Bind: loopback, Port: 12123, Burst: 8, NTSPort: 4460},
 		},
 		Client: Client{Server: "127.0.0.1", Port: 12345},
 		Logs:   Logs{Dir: "logs", Level: slog.LevelInfo, MaxSize: 10_000_000, Keep: 7, MaxAge: 30 * 24 * time.Hour},

@@ -22,6 +22,7 @@ type Listening struct {
 	Handler        string `json:"handler"`
 	Engine         string `json:"engine,omitempty"`
 	EngineNote     string `json:"engine_note,omitempty"`     // why not the engine asked for, or a better one
+	NTS            string `json:"nts,omitempty"`             // address of the NTS key exchange
 	TLSFingerprint string `json:"tls_fingerprint,omitempty"` // SHA-256 of the certificate
 	PID            int    `json:"pid"`
 	Schema         string `json:"schema"` // term.EventSchema
@@ -79,6 +80,9 @@ func (l Listening) String() string {
 	}
 	if l.EngineNote != "" {
 		fmt.Fprintf(&b, " (%s)", l.EngineNote)
+	}
+	if l.NTS != "" {
+		fmt.Fprintf(&b, ", NTS key exchange on tcp %s", l.NTS)
 	}
 	if l.TLSFingerprint != "" {
 		fmt.Fprintf(&b, ", TLS\n  certificate SHA-256 %s", l.TLSFingerprint)

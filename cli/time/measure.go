@@ -33,6 +33,7 @@ type measureFlags struct {
 	basic       bool
 	watch       bool
 	allowPublic bool
+	nts         ntsFlags
 	save        term.SaveFlag
 }
 
@@ -47,6 +48,7 @@ func (f *measureFlags) add(cmd *cobra.Command) {
 	flags.BoolVar(&f.basic, "basic", false, "do not ask when answers really left (NTP's interleaved mode, STAMP's follow-up telemetry)")
 	flags.BoolVar(&f.watch, "watch", false, "show each sample, until Ctrl-C")
 	flags.BoolVar(&f.allowPublic, "allow-public", false, "ask public addresses too")
+	f.nts.add(cmd)
 	f.save.Add(cmd)
 }
 
@@ -214,6 +216,9 @@ func resolveHost(ctx context.Context, cfg *config.Config, flags *measureFlags, a
 	}
 	if probe.Public(host.Host.Addr()) && !flags.allowPublic {
 		return term.Usagef("%s is a public address: ask it with --allow-public, once in 2 seconds at most", host.Host.Addr())
+	}
+	if flags.nts.on {
+		return flags.nts.establish(ctx, address, host, flags.protocol == "")
 	}
 	return nil
 }

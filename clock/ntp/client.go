@@ -54,13 +54,22 @@ func (e *RefusedError) Error() string {
 func (e *RefusedError) Unwrap() []error { return []error{e.Wait, e.Err} }
 
 // Protection authenticates requests and answers, as NTS does. It is used by one
-// goroutine. Both methods are given a whole packet, header included.
+// goroutine. Packets are whole, header included.
 type Protection interface {
-	// Protect appends what proves the request to packet.
+	// Protect appends what proves the request to packet. An error calls for Renew.
 	Protect(packet []byte) ([]byte, error)
 	// Verify reports why an answer to the last request is not believed.
 	Verify(packet []byte) error
+	// Renew gets new keys, as the server does not accept those there are.
+	Renew(ctx context.Context) error
 }
+
+// ErrRenewed reports that the server did not know the keys of a request, and that there are
+// new ones now.
+var ErrRenewed = errors.New("the server did not accept the NTS cookie; keys were exchanged anew")
+
+// kissNTS is the kiss code of a server that does not accept a cookie (RFC 8915, section 5.7).
+const kissNTS = "NTSN"
 
 // Config says how to ask a server. Zero values are the defaults.
 type Config struct {
@@ -137,7 +146,7 @@ func (c *Client) Query(ctx context.Context) (Answer, error) {
 	if err := c.pause(ctx); err != nil {
 		return Answer{}, err
 	}
-	packet, err := c.request()
+	packet, err := c.request(ctx)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -162,7 +171,10 @@ func (c *Client) Query(ctx context.Context) (Answer, error) {
 		}
 		return answer, err
 	}
-	if code := got.Kiss(); code != "" {
+	switch code := got.Kiss(); {
+	case code == kissNTS && c.cfg.Protection != nil:
+		return answer, errors.Join(ErrRenewed, c.cfg.Protection.Renew(ctx))
+	case code != "":
 		return answer, c.kissed(code)
 	}
 	answer.Facts, answer.Interleaved = factsOf(&got, times.Received.Time), interleaved
@@ -190,14 +202,20 @@ func (c *Client) pause(ctx context.Context) error {
 	return ctx.Err()
 }
 
-func (c *Client) request() ([]byte, error) {
+func (c *Client) request(ctx context.Context) ([]byte, error) {
 	p := c.state.request(random)
 	packet := p.Append(c.buffer[:0])
 	if c.cfg.Protection != nil {
-		var err error
-		if packet, err = c.cfg.Protection.Protect(packet); err != nil {
-			return nil, err
+		protected, err := c.cfg.Protection.Protect(packet)
+		if err != nil {
+			if err := c.cfg.Protection.Renew(ctx); err != nil {
+				return nil, err
+			}
+			if protected, err = c.cfg.Protection.Protect(packet); err != nil {
+				return nil, err
+			}
 		}
+		packet = protected
 	}
 	c.buffer = packet
 	return packet, nil

@@ -8,6 +8,7 @@ import (
 
 	"wirelab/clock"
 	"wirelab/clock/ntp"
+	"wirelab/clock/nts"
 	"wirelab/server"
 )
 
@@ -54,20 +55,8 @@ type Config struct {
 	RatePerSecond float64
 	Burst         int // 0: 8
 	// NTS answers requests with NTS extension fields; nil: they get no answer.
-	NTS Sealer
+	NTS *nts.Server
 }
-
-// A Sealer authenticates requests and answers (RFC 8915). It is used by one goroutine.
-type Sealer interface {
-	// Open reads the extension fields of a request, and returns what Seal needs. It
-	// reports ErrNAK for a cookie that it cannot read.
-	Open(packet []byte) (session any, err error)
-	// Seal appends the extension fields of the answer, of which out is the header.
-	Seal(out []byte, session any) ([]byte, error)
-}
-
-// ErrNAK reports a request whose cookie or authentication a Sealer does not accept.
-var ErrNAK = errors.New("NTS cookie not accepted")
 
 // A Responder answers NTP requests. It is for a UDP server with one worker, see Listen.
 type Responder struct {
@@ -118,7 +107,15 @@ func (r *Responder) Respond(d *server.Datagram, out []byte) []byte {
 	if len(rest) > 0 {
 		return r.respondExtended(d, &request, rest, out)
 	}
-	answer := r.answer(d, &request)
+	return r.respondPlain(d, &request, out)
+}
+
+// respondPlain appends an answer that is not authenticated: its T3 is written last.
+func (r *Responder) respondPlain(d *server.Datagram, request *ntp.Packet, out []byte) []byte {
+	answer, interleaved := r.answer(d, request)
+	if !interleaved {
+		d.StampAnswer(ntp.TransmitOffset, clock.NTP)
+	}
 	return answer.Append(out)
 }
 
@@ -138,21 +135,21 @@ func read(b []byte) (request ntp.Packet, rest []byte, event string) {
 }
 
 // answer makes the answer to a request: in the interleaved mode if the request names an
-// answer whose departure is known, and in the basic mode else.
-func (r *Responder) answer(d *server.Datagram, request *ntp.Packet) ntp.Packet {
-	p := r.header(request, d.Received.Time)
+// answer whose departure is known, and in the basic mode else, where the transmit
+// timestamp is the receive timestamp so far.
+func (r *Responder) answer(d *server.Datagram, request *ntp.Packet) (p ntp.Packet, interleaved bool) {
+	p = r.header(request, d.Received.Time)
 	left, known := r.left.find(request.Origin, d.Peer.Addr())
 	p.Receive = r.left.expect(ntp.TimestampOf(d.Received.Time), d.Peer.Addr())
 	d.TellSent(r.left, uint64(p.Receive))
 	if known && request.Receive != request.Transmit {
 		p.Origin, p.Transmit = request.Receive, left
 		d.Count(EventInterleaved)
-		return p
+		return p, true
 	}
 	p.Origin, p.Transmit = request.Transmit, p.Receive
-	d.StampAnswer(ntp.TransmitOffset, clock.NTP)
 	d.Count(EventBasic)
-	return p
+	return p, false
 }
 
 // header fills in what a server says about its clock.
@@ -212,8 +209,7 @@ func (r *Responder) respondExtended(d *server.Datagram, request *ntp.Packet, res
 	case protected && r.cfg.NTS != nil:
 		return r.respondSealed(d, request, out)
 	}
-	answer := r.answer(d, request)
-	return answer.Append(out)
+	return r.respondPlain(d, request, out)
 }
 
 // ntsCookie is the type of the extension field that holds an NTS cookie (RFC 8915, section 5.4).
@@ -223,12 +219,15 @@ func (r *Responder) respondSealed(d *server.Datagram, request *ntp.Packet, out [
 	session, err := r.cfg.NTS.Open(d.Payload)
 	if err != nil {
 		d.Count(EventNTSRefused)
-		if errors.Is(err, ErrNAK) {
-			return appendKiss(out, request, "NTSN")
+		if errors.Is(err, nts.ErrCookie) {
+			return nts.AppendNAK(appendKiss(out, request, nts.NAK), d.Payload)
 		}
 		return out
 	}
-	answer := r.answer(d, request)
+	answer, interleaved := r.answer(d, request)
+	if !interleaved { // nothing can be written into the answer once it is sealed
+		answer.Transmit = ntp.TimestampOf(time.Now())
+	}
 	sealed, err := r.cfg.NTS.Seal(answer.Append(out), session)
 	if err != nil {
 		return out
