@@ -208,7 +208,7 @@ func (r *runner) forgive(s Step, err error) error {
 			return err
 		}
 		return nil
-	case s.verb == verbRemove && (errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EADDRNOTAVAIL) || errors.Is(err, unix.ENODEV)):
+	case s.verb == verbRemove && (errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EADDRNOTAVAIL) || errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENXIO)):
 		return nil
 	case s.verb == verbMAC && errors.Is(err, unix.EBUSY):
 		return r.macWhileDown(s)

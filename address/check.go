@@ -50,6 +50,9 @@ func (p *parser) mergeLinks() {
 		if known.Bridge != nil && l.Bridge != nil && *known.Bridge != *l.Bridge {
 			p.errs = append(p.errs, problem(l.Place, "link %s is a port of bridge %s already (line %d)", l.Name, *known.Bridge, known.Place.Line))
 		}
+		if known.Kind != "" && l.Kind != "" && known.Kind != l.Kind {
+			p.errs = append(p.errs, problem(l.Place, "link %s is a %s already (line %d)", l.Name, known.Kind, known.Place.Line))
+		}
 		if own := l.Bridge == nil; own {
 			known.Up, known.Place, known.Absent = l.Up, l.Place, known.Absent || l.Absent
 		}

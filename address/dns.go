@@ -19,6 +19,8 @@ func (m Machine) readDNS() (*DNS, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		d.Absent = true
+	case errors.Is(err, fs.ErrPermission):
+		d.manager = "somebody who lets nobody read it"
 		return d, nil
 	case err != nil:
 		return nil, fmt.Errorf("name servers: %w", err)

@@ -2,7 +2,6 @@ package address
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -11,8 +10,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"wirelab/internal/setting"
 )
 
 // inNamespace puts the calling goroutine into a network namespace that ends with it,
@@ -66,28 +63,10 @@ func shown(t testing.TB, args string) string {
 	return strings.Join(lines, "\n")
 }
 
-func parse(t testing.TB, text string) (*Config, setting.Errors) {
-	t.Helper()
-	file, errs := setting.Read("wirelab.yaml", []byte("addresses:\n"+indent(text)))
-	if errs != nil {
-		t.Fatal(errs)
-	}
-	section, _ := file.Get("addresses")
-	return Parse(section)
-}
-
-func indent(text string) string {
-	var b strings.Builder
-	for line := range strings.Lines(strings.TrimSpace(text)) {
-		b.WriteString("  " + strings.TrimSuffix(line, "\n") + "\n")
-	}
-	return b.String()
-}
-
 // mustPlan returns the change that a text asks for.
 func mustPlan(t testing.TB, m Machine, text string) *Change {
 	t.Helper()
-	c, errs := parse(t, text)
+	c, errs := read(t, text)
 	if errs != nil {
 		t.Fatal(errs)
 	}
@@ -138,6 +117,11 @@ func mustRestore(t testing.TB, m Machine, snapshot []byte) {
 	}
 }
 
+func run(program, args string) (string, error) {
+	out, err := exec.Command(program, strings.Fields(args)...).CombinedOutput()
+	return string(out), err
+}
+
 func contains(t testing.TB, text string, wanted ...string) {
 	t.Helper()
 	for _, w := range wanted {
@@ -146,5 +130,3 @@ func contains(t testing.TB, text string, wanted ...string) {
 		}
 	}
 }
-
-func TestMain(m *testing.M) { os.Exit(m.Run()) }
