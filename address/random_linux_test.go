@@ -166,7 +166,7 @@ func ipLines(o map[string]any) []string {
 	if !isLink {
 		return []string{fmt.Sprint(o)}
 	}
-	lines := []string{fmt.Sprint(o["ifname"], o["mtu"], o["address"], o["flags"], o["master"])}
+	lines := []string{fmt.Sprint(o["ifname"], o["mtu"], o["address"], strings.Contains(fmt.Sprint(o["flags"]), "UP "), o["master"])}
 	var ipv6 []string
 	for _, info := range infos {
 		a := info.(map[string]any)

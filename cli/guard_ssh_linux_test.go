@@ -1,0 +1,238 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"wirelab/internal/sys/netns"
+)
+
+// A remoteHost is a network namespace with an SSH server, and another one from which
+// people log in.
+type remoteHost struct {
+	t            *testing.T
+	dir          string
+	server, user string // names of the namespaces
+}
+
+const hostAddress = "10.213.1.1"
+
+// newRemoteHost starts it. The program wirelab is this test binary.
+func newRemoteHost(t *testing.T) *remoteHost {
+	t.Helper()
+	for _, program := range []string{"/usr/sbin/sshd", "ssh", "ssh-keygen", "ip", "tmux"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skip(err)
+		}
+	}
+	h := &remoteHost{t: t, dir: t.TempDir(), server: fmt.Sprintf("wlsshs%d", os.Getpid()), user: fmt.Sprintf("wlsshu%d", os.Getpid())}
+	for _, name := range []string{h.server, h.user} {
+		n, err := netns.Add(name)
+		if err != nil {
+			t.Skip(err)
+		}
+		n.Close()
+		t.Cleanup(func() { _ = netns.Delete(name) })
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.must("cp", exe, h.file("wirelab"))
+	h.must("ip", "-n", h.server, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", h.user)
+	h.must("ip", "-n", h.server, "link", "set", "lo", "up")
+	h.must("ip", "-n", h.server, "link", "set", "eth0", "up")
+	h.must("ip", "-n", h.user, "link", "set", "eth0", "up")
+	h.must("ip", "-n", h.server, "address", "add", hostAddress+"/24", "dev", "eth0")
+	h.must("ip", "-n", h.user, "address", "add", "10.213.1.2/24", "dev", "eth0")
+	h.startServer()
+	return h
+}
+
+func (h *remoteHost) file(name string) string { return filepath.Join(h.dir, name) }
+
+func (h *remoteHost) write(name, text string) {
+	h.t.Helper()
+	if err := os.WriteFile(h.file(name), []byte(text), 0o600); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func (h *remoteHost) must(args ...string) string {
+	h.t.Helper()
+	out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
+	if err != nil {
+		h.t.Fatalf("%v: %v: %s", args, err, out)
+	}
+	return string(out)
+}
+
+func (h *remoteHost) startServer() {
+	h.t.Helper()
+	for _, key := range []string{"host", "user"} {
+		h.must("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", h.file(key))
+	}
+	h.write("sshd_config", strings.NewReplacer("DIR", h.dir).Replace(`Port 22
+HostKey DIR/host
+AuthorizedKeysFile DIR/user.pub
+PidFile none
+StrictModes no
+UsePAM no
+PermitRootLogin yes
+AcceptEnv WIRELAB_*
+`))
+	if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
+		h.t.Fatal(err)
+	}
+	sshd := exec.Command("ip", "netns", "exec", h.server, "/usr/sbin/sshd", "-D", "-e", "-f", h.file("sshd_config"))
+	sshd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	log, err := os.Create(h.file("sshd.log"))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer log.Close()
+	sshd.Stdout, sshd.Stderr = log, log
+	if err := sshd.Start(); err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { _ = sshd.Process.Kill(); _ = sshd.Wait() })
+	for range 100 {
+		if h.reachable() {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	text, _ := os.ReadFile(h.file("sshd.log"))
+	h.t.Skipf("no login by ssh: %s", text)
+}
+
+// options are those of every ssh; more of them come before the host.
+func (h *remoteHost) options(more ...string) []string {
+	return append([]string{
+		"-F", "none", "-i", h.file("user"), "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
+		"-o", "BatchMode=yes", "-o", "ConnectTimeout=1",
+	}, more...)
+}
+
+// ssh runs a command on the host, from the other machine.
+func (h *remoteHost) ssh(command string, more ...string) (string, error) {
+	args := append([]string{"netns", "exec", h.user, "ssh"}, h.options(more...)...)
+	out, err := exec.Command("ip", append(args, "root@"+hostAddress, "cd "+h.dir+" && PATH=$PWD:$PATH && "+command)...).CombinedOutput()
+	return string(out), err
+}
+
+// reachable reports whether somebody new gets in, within two seconds.
+func (h *remoteHost) reachable() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	args := append([]string{"netns", "exec", h.user, "ssh"}, h.options("-S", "none", "root@"+hostAddress, "true")...)
+	return exec.CommandContext(ctx, "ip", args...).Run() == nil
+}
+
+// waitReachable waits until a new login is possible, or is not.
+func (h *remoteHost) waitReachable(want bool, within time.Duration) {
+	h.t.Helper()
+	for until := time.Now().Add(within); time.Now().Before(until); time.Sleep(50 * time.Millisecond) {
+		if h.reachable() == want {
+			return
+		}
+	}
+	text, _ := os.ReadFile(h.file("apply.out"))
+	h.t.Fatalf("after %v it is still so that reachable is %t: %s", within, !want, text)
+}
+
+// refused expects a confirmation with exit status 1, and why.
+func (h *remoteHost) refused(what, out string, err error, why string) {
+	h.t.Helper()
+	exit, ok := err.(*exec.ExitError)
+	if !ok || exit.ExitCode() != 1 || !strings.Contains(out, why) {
+		h.t.Errorf("confirm from %s: %v: %s; want status 1 and %q", what, err, out, why)
+	}
+}
+
+// TestConfirmOverSSH tries the confirmations that prove nothing, and one that does.
+func TestConfirmOverSSH(t *testing.T) {
+	h := newRemoteHost(t)
+	h.write("wirelab.yaml", "addresses:\n  eth0: {addresses: [10.213.1.9/24]}\n")
+	master := h.file("master")
+	if out, err := h.ssh("true", "-M", "-S", master, "-o", "ControlPersist=60"); err != nil {
+		t.Fatal(err, out)
+	}
+	defer h.ssh("true", "-S", master, "-O", "exit") //nolint:errcheck // it may be gone
+	tmux := "tmux -L " + filepath.Base(h.server) + " "
+	if out, err := h.ssh(tmux+"new-session -d", "-S", master); err != nil {
+		t.Fatal(err, out)
+	}
+	defer exec.Command("tmux", "-L", filepath.Base(h.server), "kill-server").Run() //nolint:errcheck // it may be gone
+	out, err := h.ssh("wirelab address apply", "-S", master)
+	if err != nil || !strings.Contains(out, "within 1m0s, from a new login: wirelab address confirm") {
+		t.Fatalf("apply from a remote session: %v: %s", err, out)
+	}
+	out, err = h.ssh("wirelab address confirm", "-S", master)
+	h.refused("the same ControlMaster", out, err, "this session began before the change")
+	_, _ = h.ssh(tmux+"send-keys 'cd "+h.dir+"; ./wirelab address confirm >tmux.out 2>&1; echo $? >tmux.rc' Enter", "-S", master)
+	rc := ""
+	for range 100 {
+		text, _ := os.ReadFile(h.file("tmux.rc"))
+		if rc = strings.TrimSpace(string(text)); rc != "" {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	said, _ := os.ReadFile(h.file("tmux.out"))
+	if rc != "1" || !strings.Contains(string(said), "a child of tmux") {
+		t.Errorf("confirm from tmux: status %q: %s", rc, said)
+	}
+	// What cron starts has no login above it.
+	text, err := exec.Command("ip", "netns", "exec", h.server, "setsid", "-w", h.file("wirelab"), "address", "confirm").CombinedOutput()
+	h.refused("cron", string(text), err, "neither a console nor a session of sshd")
+	out, err = h.ssh("ssh "+strings.Join(h.options(), " ")+" root@"+hostAddress+" "+h.file("wirelab")+" address confirm", "-S", master)
+	h.refused("ssh OWN-ADDRESS", out, err, "an address of this machine itself")
+	out, err = h.ssh("wirelab address rollback 1", "-S", master)
+	h.refused("rollback to a number", out, err, "a change waits")
+	sudo := "sudo "
+	if _, err := exec.LookPath("sudo"); err != nil {
+		sudo = ""
+	}
+	out, err = h.ssh(sudo+"env -i "+h.file("wirelab")+" address confirm", "-S", "none")
+	if err != nil || !strings.Contains(out, "confirmed: add 10.213.1.9/24 to eth0") {
+		t.Errorf("confirm from a new login: %v: %s", err, out)
+	}
+	if out, err := h.ssh("wirelab address confirm", "-S", "none"); err == nil || !strings.Contains(out, "no change waits") {
+		t.Errorf("confirm again: %v: %s", err, out)
+	}
+	if out := h.must("ip", "-n", h.server, "address", "show", "dev", "eth0"); !strings.Contains(out, "10.213.1.9/24") {
+		t.Errorf("it did not stay: %s", out)
+	}
+}
+
+// TestLockedOut takes away the address that people log in to. It is back at the
+// deadline, though all of the session is killed that made the change.
+func TestLockedOut(t *testing.T) {
+	h := newRemoteHost(t)
+	h.write("wirelab.yaml", "addresses:\n  eth0: {exclusive: true, addresses: [10.213.9.9/24]}\n")
+	type result struct {
+		out string
+		err error
+	}
+	ended := make(chan result, 1)
+	go func() {
+		out, err := h.ssh("{ wirelab address apply --confirm 8s --wait >apply.out 2>&1 & } ; sleep 2; kill -9 $! $PPID; kill -9 -$$", "-S", "none")
+		ended <- result{out, err}
+	}()
+	h.waitReachable(false, 5*time.Second)
+	h.waitReachable(true, 20*time.Second)
+	if r := <-ended; r.err == nil {
+		t.Errorf("the session lived: %s", r.out)
+	}
+	if out, err := h.ssh("wirelab address confirm", "-S", "none"); err == nil || !strings.Contains(out, "was reverted") {
+		t.Errorf("confirm afterwards: %v: %s", err, out)
+	}
+}
