@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"wirelab/cli/guarded"
 	"wirelab/cli/term"
 	"wirelab/firewall"
 	"wirelab/internal/setting"
@@ -31,6 +32,7 @@ func Commands(c *term.Console) []*cobra.Command {
 			"  wirelab firewall check                                 # does it keep what it promises",
 	}
 	cmd.AddCommand(a.newPlanCommand(), a.newAskCommand(), a.newCheckCommand(), a.newExportCommand(), a.newImportCommand())
+	cmd.AddCommand(guarded.Commands(c, guarded.Firewall)...)
 	return []*cobra.Command{cmd}
 }
 
