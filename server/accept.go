@@ -34,12 +34,28 @@ func (s *TCP) reserveDescriptors() {
 // counted and logged, and the engine closes it.
 func (s *TCP) admit(c *Conn) bool {
 	if why := s.refusal(c); why != notEnded {
-		s.log.Warn("connection refused", "peer", c.peer, "reason", why.String())
+		s.logRefusal(c, why)
 		return false
 	}
 	c.begin(s.cfg.Handler.Open(c))
 	s.log.Info("connected", "conn", c.id, "peer", c.peer)
 	return true
+}
+
+// logRefusal logs that c was refused, within what a person can read: who is refused
+// can come again at once.
+func (s *TCP) logRefusal(c *Conn, why Reason) {
+	s.mu.Lock()
+	allowed := s.refusals.allow(time.Now())
+	hidden := s.refusals.hidden
+	if allowed {
+		s.refusals.hidden = 0
+	}
+	s.mu.Unlock()
+	if allowed {
+		logNotLogged(s.log, "refusals", hidden)
+		s.log.Warn("connection refused", "peer", c.peer, "reason", why.String())
+	}
 }
 
 // refusal lists c, or counts and returns why it cannot be.

@@ -146,3 +146,19 @@ func BenchmarkPeerTable(b *testing.B) {
 		arrive(table, testPeer(n*7919%MaxPeers), 1, at)
 	}
 }
+
+// A peer that has been silent for a minute is known and not active.
+func TestSilentPeersAreNotActive(t *testing.T) {
+	now := time.Now()
+	ago := func(d time.Duration) Peer { return Peer{LastSeen: now.Add(-d)} }
+	for _, tt := range []struct {
+		peers []Peer
+		want  int
+	}{
+		{nil, 0}, {[]Peer{ago(0), ago(time.Second)}, 2}, {[]Peer{ago(59 * time.Second), ago(61 * time.Second), ago(time.Hour)}, 1}, {[]Peer{ago(2 * time.Minute)}, 0},
+	} {
+		if got := recent(tt.peers, now); got != tt.want {
+			t.Errorf("%d of %d are active, want %d", got, len(tt.peers), tt.want)
+		}
+	}
+}

@@ -31,8 +31,9 @@ type TCP struct {
 	life      lifecycle
 	starvedAt atomic.Int64 // the uptime when a descriptor was missed last; 0: none is
 
-	mu     sync.Mutex
-	events map[string]uint64
+	mu       sync.Mutex
+	events   map[string]uint64
+	refusals lineLimit
 }
 
 // ListenTCP binds a server to its address. A busy port is a *PortBusyError.
@@ -222,6 +223,7 @@ func (s *TCP) Kick(id uint64) bool {
 
 func (s *TCP) logSummary() {
 	st := s.Status()
+	logNotLogged(s.log, "refusals", s.refusals.hidden) // the engine has ended
 	s.log.Info("stopped", "accepted", st.Accepted, logCounts("refused", st.Refused), logCounts("closed", st.Closed), "peak", st.PeakActive,
 		"bytes_in", st.Traffic.BytesIn, "bytes_out", st.Traffic.BytesOut)
 }

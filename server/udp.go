@@ -198,7 +198,7 @@ func (s *UDP) logSummary() {
 		}
 		s.log.Info("peer summary", append(args, "first_seen", p.FirstSeen, "last_seen", p.LastSeen)...)
 	}
-	s.log.Info("stopped", "peers", st.Active, "packets", st.Traffic.MessagesIn, "bytes_in", st.Traffic.BytesIn,
+	s.log.Info("stopped", "peers", st.PeakActive, "packets", st.Traffic.MessagesIn, "bytes_in", st.Traffic.BytesIn,
 		"bytes_out", st.Traffic.BytesOut, "stamps", st.StampSource, logCounts("refused", st.Refused), logCounts("events", st.Events),
 		"datagrams_per_read", st.Batches.DatagramsPerRead, "segments_per_run", st.Batches.SegmentsPerRun)
 }

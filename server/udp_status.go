@@ -17,11 +17,11 @@ type UDPStatus struct {
 	Addr        string            `json:"addr"`
 	Handler     string            `json:"handler"`
 	Since       time.Time         `json:"since"`
-	Refused     map[string]uint64 `json:"refused,omitempty"` // by reason
-	Active      int               `json:"active"`            // known peers
-	PeakActive  int               `json:"peak_active,omitempty"`
-	Traffic     Traffic           `json:"traffic"`          // of all peers ever
-	Events      map[string]uint64 `json:"events,omitempty"` // what else was counted, by name
+	Refused     map[string]uint64 `json:"refused,omitempty"`     // by reason
+	Active      int               `json:"active"`                // peers heard of within the last minute
+	PeakActive  int               `json:"peak_active,omitempty"` // peers known: one is only forgotten for the sake of another
+	Traffic     Traffic           `json:"traffic"`               // of all peers ever
+	Events      map[string]uint64 `json:"events,omitempty"`      // what else was counted, by name
 	StampSource string            `json:"stamp_source,omitempty"`
 	Workers     int               `json:"workers,omitempty"` // sockets that share the port
 	Batches     *Batches          `json:"batches,omitempty"`
@@ -74,7 +74,6 @@ func (s *UDP) Status() UDPStatus {
 		w.noteKernelDrops()
 		sum.add(w, &st)
 	}
-	st.PeakActive = st.Active // a peer is only forgotten for the sake of another
 	st.StampSource = sum.stampSource()
 	st.Batches = sum.batches.status()
 	st.Batches.GRO, st.Batches.GSO = s.workers[0].conn.Runs(), sum.joining
@@ -84,7 +83,20 @@ func (s *UDP) Status() UDPStatus {
 	if len(s.workers) > 1 {
 		slices.SortStableFunc(st.Peers, func(a, b Peer) int { return b.LastSeen.Compare(a.LastSeen) })
 	}
+	st.Active = recent(st.Peers, time.Now())
 	return st
+}
+
+// peerRecent is how long after its last datagram a peer is active.
+const peerRecent = time.Minute
+
+// recent returns how many of the peers, latest first, are active.
+func recent(peers []Peer, now time.Time) int {
+	n := slices.IndexFunc(peers, func(p Peer) bool { return now.Sub(p.LastSeen) > peerRecent })
+	if n < 0 {
+		return len(peers)
+	}
+	return n
 }
 
 // Section implements observe.Source.
@@ -103,7 +115,7 @@ type workerCounts struct {
 func (c *workerCounts) add(w *udpWorker, st *UDPStatus) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	st.Active += len(w.peers.byAddr)
+	st.PeakActive += len(w.peers.byAddr)
 	st.Traffic.Add(w.traffic)
 	for name, n := range maps.All(byName(w.refused)) {
 		st.Refused[name] += n

@@ -29,7 +29,7 @@ func (st UDPStatus) View(name string, now time.Time) observe.View {
 
 func (st UDPStatus) summary(name string) string {
 	said := []string{
-		name + " stopped: " + human.Counted(uint64(max(st.Active, 0)), "peer") + ", " + human.Counted(st.Traffic.MessagesIn, "datagram") + ", " +
+		name + " stopped: " + human.Counted(uint64(max(st.PeakActive, 0)), "peer") + ", " + human.Counted(st.Traffic.MessagesIn, "datagram") + ", " +
 			human.Bytes(st.Traffic.BytesIn) + " in, " + human.Bytes(st.Traffic.BytesOut) + " out",
 	}
 	said = append(said, phrases(namedCounts{"refused", st.Refused}, namedCounts{"also", st.Events})...)

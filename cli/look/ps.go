@@ -25,6 +25,7 @@ type psFlags struct {
 	connections int // rows for each server
 	peers       int
 	all         bool // rows
+	fit         bool // as many rows as the terminal has lines for
 }
 
 func (a *app) newPsCommand() *cobra.Command {
@@ -41,6 +42,8 @@ func (a *app) newPsCommand() *cobra.Command {
 			if err := flags.check(); err != nil {
 				return err
 			}
+			given := cmd.Flags().Changed
+			flags.fit = !given("connections") && !given("peers") && !flags.all
 			processes, quiet, err := a.findProcesses(cmd.Context(), flags)
 			if err != nil {
 				return err
@@ -55,19 +58,22 @@ func (a *app) newPsCommand() *cobra.Command {
 	f.Uint64Var(&flags.kick, "kick", 0, "end the connection with this `id`")
 	f.IntVar(&flags.pid, "pid", 0, "only the process with this `id`")
 	f.StringVar(&flags.control, "control", "", "ask at this control socket alone (`path`)")
-	f.IntVar(&flags.connections, "connections", 20, "show at most so `many` connections of each server")
-	f.IntVar(&flags.peers, "peers", 20, "show at most so `many` peers of each server")
+	f.IntVar(&flags.connections, "connections", defaultRows, "show at most so `many` connections of each server (on a terminal, by default as many as fit)")
+	f.IntVar(&flags.peers, "peers", defaultRows, "show at most so `many` peers of each server")
 	f.BoolVar(&flags.all, "all", false, "show all connections and peers")
 	cmd.MarkFlagsMutuallyExclusive("pid", "control")
 	return cmd
 }
 
-// rows returns how many rows of a list are shown; -1: all.
-func (f psFlags) rows() func(what string) int {
+// rows returns how many rows of a list are shown; -1: all. Where no flag says how many,
+// it is fitting.
+func (f psFlags) rows(fitting int) func(what string) int {
 	return func(what string) int {
 		switch {
 		case f.all:
 			return -1
+		case f.fit:
+			return fitting
 		case what == "connection":
 			return f.connections
 		}

@@ -322,6 +322,24 @@ func TestPsShowsWhoDoesNotAnswer(t *testing.T) {
 	}
 }
 
+// On a small terminal there are fewer rows, so that nothing scrolls away.
+func TestPsFitsTheTerminal(t *testing.T) {
+	var b bytes.Buffer
+	flags := psFlags{fit: true}
+	text := Text{out: &b, width: 80, now: psNow(), rows: flags.rows(defaultRows), rest: "see --all"}
+	report := Report{Processes: []observe.Status{busyProcess(4711, 50)}}
+	text.print(report)
+	text.shrink(&b, report, flags, 23)
+	if lines := strings.Count(b.String(), "\n"); lines > 23 || lines < 18 {
+		t.Errorf("%d lines:\n%s", lines, &b)
+	}
+	for _, want := range []string{"4711", "50 connections, ", "127.0.0.1:50000", "DIFFERENCE MIN"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %s", want)
+		}
+	}
+}
+
 // A lamp is a section that only its owner knows.
 type lamp struct {
 	Hours int `json:"hours"`

@@ -1,6 +1,7 @@
 package look
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"slices"
@@ -43,12 +44,33 @@ func (a *app) printReport(report Report, flags psFlags) error {
 		_, err := fmt.Fprintln(a.Stdout, "No wirelab is running. Start one: wirelab up")
 		return err
 	}
+	var b bytes.Buffer
 	t := Text{
-		out: a.Stdout, width: term.Room(a.Stdout), palette: a.Colors(a.Stdout), now: time.Now(),
-		rows: flags.rows(), rest: "see --all",
+		out: &b, width: term.Room(a.Stdout), palette: a.Colors(a.Stdout), now: time.Now(),
+		rows: flags.rows(defaultRows), rest: "see --all",
 	}
 	t.print(report)
-	return t.err
+	if height := term.Height(a.Stdout); height > 0 && flags.fit {
+		t.shrink(&b, report, flags, height-1) // a line for the prompt
+	}
+	_, err := a.Stdout.Write(b.Bytes())
+	return err
+}
+
+// defaultRows is how many connections and peers of a server are shown, leastRows how many
+// even where the terminal has too few lines.
+const (
+	defaultRows = 20
+	leastRows   = 2
+)
+
+// shrink prints into b again with fewer rows, until all fits into so many lines.
+func (t *Text) shrink(b *bytes.Buffer, report Report, flags psFlags, lines int) {
+	for rows := defaultRows - 1; rows >= leastRows && bytes.Count(b.Bytes(), []byte("\n")) > lines; rows-- {
+		b.Reset()
+		t.rows = flags.rows(rows)
+		t.print(report)
+	}
 }
 
 // A Text prints sections of processes for people. It keeps the first error.

@@ -39,6 +39,16 @@ func Room(w io.Writer) int {
 	return Width(w)
 }
 
+// Height returns how many lines w shows at once; 0 where it is no terminal.
+func Height(w io.Writer) int {
+	if f, ok := w.(descriptor); ok && IsTerminal(w) {
+		if _, lines, err := term.GetSize(int(f.Fd())); err == nil {
+			return lines
+		}
+	}
+	return 0
+}
+
 // Fitted returns a line of text as w has room for it.
 func Fitted(line string, w io.Writer) string {
 	if most := Room(w); most > 0 {
