@@ -70,7 +70,7 @@ func (l *layout) usage() string {
 	case Zero:
 		return "zero 100"
 	case Random:
-		return "random 1k"
+		return "random 1000"
 	case Counter:
 		return "counter 4"
 	case Time:
