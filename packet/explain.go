@@ -406,6 +406,9 @@ func why(frame []byte, all []Header, i int, c Check) string {
 			return "a checksum of 0 is sent as ffff"
 		}
 	case Good:
+		if c.Found^c.Right != 0 && c.Found^c.Right != 0xffff {
+			return "the device that received it has verified it"
+		}
 		if c.Found != c.Right {
 			return "0 and ffff are the same number in ones' complement"
 		}

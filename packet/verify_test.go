@@ -60,6 +60,9 @@ func TestVerdicts(t *testing.T) {
 	if got := verdictsOf(t, "udp csum=bad", OffloadPending); got != "ip:good udp:partial" {
 		t.Errorf("a checksum that is not ready: %s", got)
 	}
+	if got := verdictsOf(t, "udp csum=bad", OffloadValid); got != "ip:good udp:good" {
+		t.Errorf("a checksum that a device has verified: %s", got)
+	}
 }
 
 // TestZeroAndAllOnes shows that Linux takes either zero of ones' complement in TCP,
