@@ -113,6 +113,7 @@ Written by %s; run it again rather than edit this file.
 	writeHeld(&text, r.held)
 	writeFloods(&text, r.floods)
 	writeCosts(&text, r.costs)
+	writeTemplates(&text, r.templates)
 	writeMissing(&text, r)
 	text.WriteString(notes)
 	_, err := io.WriteString(w, text.String())

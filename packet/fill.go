@@ -46,7 +46,7 @@ func (t *Template) planOne(i int) {
 	for j := range t.moving {
 		m := &t.moving[j]
 		putBits(still, m.bit, m.field.bits, wide{})
-		cut := plan.addSource(source{index: j}, m.bit, m.field.bits)
+		cut := plan.addSource(source{index: uint8(j)}, m.bit, m.field.bits)
 		t.recompute = t.recompute || cut || t.changesCoverage(m)
 	}
 	for j := range t.sums[:i] {
@@ -55,7 +55,7 @@ func (t *Template) planOne(i int) {
 			continue // it is written already, once for all frames
 		}
 		binary.BigEndian.PutUint16(still[inner.at:], 0)
-		cut := plan.addSource(source{sum: true, index: j}, inner.at*8, 16)
+		cut := plan.addSource(source{index: uint8(maxMoving + j)}, inner.at*8, 16)
 		t.recompute = t.recompute || cut
 	}
 	plan.fixed = uint64(plan.cover.rest(still))
@@ -91,7 +91,7 @@ func (p *sumPlan) addSource(s source, bit, width int) (cut bool) {
 
 func (p *sumPlan) addWithin(s source, bit, width, from, to int) (cut bool) {
 	if bit >= from*8 && bit+width <= to*8 {
-		s.rotate = (16 - (bit+width-from*8)%16) % 16
+		s.rotate = uint8((16 - (bit+width-from*8)%16) % 16)
 		p.sources = append(p.sources, s)
 		return false
 	}
@@ -136,13 +136,10 @@ func (t *Template) Fill(frame []byte, n uint64, now int64) int {
 		return len(t.Append(frame[:0], n, now))
 	}
 	frame = frame[:copy(frame, t.base)]
-	var values [maxMoving]uint16 // folded
+	var changed [2 * maxMoving]uint16 // folded: values, and behind them checksums
 	for i := range t.moving {
-		m := &t.moving[i]
-		v := m.vary.at(n, m.key, now)
-		values[i] = m.put(frame, v)
+		changed[i%maxMoving] = t.moving[i].put(frame, n, now)
 	}
-	var sums [maxMoving]uint16
 	for i := range t.sums {
 		plan := &t.sums[i]
 		if len(plan.sources) == 0 {
@@ -150,13 +147,15 @@ func (t *Template) Fill(frame []byte, n uint64, now int64) int {
 		}
 		rest := plan.fixed
 		for _, s := range plan.sources {
-			v := values[s.index]
-			if s.sum {
-				v = sums[s.index]
-			}
-			rest += uint64(bits.RotateLeft16(v, s.rotate))
+			rest += uint64(bits.RotateLeft16(changed[s.index%(2*maxMoving)], int(s.rotate)))
 		}
-		sums[i] = plan.write(frame, &plan.cover, fold(rest))
+		if plan.mode == automatic {
+			right := complement(fold(rest), plan.none) + uint16(plan.delta)
+			binary.BigEndian.PutUint16(frame[plan.at:], right)
+			changed[(maxMoving+i)%(2*maxMoving)] = right
+			continue
+		}
+		changed[(maxMoving+i)%(2*maxMoving)] = plan.write(frame, &plan.cover, fold(rest))
 	}
 	t.patch(frame)
 	return len(frame)
@@ -165,20 +164,23 @@ func (t *Template) Fill(frame []byte, n uint64, now int64) int {
 // maxMoving is how many varying fields and how many checksums Fill can follow.
 const maxMoving = 16
 
-// put writes a value and returns its folded sum.
-func (m *moving) put(frame []byte, v wide) uint16 {
+// put writes the nth value and returns its folded sum.
+func (m *moving) put(frame []byte, n uint64, now int64) uint16 {
 	switch m.size {
 	case 2:
-		binary.BigEndian.PutUint16(frame[m.at:], uint16(v.lo))
-		return uint16(v.lo)
+		v := uint16(m.vary.low(n, m.key, now))
+		binary.BigEndian.PutUint16(frame[m.at:], v)
+		return v
 	case 4:
-		binary.BigEndian.PutUint32(frame[m.at:], uint32(v.lo))
-		return fold(v.lo & (1<<32 - 1))
+		v := uint32(m.vary.low(n, m.key, now))
+		binary.BigEndian.PutUint32(frame[m.at:], v)
+		return fold(uint64(v))
 	case 8:
-		binary.BigEndian.PutUint64(frame[m.at:], v.lo)
-		return fold(v.lo)
+		v := m.vary.low(n, m.key, now)
+		binary.BigEndian.PutUint64(frame[m.at:], v)
+		return fold(v)
 	}
-	v = v.cut(m.field.bits)
+	v := m.vary.at(n, m.key, now).cut(m.field.bits)
 	putBits(frame, m.bit, m.field.bits, v)
 	return fold(uint64(fold(v.hi)) + uint64(fold(v.lo)))
 }

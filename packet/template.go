@@ -45,11 +45,11 @@ type sumPlan struct {
 	sources []source
 }
 
-// A source is a part of a sum that changes: a moving field or an inner checksum.
+// A source is a part of a sum that changes: the moving field of that index, or,
+// from maxMoving on, an inner checksum.
 type source struct {
-	sum    bool
-	index  int
-	rotate int // bits to the left, within 16
+	index  uint8
+	rotate uint8 // bits to the left, within 16
 }
 
 type patchAt struct {

@@ -158,6 +158,26 @@ func (v *vary) at(n, key uint64, now int64) wide {
 	return v.from.add(hi)
 }
 
+// low is at for fields of at most 64 bits.
+func (v *vary) low(n, key uint64, now int64) uint64 {
+	switch v.how {
+	case inc:
+		return v.from.lo + v.index(n)*v.step
+	case dec:
+		return v.to.lo - v.index(n)*v.step
+	case list:
+		return v.list[v.index(n)].lo
+	case wallTime:
+		return uint64(now)
+	}
+	r := mix(key + n)
+	if v.count == 0 {
+		return v.from.lo + r
+	}
+	hi, _ := bits.Mul64(r, v.count)
+	return v.from.lo + hi
+}
+
 func (v *vary) index(n uint64) uint64 {
 	switch {
 	case n < v.count || v.count == 0:
