@@ -21,7 +21,7 @@ import (
 )
 
 // inPair runs f in a new namespace that holds a pair of veth interfaces, va and vb.
-func inPair(t *testing.T, receive string, f func(a, b *net.Interface)) {
+func inPair(t testing.TB, receive string, f func(a, b *net.Interface)) {
 	t.Helper()
 	require.Root(t)
 	ip := require.Program(t, "ip")

@@ -1,0 +1,300 @@
+// Command packets measures wirelab's packet commands against their peers, in turns, in
+// a network namespace of its own with a pair of veth interfaces. The sink is a MAC
+// address that nobody has: frames are taken and dropped before IP sees them.
+//
+//	go run ./packets -wirelab ../wirelab
+//
+// It needs root, trafgen (netsniff-ng), tcpdump and capinfos (tshark).
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+func main() {
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer cancel()
+	var b bench
+	flag.StringVar(&b.wirelab, "wirelab", "../wirelab", "the `program` to measure")
+	flag.IntVar(&b.rounds, "rounds", 5, "how often each pair is measured")
+	flag.IntVar(&b.frames, "frames", 5_000_000, "frames of a flood")
+	flag.DurationVar(&b.paced, "paced", 5*time.Second, "how long floods are paced, and captured")
+	flag.Parse()
+	if err := b.run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "packets:", err)
+		os.Exit(1)
+	}
+}
+
+type bench struct {
+	wirelab string
+	rounds  int
+	frames  int
+	paced   time.Duration
+	dir     string
+	ctx     context.Context
+}
+
+func (b *bench) run(ctx context.Context) (err error) {
+	b.ctx = ctx
+	if b.wirelab, err = filepath.Abs(b.wirelab); err != nil {
+		return err
+	}
+	if b.dir, err = os.MkdirTemp("", "wirelab-packets-"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(b.dir)
+	// Children inherit the namespace of the thread that starts them.
+	runtime.LockOSThread()
+	if err := syscall.Unshare(syscall.CLONE_NEWNET); err != nil {
+		return fmt.Errorf("make a network namespace: %w", err)
+	}
+	if err := b.makePair(); err != nil {
+		return err
+	}
+	for _, measure := range []func() error{b.floods, b.reading, b.capturing, b.pacing} {
+		if err := measure(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *bench) makePair() error {
+	for _, line := range []string{"link add name va type veth peer name vb", "link set lo up", "link set va up", "link set vb up"} {
+		if out, err := exec.CommandContext(b.ctx, "ip", strings.Fields(line)...).CombinedOutput(); err != nil {
+			return fmt.Errorf("ip %s: %w: %s", line, err, out)
+		}
+	}
+	for _, name := range []string{"va", "vb"} {
+		_ = os.WriteFile("/proc/sys/net/ipv6/conf/"+name+"/disable_ipv6", []byte("1"), 0) // a kernel without IPv6 is silent anyway
+	}
+	return turnGROOn("vb")
+}
+
+// turnGROOn is ethtool -K NAME gro on; it makes the peer take live frames.
+func turnGROOn(name string) error {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_DGRAM, 0)
+	if err != nil {
+		return err
+	}
+	defer syscall.Close(fd)
+	const ethtool, setGRO = 0x8946, 0x2c
+	value := struct{ command, on uint32 }{setGRO, 1}
+	var request struct {
+		name [16]byte
+		data unsafe.Pointer
+		_    [16]byte
+	}
+	copy(request.name[:], name)
+	request.data = unsafe.Pointer(&value)
+	if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, uintptr(fd), ethtool, uintptr(unsafe.Pointer(&request))); errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// cost is what a run of a program took.
+type cost struct {
+	seconds float64
+	memory  int64 // resident at most, in KiB
+	out     []byte
+}
+
+func (b *bench) time(name string, args ...string) (cost, error) {
+	cmd := exec.CommandContext(b.ctx, name, args...)
+	start := time.Now()
+	out, err := cmd.Output()
+	c := cost{seconds: time.Since(start).Seconds(), out: out}
+	if err != nil {
+		return c, fmt.Errorf("%s %s: %w", name, strings.Join(args, " "), err)
+	}
+	c.memory = cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss
+	return c, nil
+}
+
+func median(values []float64) float64 {
+	slices.Sort(values)
+	return values[len(values)/2]
+}
+
+const spec = "eth dst=02:00:00:00:00:09 / ip src=inc:10.64.37.1-10.64.37.254 dst=10.64.37.35 / udp sport=rand:1024-65535 dport=9 / zero 18"
+
+// flood runs wirelab packet flood and returns its report.
+func (b *bench) flood(args ...string) (rate, lateness float64, err error) {
+	all := append([]string{"packet", "flood", "-o", "json", "--iface", "va"}, strings.Fields(spec)...)
+	c, err := b.time(b.wirelab, append(all, args...)...)
+	if err != nil {
+		return 0, 0, err
+	}
+	var r struct {
+		Asked, Accepted uint64
+		Interface       uint64 `json:"interface_sent"`
+		Peer            struct{ Received uint64 }
+		Rate            float64 `json:"rate_per_s"`
+		Lateness        struct {
+			Mean float64 `json:"mean_us"`
+		}
+	}
+	if err := json.Unmarshal(c.out, &r); err != nil {
+		return 0, 0, err
+	}
+	if r.Accepted != r.Asked || r.Interface != r.Asked || r.Peer.Received != r.Asked {
+		return 0, 0, fmt.Errorf("flood %v: the counts do not agree: %+v", args, r)
+	}
+	return r.Rate, r.Lateness.Mean, nil
+}
+
+// floods compares the back ends, which vary two fields, with trafgen sending one frame.
+func (b *bench) floods() error {
+	file := filepath.Join(b.dir, "trafgen.cfg")
+	config := "{ eth(da=02:00:00:00:00:09), ipv4(sa=10.64.37.1, da=10.64.37.35), udp(sp=5000, dp=9), fill(0x00, 18) }\n"
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		return err
+	}
+	promised := []struct {
+		via   string
+		ratio float64
+	}{{"live", 3}, {"xdp", 1.5}, {"sendmmsg", 1.1}}
+	ratios, rates := make(map[string][]float64), make(map[string][]float64)
+	for range b.rounds {
+		c, err := b.time("trafgen", "--in", file, "--out", "va", "--num", fmt.Sprint(b.frames), "--cpus", "1", "-q")
+		if err != nil {
+			return err
+		}
+		base := float64(b.frames) / c.seconds
+		rates["trafgen"] = append(rates["trafgen"], base)
+		for _, p := range promised {
+			rate, _, err := b.flood("--rate", "max", "--count", fmt.Sprint(b.frames), "--via", p.via)
+			if err != nil {
+				return err
+			}
+			rates[p.via], ratios[p.via] = append(rates[p.via], rate), append(ratios[p.via], rate/base)
+		}
+	}
+	fmt.Printf("\n## Floods of 60-byte frames over veth, the sink a MAC address that nobody has\n\n| by | frames/s | x trafgen (one fixed frame, one CPU) | promised |\n|---|---|---|---|\n")
+	fmt.Printf("| trafgen | %.0f | 1 | |\n", median(rates["trafgen"]))
+	for _, p := range promised {
+		fmt.Printf("| %s | %.0f | %.2f | >= %.1f |\n", p.via, median(rates[p.via]), median(ratios[p.via]), p.ratio)
+	}
+	return nil
+}
+
+// reading compares the reading of a file of mixed frames.
+func (b *bench) reading() error {
+	file := filepath.Join(b.dir, "mixed.pcap")
+	if err := b.makeMixed(file); err != nil {
+		return err
+	}
+	ours := []string{b.wirelab, "packet", "read", file}
+	programs := []struct {
+		name    string
+		command []string
+	}{
+		{"capinfos -c", []string{"capinfos", "-cM", file}},
+		{"tcpdump -nvv", []string{"tcpdump", "-nvvr", file}},
+		{"tcpdump -n", []string{"tcpdump", "-nr", file}},
+		{"tcpdump -nq", []string{"tcpdump", "-nqr", file}},
+		{"verify", append(slices.Clone(ours), "--verify", "-o", "json")},
+		{"lines", ours},
+	}
+	seconds, memory := make(map[string][]float64), make(map[string]int64)
+	for range b.rounds {
+		for _, p := range programs {
+			c, err := b.time(p.command[0], p.command[1:]...)
+			if err != nil {
+				return err
+			}
+			seconds[p.name] = append(seconds[p.name], c.seconds)
+			memory[p.name] = max(memory[p.name], c.memory)
+		}
+	}
+	ratio := func(a, b string) float64 {
+		var all []float64
+		for i := range seconds[a] {
+			all = append(all, seconds[a][i]/seconds[b][i])
+		}
+		return median(all)
+	}
+	fmt.Printf("\n## Reading 500,000 mixed frames\n\n| program | s | MiB |\n|---|---|---|\n")
+	for _, p := range programs {
+		fmt.Printf("| %s | %.3f | %.0f |\n", p.name, median(slices.Clone(seconds[p.name])), float64(memory[p.name])/1024)
+	}
+	fmt.Printf("\nverify: %.1f x faster than tcpdump -nvv (promised 40), %.1f x the time of capinfos -c (at most 4).\n", ratio("tcpdump -nvv", "verify"), ratio("verify", "capinfos -c"))
+	fmt.Printf("lines: %.1f x faster than tcpdump -n (15), %.1f x than tcpdump -nq (8).\n", ratio("tcpdump -n", "lines"), ratio("tcpdump -nq", "lines"))
+	return nil
+}
+
+// makeMixed writes a file of packets of several kinds and lengths.
+func (b *bench) makeMixed(name string) error {
+	specs := []string{
+		"eth / ip src=inc:10.64.37.1-10.64.37.254 dst=10.64.37.35 / udp sport=rand:1024-65535 dport=9 / zero 18",
+		"eth / ip dst=10.64.37.35 / tcp sport=rand:1024-65535 dport=80 seq=inc:1 flags=ack,psh / zero 400",
+		"eth / ip6 dst=2001:db8::1 / tcp sport=rand:1024-65535 dport=443 / zero 100",
+		"eth / ip dst=10.64.37.35 / icmp type=echo seq=inc:0-65535 / zero 56",
+		"eth / vlan id=5 / ip dst=10.64.37.35 / tcp sport=rand:1024-65535 dport=22 / zero 1000",
+	}
+	var parts []string
+	for i, s := range specs {
+		part := filepath.Join(b.dir, fmt.Sprintf("part%d.pcap", i))
+		args := append([]string{"packet", "build", "-w", part, "--count", "100000"}, strings.Fields(s)...)
+		if _, err := b.time(b.wirelab, args...); err != nil {
+			return err
+		}
+		parts = append(parts, part)
+	}
+	_, err := b.time("mergecap", append([]string{"-F", "nsecpcap", "-w", name}, parts...)...)
+	return err
+}
+
+// capturing writes what a flood of a million frames a second brings into a file.
+func (b *bench) capturing() error {
+	file := filepath.Join(b.dir, "capture.pcapng")
+	cmd := exec.CommandContext(b.ctx, b.wirelab, "packet", "capture", "--iface", "vb", "-o", "json", "-w", file, "--duration", (b.paced + 3*time.Second).String())
+	var out strings.Builder
+	cmd.Stdout = &out
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	time.Sleep(time.Second)
+	rate, _, err := b.flood("--rate", "1M", "--count", fmt.Sprint(int(b.paced.Seconds()*1e6)), "--via", "xdp")
+	if err != nil {
+		return err
+	}
+	if err := cmd.Wait(); err != nil {
+		return err
+	}
+	var r struct{ Packets, Dropped uint64 }
+	if err := json.Unmarshal([]byte(out.String()), &r); err != nil {
+		return err
+	}
+	fmt.Printf("\n## Capturing into a file\n\n%d frames at %.0f/s, %d dropped by the kernel (promised 0).\n", r.Packets, rate, r.Dropped)
+	return nil
+}
+
+// pacing compares the rates asked with those achieved.
+func (b *bench) pacing() error {
+	fmt.Printf("\n## Pacing over %v\n\n| asked | achieved | off by | mean lateness us |\n|---|---|---|---|\n", b.paced)
+	for _, asked := range []float64{1_000, 10_000, 100_000} {
+		rate, late, err := b.flood("--rate", fmt.Sprint(int(asked)), "--count", fmt.Sprint(int(asked*b.paced.Seconds())))
+		if err != nil {
+			return err
+		}
+		fmt.Printf("| %.0f | %.2f | %.4f %% | %.1f |\n", asked, rate, (rate/asked-1)*100, late)
+	}
+	fmt.Println("\nPromised: within 0.1 %.")
+	return nil
+}
