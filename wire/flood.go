@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"time"
 
+	"wirelab/internal/sys/frame"
 	"wirelab/internal/sys/process"
 )
 
@@ -16,7 +17,7 @@ type Flood struct {
 	Device Device
 	Raw    bool
 	// Size is the length of each frame, and Fill writes the nth, counted from 0, into
-	// memory that may hold any other. Without Varies it is called once.
+	// memory that may hold any other. Without Varies all frames are the same.
 	Size   int
 	Fill   func(frame []byte, n uint64) error
 	Varies bool
@@ -69,7 +70,8 @@ func (d *Delivery) Check(device string) error {
 // Run sends the series. When the context ends it returns what was done so far. It
 // returns a *ViaError if the back end that was asked for cannot do it.
 func (f *Flood) Run(ctx context.Context) (Delivery, error) {
-	s, chosen, refused, err := choose(job{device: f.Device, size: f.Size, rate: f.Rate, raw: f.Raw}, f.Via)
+	series := frame.Series{Size: f.Size, Fill: f.Fill, Varies: f.Varies}
+	s, chosen, refused, err := choose(job{device: f.Device, series: series, rate: f.Rate, raw: f.Raw}, f.Via)
 	if err != nil {
 		return Delivery{}, err
 	}
@@ -85,8 +87,7 @@ func (f *Flood) Run(ctx context.Context) (Delivery, error) {
 	if err != nil {
 		return d, err
 	}
-	run := floodRun{flood: f, sender: s, delivery: &d, pace: pace{rate: f.Rate}}
-	run.prepare(int(min(uint64(chosen.batch), f.Count)))
+	run := floodRun{flood: f, sender: s, delivery: &d, pace: pace{rate: f.Rate}, batch: chosen.batch}
 	err = run.loop(ctx)
 	if err == nil {
 		err = counts.finish(&d)
@@ -100,38 +101,23 @@ type floodRun struct {
 	sender   sender
 	delivery *Delivery
 	pace     pace
-	frames   [][]byte
-}
-
-func (r *floodRun) prepare(batch int) {
-	stride := (r.flood.Size + 63) &^ 63
-	memory := make([]byte, batch*stride)
-	r.frames = make([][]byte, batch)
-	for i := range r.frames {
-		r.frames[i] = memory[i*stride:][:r.flood.Size:r.flood.Size]
-		if !r.flood.Varies {
-			r.frames[i] = r.frames[0]
-		}
-	}
+	batch    int
 }
 
 func (r *floodRun) loop(ctx context.Context) error {
 	d := r.delivery
-	if !r.flood.Varies {
-		if err := r.flood.Fill(r.frames[0], 0); err != nil {
-			return err
-		}
-	}
 	r.pace.start = time.Now()
 	last := r.pace.start
 	for d.Accepted < d.Asked && ctx.Err() == nil {
-		n := r.pace.ready(d.Accepted, int(min(uint64(len(r.frames)), d.Asked-d.Accepted)))
+		n := r.pace.ready(d.Accepted, int(min(uint64(r.batch), d.Asked-d.Accepted)))
 		if n == 0 {
 			r.pace.wait(ctx, d.Accepted)
 			continue
 		}
 		last = time.Now()
-		if err := r.send(ctx, n); err != nil {
+		taken, err := r.sender.Send(d.Accepted, n)
+		d.Accepted += uint64(taken)
+		if err != nil {
 			return err
 		}
 		if r.flood.Progress != nil {
@@ -139,38 +125,22 @@ func (r *floodRun) loop(ctx context.Context) error {
 		}
 	}
 	d.Elapsed, d.Late, d.Interrupted = time.Since(r.pace.start), r.pace.late, d.Accepted < d.Asked
-	span := d.Elapsed
-	if r.flood.Rate > 0 {
-		span = last.Sub(r.pace.start) // n frames are n-1 intervals
-	}
-	if d.Accepted > 1 && span > 0 {
-		d.Rate = float64(d.Accepted) / d.Elapsed.Seconds()
-		if r.flood.Rate > 0 {
-			d.Rate = float64(d.Accepted-1) / span.Seconds()
-		}
-	}
+	d.Rate = r.rate(last)
 	return nil
 }
 
-// send fills n frames and sends them all, unless the context ends.
-func (r *floodRun) send(ctx context.Context, n int) error {
-	frames := r.frames[:n]
-	if r.flood.Varies {
-		for i := range frames {
-			if err := r.flood.Fill(frames[i], r.delivery.Accepted+uint64(i)); err != nil {
-				return err
-			}
-		}
+// rate returns how many frames a second left. Where they were paced n frames are n-1
+// intervals, up to when the last left.
+func (r *floodRun) rate(last time.Time) float64 {
+	d := r.delivery
+	frames, span := d.Accepted, d.Elapsed
+	if r.flood.Rate > 0 && frames > 1 {
+		frames, span = frames-1, last.Sub(r.pace.start)
 	}
-	for len(frames) > 0 && ctx.Err() == nil {
-		taken, err := r.sender.Send(frames)
-		r.delivery.Accepted += uint64(taken)
-		if err != nil {
-			return err
-		}
-		frames = frames[taken:]
+	if span <= 0 {
+		return 0
 	}
-	return nil
+	return float64(frames) / span.Seconds()
 }
 
 // counting compares the counters of interfaces before and after.

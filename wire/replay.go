@@ -1,12 +1,14 @@
 package wire
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime"
 	"time"
 
 	"wirelab/internal/sys"
+	"wirelab/internal/sys/frame"
 	"wirelab/internal/sys/process"
 	"wirelab/wire/capfile"
 )
@@ -40,12 +42,7 @@ func (e *LinkError) Error() string {
 // Run sends the frames. It returns what was done so far when the context ends, and with
 // an error too.
 func (r *Replay) Run(ctx context.Context) (Delivery, error) {
-	j := job{device: r.Device, single: true, rate: 1}
-	via := r.Via
-	if via == "" {
-		via = "sendmmsg"
-	}
-	s, chosen, _, err := choose(j, via)
+	s, err := frame.OpenPackets(r.Device.Index, r.Via == "sendto")
 	if err != nil {
 		return Delivery{}, err
 	}
@@ -55,7 +52,7 @@ func (r *Replay) Run(ctx context.Context) (Delivery, error) {
 	if process.SetTimerSlack(0) == nil {
 		defer func() { _ = process.SetTimerSlack(50 * time.Microsecond) }()
 	}
-	d := Delivery{Via: chosen.name}
+	d := Delivery{Via: cmp.Or(r.Via, "sendmmsg")}
 	counts, err := startCounting(r.Device)
 	if err != nil {
 		return d, err
@@ -76,7 +73,7 @@ func (r *Replay) Run(ctx context.Context) (Delivery, error) {
 // replayRun gathers the frames that are due at once into one batch.
 type replayRun struct {
 	replay   *Replay
-	sender   sender
+	sender   *frame.Packets
 	delivery *Delivery
 	start    time.Time
 	first    int64 // time of the first frame

@@ -11,20 +11,20 @@ import (
 	"wirelab/wire/capfile"
 )
 
-// A sender sends batches of frames. Send returns how many the kernel took, which may be
-// fewer than given when it has no room at the moment.
+// A sender sends a series of frames: up to count of them, beginning with the one with
+// that number. It returns how many the kernel took, which may be fewer when it has no
+// room at the moment.
 type sender interface {
-	Send(frames [][]byte) (int, error)
+	Send(first uint64, count int) (int, error)
 	Close() error
 }
 
 // job is what a back end is chosen for.
 type job struct {
 	device Device
-	size   int     // of the longest frame
+	series frame.Series
 	rate   float64 // frames a second; 0: as fast as it goes
 	raw    bool    // IP packets without a link-layer header
-	single bool    // frames of different lengths
 }
 
 // backend is one way to send frames.
@@ -48,17 +48,66 @@ func Backends() []string {
 // backends is the table of all ways, the fastest first. Who asks for none gets the first
 // that is able and suits.
 var backends = []backend{
-	{"live", frame.MaxLive, liveSuits, liveAble, func(j job) (sender, error) { return frame.OpenLive(j.device.Index) }},
-	{"xdp", 1024, always, xdpAble, func(j job) (sender, error) { return frame.OpenXDP(j.device.Index) }},
-	{"sendmmsg", 512, always, framesAble, func(j job) (sender, error) { return frame.OpenPackets(j.device.Index, false) }},
-	{"sendto", 64, always, framesAble, func(j job) (sender, error) { return frame.OpenPackets(j.device.Index, true) }},
-	{"raw", 64, always, rawAble, func(j job) (sender, error) { return &rawSender{}, nil }},
+	{"live", 1 << 20, liveSuits, liveAble, func(j job) (sender, error) { return frame.OpenLive(j.device.Index, j.series) }},
+	{"xdp", 1024, always, xdpAble, func(j job) (sender, error) { return frame.OpenXDP(j.device.Index, j.series) }},
+	{"sendmmsg", 512, always, framesAble, func(j job) (sender, error) { return openFrames(j, false, 512) }},
+	{"sendto", 64, always, framesAble, func(j job) (sender, error) { return openFrames(j, true, 64) }},
+	{"raw", 64, always, rawAble, func(j job) (sender, error) { return newBatch(&rawSender{}, j.series, 64), nil }},
+}
+
+func openFrames(j job, single bool, size int) (sender, error) {
+	s, err := frame.OpenPackets(j.device.Index, single)
+	if err != nil {
+		return nil, err
+	}
+	return newBatch(s, j.series, size), nil
+}
+
+// framesSender sends frames that are in memory.
+type framesSender interface {
+	Send(frames [][]byte) (int, error)
+	Close() error
+}
+
+// batch writes a series into memory for a framesSender.
+type batch struct {
+	framesSender
+	series frame.Series
+	frames [][]byte
+}
+
+func newBatch(s framesSender, series frame.Series, size int) *batch {
+	stride := (series.Size + 63) &^ 63
+	memory := make([]byte, size*stride)
+	b := &batch{framesSender: s, series: series, frames: make([][]byte, size)}
+	for i := range b.frames {
+		b.frames[i] = memory[i*stride:][:series.Size:series.Size]
+		if !series.Varies {
+			b.frames[i] = b.frames[0]
+		}
+	}
+	return b
+}
+
+func (b *batch) Send(first uint64, count int) (int, error) {
+	count = min(count, len(b.frames))
+	fill := count
+	if !b.series.Varies {
+		fill = 1
+	}
+	for i := range fill {
+		if err := b.series.Fill(b.frames[i], first+uint64(i)); err != nil {
+			return 0, err
+		}
+	}
+	return b.framesSender.Send(b.frames[:count])
 }
 
 func always(job) error { return nil }
 
-// liveRate is from where on live frames are worth their start-up.
-const liveRate = 500_000
+// liveRate is from where on live frames are worth it: each run of theirs costs some ten
+// milliseconds, in which nothing leaves.
+const liveRate = 2_000_000
 
 func liveSuits(j job) error {
 	if j.rate > 0 && j.rate < liveRate {
@@ -71,8 +120,6 @@ func liveAble(j job) error {
 	switch {
 	case j.raw || j.device.Link != capfile.LinkEthernet:
 		return errors.New("sends Ethernet frames only")
-	case j.single:
-		return errors.New("sends frames of one length only")
 	case j.device.Loopback:
 		return fmt.Errorf("%s takes no frames from XDP programs", j.device.Name)
 	}
@@ -92,7 +139,7 @@ func xdpAble(j job) error {
 	switch {
 	case j.raw || j.device.Link != capfile.LinkEthernet:
 		return errors.New("sends Ethernet frames only")
-	case j.size > frame.MaxXDPFrame:
+	case j.series.Size > frame.MaxXDPFrame:
 		return fmt.Errorf("sends frames of at most %d bytes", frame.MaxXDPFrame)
 	case j.device.Loopback:
 		return fmt.Errorf("does not reach local addresses by way of %s", j.device.Name)

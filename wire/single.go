@@ -8,7 +8,7 @@ import (
 )
 
 // Sender sends frames one at a time.
-type Sender struct{ way sender }
+type Sender struct{ way framesSender }
 
 // OpenSender opens a packet socket on a device, or for raw IP packets a raw socket, whose
 // packets take the way that the kernel finds.

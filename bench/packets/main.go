@@ -8,6 +8,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"flag"
@@ -78,9 +79,9 @@ func (b *bench) makePair() error {
 		if out, err := exec.CommandContext(b.ctx, "ip", strings.Fields(line)...).CombinedOutput(); err != nil {
 			return fmt.Errorf("ip %s: %w: %s", line, err, out)
 		}
-	}
-	for _, name := range []string{"va", "vb"} {
-		_ = os.WriteFile("/proc/sys/net/ipv6/conf/"+name+"/disable_ipv6", []byte("1"), 0) // a kernel without IPv6 is silent anyway
+		for _, name := range []string{"va", "vb"} { // IPv6 would talk by itself
+			_ = os.WriteFile("/proc/sys/net/ipv6/conf/"+name+"/disable_ipv6", []byte("1"), 0)
+		}
 	}
 	return turnGROOn("vb")
 }
@@ -116,9 +117,13 @@ type cost struct {
 
 func (b *bench) time(name string, args ...string) (cost, error) {
 	cmd := exec.CommandContext(b.ctx, name, args...)
+	var out bytes.Buffer
+	if name == b.wirelab && slices.Contains(args, "json") {
+		cmd.Stdout = &out // other output is thrown away
+	}
 	start := time.Now()
-	out, err := cmd.Output()
-	c := cost{seconds: time.Since(start).Seconds(), out: out}
+	err := cmd.Run()
+	c := cost{seconds: time.Since(start).Seconds(), out: out.Bytes()}
 	if err != nil {
 		return c, fmt.Errorf("%s %s: %w", name, strings.Join(args, " "), err)
 	}

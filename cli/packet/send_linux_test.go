@@ -32,12 +32,12 @@ func inPair(t *testing.T, f func()) {
 			"link add name va type veth peer name vb", "link set lo up", "link set va up", "link set vb up",
 			"address add 10.99.0.1/24 dev va",
 		} {
+			for _, name := range []string{"va", "vb"} { // IPv6 would talk by itself
+				_ = os.WriteFile("/proc/sys/net/ipv6/conf/"+name+"/disable_ipv6", []byte("1"), 0)
+			}
 			if out, err := exec.Command("ip", strings.Fields(line)...).CombinedOutput(); err != nil {
 				return fmt.Errorf("ip %s: %v: %s", line, err, out)
 			}
-		}
-		for _, name := range []string{"va", "vb"} {
-			_ = os.WriteFile("/proc/sys/net/ipv6/conf/"+name+"/disable_ipv6", []byte("1"), 0)
 		}
 		f()
 		return nil

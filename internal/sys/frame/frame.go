@@ -3,8 +3,9 @@
 // that an XDP program sends from inside the kernel, and raw IP sockets. See packet(7),
 // raw(7) and Linux, Documentation/networking/{packet_mmap,af_xdp}.rst.
 //
-// A [Ring] captures. The senders have one method, Send, which takes a batch of frames
-// and returns how many of them the kernel took: [Packets], [XDPSocket] and [Live].
+// A [Ring] captures. [Packets] sends frames that are there; [XDPSocket] and [Live] send
+// a [Series], which they write where the kernel wants it. All return how many frames the
+// kernel took.
 // Everything belongs to one goroutine at a time and to the network namespace of the
 // thread that opened it, and needs CAP_NET_RAW; [Live] and [XDPSocket] need CAP_BPF and
 // CAP_NET_ADMIN too.
@@ -15,6 +16,16 @@ type Instruction struct {
 	Op     uint16
 	Jt, Jf uint8
 	K      uint32
+}
+
+// Series is a series of frames of one length.
+type Series struct {
+	Size int
+	// Fill writes the nth frame, counted from 0, into memory that may hold any other.
+	// Called again with a number it writes the same.
+	Fill func(frame []byte, n uint64) error
+	// Varies is false if all frames are the same.
+	Varies bool
 }
 
 // RingConfig says what a Ring captures.

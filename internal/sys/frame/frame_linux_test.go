@@ -29,19 +29,22 @@ func inPair(t testing.TB, receive string, f func(a, b *net.Interface)) {
 	require.Supported(t, err)
 	defer n.Close()
 	err = n.Do(func() error {
-		for _, line := range []string{"link add name va type veth peer name vb", "link set va up", "link set vb up", "link set lo up"} {
-			if out, err := exec.Command(ip, strings.Fields(line)...).CombinedOutput(); err != nil {
-				return fmt.Errorf("ip %s: %v: %s", line, err, out)
+		if err := command(ip, "link add name va type veth peer name vb"); err != nil {
+			return err
+		}
+		// Nothing else may talk on the pair.
+		for _, file := range []string{"va", "vb"} {
+			_ = os.WriteFile("/proc/sys/net/ipv6/conf/"+file+"/disable_ipv6", []byte("1"), 0)
+		}
+		for _, name := range []string{"va", "vb", "lo"} {
+			if err := command(ip, "link set "+name+" up"); err != nil {
+				return err
 			}
 		}
 		if receive != "" {
 			if err := setGRO("vb", receive == "on"); err != nil {
 				return err
 			}
-		}
-		// Nothing else may talk on the pair.
-		for _, file := range []string{"va", "vb"} {
-			_ = os.WriteFile("/proc/sys/net/ipv6/conf/"+file+"/disable_ipv6", []byte("1"), 0)
 		}
 		a, err := net.InterfaceByName("va")
 		if err != nil {
@@ -56,6 +59,14 @@ func inPair(t testing.TB, receive string, f func(a, b *net.Interface)) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+func command(program, line string) error {
+	out, err := exec.Command(program, strings.Fields(line)...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s %s: %v: %s", program, line, err, out)
+	}
+	return nil
 }
 
 // setGRO is ethtool -K NAME gro on|off.
@@ -111,21 +122,37 @@ func series(count, length int) [][]byte {
 }
 
 type sender interface {
-	Send([][]byte) (int, error)
+	Send(first uint64, count int) (int, error)
 	Close() error
 }
 
-func senders(index int) map[string]func() (sender, error) {
-	return map[string]func() (sender, error){
-		"sendmmsg": func() (sender, error) { return OpenPackets(index, false) },
-		"sendto":   func() (sender, error) { return OpenPackets(index, true) },
-		"xdp":      func() (sender, error) { return OpenXDP(index) },
-		"live":     func() (sender, error) { return OpenLive(index) },
+// packetSender sends a series by way of Packets.
+type packetSender struct {
+	*Packets
+	frames [][]byte
+}
+
+func (p packetSender) Send(first uint64, count int) (int, error) {
+	return p.Packets.Send(p.frames[first:min(int(first)+count, int(first)+maxBatch)])
+}
+
+func openSender(name string, index int, frames [][]byte) (sender, error) {
+	s := Series{Size: len(frames[0]), Varies: true, Fill: func(frame []byte, n uint64) error {
+		copy(frame, frames[n])
+		return nil
+	}}
+	switch name {
+	case "live":
+		return OpenLive(index, s)
+	case "xdp":
+		return OpenXDP(index, s)
 	}
+	p, err := OpenPackets(index, name == "sendto")
+	return packetSender{p, frames}, err
 }
 
 // Every sender delivers every frame, unchanged and in order, more of them than any
-// ring or table has room for.
+// ring has room for.
 func TestSendersDeliver(t *testing.T) {
 	for _, name := range []string{"sendmmsg", "sendto", "xdp", "live"} {
 		t.Run(name, func(t *testing.T) {
@@ -135,25 +162,30 @@ func TestSendersDeliver(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer ring.Close()
-				s, err := senders(a.Index)[name]()
-				require.Supported(t, err)
-				defer s.Close()
 				for _, length := range []int{60, 61, 1514} {
 					frames := series(20_000, length)
-					for sent := 0; sent < len(frames); {
-						n, err := s.Send(frames[sent:min(sent+3000, len(frames))])
-						if err != nil {
-							t.Fatal(err)
-						}
-						sent += n
-					}
+					deliver(t, name, a.Index, frames)
 					expect(t, ring, frames)
 				}
 				if n := received(t, "vb"); n != 60_000 {
-					t.Errorf("b received %d", n)
+					t.Errorf("vb received %d", n)
 				}
 			})
 		})
+	}
+}
+
+func deliver(t *testing.T, name string, index int, frames [][]byte) {
+	t.Helper()
+	s, err := openSender(name, index, frames)
+	require.Supported(t, err)
+	defer s.Close()
+	for sent := 0; sent < len(frames); {
+		n, err := s.Send(uint64(sent), min(7000, len(frames)-sent))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sent += n
 	}
 }
 

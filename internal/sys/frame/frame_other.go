@@ -27,20 +27,17 @@ func (*Packets) Close() error                 { return unsupported() }
 
 type XDPSocket struct{}
 
-func OpenXDP(int) (*XDPSocket, error)         { return nil, unsupported() }
-func (*XDPSocket) Send([][]byte) (int, error) { return 0, unsupported() }
-func (*XDPSocket) Close() error               { return unsupported() }
+func OpenXDP(int, Series) (*XDPSocket, error)    { return nil, unsupported() }
+func (*XDPSocket) Send(uint64, int) (int, error) { return 0, unsupported() }
+func (*XDPSocket) Close() error                  { return unsupported() }
 
-const (
-	MaxXDPFrame = 2048
-	MaxLive     = 1 << 14
-)
+const MaxXDPFrame = 2048
 
 type Live struct{}
 
-func OpenLive(int) (*Live, error)        { return nil, unsupported() }
-func (*Live) Send([][]byte) (int, error) { return 0, unsupported() }
-func (*Live) Close() error               { return unsupported() }
+func OpenLive(int, Series) (*Live, error)   { return nil, unsupported() }
+func (*Live) Send(uint64, int) (int, error) { return 0, unsupported() }
+func (*Live) Close() error                  { return unsupported() }
 
 type Raw struct{}
 

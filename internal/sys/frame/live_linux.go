@@ -13,14 +13,19 @@ import (
 )
 
 const (
-	// MaxLive is how many frames Live sends at once. A power of two.
-	MaxLive = 1 << 14
+	// maxLive is how many frames one run of the program sends at most. A power of two.
+	maxLive = 1 << 20
+	// tableSize bounds the memory of the table, in bytes. Each run costs the kernel two
+	// grace periods, some ten milliseconds, whatever it sends.
+	tableSize = 32 << 20
 	// maxVarying bounds the bytes in which frames of a series may differ.
 	maxVarying = 256
 	// patchesAt is where the patches begin in the map, behind the counter.
 	patchesAt = 64
 	// maxLiveFrame is what fits into a page beside what the kernel keeps there.
 	maxLiveFrame = 3400
+	// sample is how many frames are looked at to learn in which bytes they differ.
+	sample = 4096
 )
 
 // Live sends frames from inside the kernel: an XDP program that runs on copies of a
@@ -32,10 +37,13 @@ const (
 // Live asks first whether it does, and looks at the device's counter.
 type Live struct {
 	index   int
+	series  Series
 	base    []byte  // the frame that is copied
+	scratch []byte  // the one that is looked at
 	varying []bool  // which of its bytes the table replaces
 	patches []patch // the same as pieces of 8, 4, 2 and 1 bytes
 	stride  int     // bytes of the table for one frame, a power of two
+	room    int     // frames that the table holds, a power of two
 
 	program int
 	table   int
@@ -49,41 +57,48 @@ type patch struct {
 	size int
 }
 
-// OpenLive prepares to send on an interface.
-func OpenLive(index int) (*Live, error) {
-	l := &Live{index: index, program: -1, table: -1}
-	// A program for an empty frame says whether the process may do this at all.
-	l.base = make([]byte, 64)
-	l.varying = make([]bool, 64)
-	if err := l.build(); err != nil {
+// OpenLive prepares to send a series on an interface.
+func OpenLive(index int, series Series) (*Live, error) {
+	l := &Live{index: index, series: series, program: -1, table: -1}
+	if series.Size > maxLiveFrame {
+		return nil, &sys.OpError{Op: fmt.Sprintf("send live frames of more than %d bytes", maxLiveFrame), Err: sys.ErrUnsupported}
+	}
+	l.base, l.scratch, l.varying = make([]byte, series.Size), make([]byte, series.Size), make([]bool, series.Size)
+	err := series.Fill(l.base, 0)
+	if err == nil {
+		err = l.build()
+	}
+	if err != nil {
 		l.Close()
 		return nil, err
 	}
-	l.base = nil
 	return l, nil
 }
 
-// Send sends up to MaxLive frames of one length in their order and returns how many
-// were redirected to the device.
-func (l *Live) Send(frames [][]byte) (int, error) {
-	frames = frames[:min(len(frames), MaxLive)]
-	if len(frames[0]) > maxLiveFrame {
-		return 0, &sys.OpError{Op: "send live frame", Err: unix.EMSGSIZE}
+// Send sends up to count frames of the series, beginning with the one with that number,
+// and returns how many were redirected to the device.
+func (l *Live) Send(first uint64, count int) (int, error) {
+	if !l.series.Varies {
+		return l.run(min(count, maxLive))
 	}
-	if len(l.base) != len(frames[0]) {
-		l.base = append([]byte(nil), frames[0]...)
-		l.varying = make([]bool, len(l.base))
-		if err := l.rebuild(frames); err != nil {
+	if len(l.patches) == 0 {
+		if err := l.learn(first, min(count, sample)); err != nil {
 			return 0, err
 		}
 	}
-	if ok := l.fill(frames); !ok {
-		if err := l.rebuild(frames); err != nil {
+	for {
+		n := min(count, l.room)
+		covered, err := l.fill(first, n)
+		if err != nil {
 			return 0, err
 		}
-		l.fill(frames)
+		if covered == n {
+			return l.run(n)
+		}
+		if err := l.learn(first+uint64(covered), min(count-covered, sample)); err != nil {
+			return 0, err
+		}
 	}
-	return l.run(len(frames))
 }
 
 // counter is how many times the program ran since it was set to 0.
@@ -102,24 +117,31 @@ func (l *Live) run(count int) (int, error) {
 	}
 }
 
-// fill writes the table. It reports false if a frame differs from the base in bytes
-// that no patch covers.
-func (l *Live) fill(frames [][]byte) bool {
-	previous := &l.base[0]
-	for i, f := range frames {
-		if len(l.patches) == 0 && &f[0] == previous {
-			continue // the same frame again, and again
+// fill writes the table and returns how many frames are in it: fewer than count before a
+// frame that differs from the base in bytes that no patch covers.
+func (l *Live) fill(first uint64, count int) (int, error) {
+	for i := range count {
+		if err := l.series.Fill(l.scratch, first+uint64(i)); err != nil {
+			return i, err
 		}
-		previous = &f[0]
-		if len(f) != len(l.base) || !l.covers(f) {
-			return false
+		if !l.covers(l.scratch) {
+			return i, nil
 		}
 		entry := l.memory[patchesAt+i*l.stride:]
 		for _, p := range l.patches {
-			copy(entry[p.from:p.from+p.size], f[p.at:p.at+p.size])
+			switch p.size {
+			case 8:
+				*(*uint64)(unsafe.Pointer(&entry[p.from])) = binary.NativeEndian.Uint64(l.scratch[p.at:])
+			case 4:
+				*(*uint32)(unsafe.Pointer(&entry[p.from])) = binary.NativeEndian.Uint32(l.scratch[p.at:])
+			case 2:
+				*(*uint16)(unsafe.Pointer(&entry[p.from])) = binary.NativeEndian.Uint16(l.scratch[p.at:])
+			default:
+				entry[p.from] = l.scratch[p.at]
+			}
 		}
 	}
-	return true
+	return count, nil
 }
 
 // covers reports whether f is the base but for the varying bytes. It compares eight
@@ -144,41 +166,40 @@ func (l *Live) covers(f []byte) bool {
 	return true
 }
 
-// rebuild makes a program whose patches cover what frames differ in.
-func (l *Live) rebuild(frames [][]byte) error {
-	count := 0
-	for _, f := range frames {
-		if len(f) != len(l.base) {
-			return fmt.Errorf("send live frames of %d and %d bytes: one length at a time", len(f), len(l.base))
+// learn makes a program whose patches cover what the frames from first on differ in.
+func (l *Live) learn(first uint64, count int) error {
+	for n := range uint64(count) {
+		if err := l.series.Fill(l.scratch, first+n); err != nil {
+			return err
 		}
-		for i := range f {
-			if f[i] != l.base[i] && !l.varying[i] {
-				l.varying[i] = true
-			}
+		for i := range l.scratch {
+			l.varying[i] = l.varying[i] || l.scratch[i] != l.base[i]
 		}
 	}
+	differ := 0
 	for _, v := range l.varying {
 		if v {
-			count++
+			differ++
 		}
 	}
-	if count > maxVarying {
-		return &sys.OpError{Op: fmt.Sprintf("send live frames that differ in %d bytes, more than %d", count, maxVarying), Err: sys.ErrUnsupported}
+	if differ > maxVarying {
+		return &sys.OpError{Op: fmt.Sprintf("send live frames that differ in %d bytes, more than %d", differ, maxVarying), Err: sys.ErrUnsupported}
 	}
 	return l.build()
 }
 
-// build lays out the table and loads the program for the present base.
+// build lays out the table and loads the program for what varies.
 func (l *Live) build() error {
 	l.release()
 	l.layOut()
-	size := patchesAt
-	if l.stride > 0 {
-		size += MaxLive * l.stride
+	l.room = maxLive
+	for l.room*l.stride > tableSize {
+		l.room /= 2
 	}
 	page := unix.Getpagesize()
+	size := (patchesAt + l.room*l.stride + page - 1) / page * page
 	var err error
-	if l.table, l.memory, err = newMap((size + page - 1) / page * page); err != nil {
+	if l.table, l.memory, err = newMap(size); err != nil {
 		return err
 	}
 	l.program, err = loadXDP(l.assemble())
@@ -235,7 +256,7 @@ func (l *Live) assemble() []operation {
 	}
 	if l.stride > 0 {
 		p = append(p,
-			op(opAndNumber, 8, 0, 0, MaxLive-1),
+			op(opAndNumber, 8, 0, 0, int32(l.room-1)),
 			op(opLeftNumber, 8, 0, 0, int32(bits.TrailingZeros(uint(l.stride)))),
 			op(opAdd, 7, 8, 0, 0))
 	}

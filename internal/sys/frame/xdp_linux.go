@@ -2,6 +2,7 @@ package frame
 
 import (
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -22,6 +23,7 @@ const (
 // program and works on every device.
 type XDPSocket struct {
 	fd     int
+	series Series
 	memory []byte // ringSize chunks
 	sent   sharedRing
 	done   sharedRing
@@ -39,13 +41,16 @@ type sharedRing struct {
 // MaxXDPFrame is the longest frame that an XDPSocket sends, in bytes.
 const MaxXDPFrame = chunkSize
 
-// OpenXDP opens an AF_XDP socket for sending on the first queue of an interface.
-func OpenXDP(index int) (*XDPSocket, error) {
+// OpenXDP opens an AF_XDP socket for sending a series on the first queue of an interface.
+func OpenXDP(index int, series Series) (*XDPSocket, error) {
+	if series.Size > chunkSize {
+		return nil, &sys.OpError{Op: "send frame through AF_XDP", Err: unix.EMSGSIZE}
+	}
 	fd, err := unix.Socket(unix.AF_XDP, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, sys.NewOpError("open AF_XDP socket", err)
 	}
-	x := &XDPSocket{fd: fd, free: ringSize}
+	x := &XDPSocket{fd: fd, series: series, free: ringSize}
 	if err := x.prepare(index); err != nil {
 		x.Close()
 		return nil, err
@@ -75,10 +80,17 @@ func (x *XDPSocket) prepare(index int) error {
 		return err
 	}
 	address := unix.RawSockaddrXDP{Family: unix.AF_XDP, Flags: unix.XDP_COPY | unix.XDP_USE_NEED_WAKEUP, Ifindex: uint32(index)}
-	if _, _, errno := unix.Syscall(unix.SYS_BIND, uintptr(x.fd), uintptr(unsafe.Pointer(&address)), unsafe.Sizeof(address)); errno != 0 {
-		return sys.NewOpError("bind AF_XDP socket", errno)
+	// The kernel lets go of a queue some time after the socket that had it was closed.
+	for attempt := 0; ; attempt++ {
+		_, _, errno := unix.Syscall(unix.SYS_BIND, uintptr(x.fd), uintptr(unsafe.Pointer(&address)), unsafe.Sizeof(address))
+		switch {
+		case errno == 0:
+			return nil
+		case errno != unix.EBUSY || attempt == 100:
+			return sys.NewOpError("bind AF_XDP socket", errno)
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
-	return nil
 }
 
 func (x *XDPSocket) set(option int, value unsafe.Pointer, length uintptr) error {
@@ -114,28 +126,27 @@ func (r *sharedRing) mapInto(fd int, offset int64, layout unix.XDPRingOffset, en
 	return nil
 }
 
-// Send sends frames in their order and returns how many the kernel took. Fewer than
-// given without an error mean that it has no room at the moment.
-func (x *XDPSocket) Send(frames [][]byte) (int, error) {
+// Send sends up to count frames of the series, beginning with the one with that number,
+// and returns how many the kernel took. Fewer than it could mean that it has no room at
+// the moment.
+func (x *XDPSocket) Send(first uint64, count int) (int, error) {
 	x.reap()
-	count := min(uint32(len(frames)), x.free)
 	produced := atomic.LoadUint32(x.sent.producer)
-	before := atomic.LoadUint32(x.sent.consumer)
-	for i, f := range frames[:count] {
-		if len(f) > chunkSize {
-			return 0, &sys.OpError{Op: "send frame through AF_XDP", Err: unix.EMSGSIZE}
-		}
+	room := min(uint32(count), x.free)
+	for i := range room {
 		chunk := x.next % ringSize
+		at := chunk * chunkSize
+		if err := x.series.Fill(x.memory[at:at+uint32(x.series.Size)], first+uint64(i)); err != nil {
+			return 0, err
+		}
 		x.next++
-		copy(x.memory[chunk*chunkSize:], f)
-		entry := (produced + uint32(i)) % ringSize
-		*(*unix.XDPDesc)(unsafe.Add(x.sent.entries, uintptr(entry)*unsafe.Sizeof(unix.XDPDesc{}))) = unix.XDPDesc{Addr: uint64(chunk) * chunkSize, Len: uint32(len(f))}
+		entry := (produced + i) % ringSize
+		*(*unix.XDPDesc)(unsafe.Add(x.sent.entries, uintptr(entry)*unsafe.Sizeof(unix.XDPDesc{}))) = unix.XDPDesc{Addr: uint64(at), Len: uint32(x.series.Size)}
 	}
-	atomic.StoreUint32(x.sent.producer, produced+count)
-	x.free -= count
-	pending := produced - before // of calls before, which had no room
-	taken, err := x.kick(produced + count)
-	return int(taken - min(taken, pending)), err
+	atomic.StoreUint32(x.sent.producer, produced+room)
+	x.free -= room
+	taken, err := x.kick(produced + room)
+	return int(taken), err
 }
 
 // kick makes the kernel send until it has taken all descriptors up to end, and returns
