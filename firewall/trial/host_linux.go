@@ -64,6 +64,22 @@ func New(interfaces []Interface, routes []Route) (*Host, error) {
 // Do runs f in the host's namespace, on a thread of its own: to load rules.
 func (h *Host) Do(f func() error) error { return h.namespace.Do(f) }
 
+// Load makes the program's table what the program says, as it would be applied.
+func (h *Host) Load(p *firewall.Program) error { return h.Do(func() error { return load(p) }) }
+
+func load(p *firewall.Program) error {
+	k, err := kernel.Open()
+	if err != nil {
+		return err
+	}
+	defer k.Close()
+	plan, err := k.Plan(p)
+	if err != nil {
+		return err
+	}
+	return k.Apply(plan)
+}
+
 // Close removes the host with all that is in it.
 func (h *Host) Close() error {
 	var failed []error
@@ -152,15 +168,7 @@ func (h *Host) connect(interfaces []Interface, routes []Route) error {
 
 // watch loads the table that watches, and listens to it.
 func (h *Host) watch() (err error) {
-	k, err := kernel.Open()
-	if err != nil {
-		return err
-	}
-	defer k.Close()
-	plan, err := k.Plan(watcher())
-	if err == nil {
-		err = k.Apply(plan)
-	}
+	err = load(watcher())
 	if err == nil {
 		h.log, err = netlink.Dial(unix.NETLINK_NETFILTER)
 	}

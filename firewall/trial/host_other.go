@@ -2,7 +2,10 @@
 
 package trial
 
-import "wirelab/internal/sys"
+import (
+	"wirelab/firewall"
+	"wirelab/internal/sys"
+)
 
 // Host is a network namespace, which only Linux has.
 type Host struct{}
@@ -11,5 +14,6 @@ func unsupported() error { return &sys.OpError{Op: "try a firewall", Err: sys.Er
 
 func New([]Interface, []Route) (*Host, error) { return nil, unsupported() }
 func (*Host) Do(func() error) error           { return unsupported() }
+func (*Host) Load(*firewall.Program) error    { return unsupported() }
 func (*Host) Close() error                    { return unsupported() }
 func (*Host) Try([]Packet) ([]Outcome, error) { return nil, unsupported() }

@@ -252,7 +252,7 @@ func (g *generator) transport(p *Packet) {
 // question returns what a simulator is asked of a packet.
 func (p *Packet) question() *firewall.Question {
 	q := &firewall.Question{
-		Protocol: p.Protocol, Source: p.Source, Destination: p.Destination, In: p.In, Out: p.Out, Outgoing: p.In == "",
+		Protocol: p.Protocol, Source: p.Source, Destination: p.Destination, In: p.In, Outgoing: p.In == "",
 		Type: p.Type, Code: p.Code,
 	}
 	switch p.Protocol {

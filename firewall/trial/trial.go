@@ -34,7 +34,6 @@ type Packet struct {
 	Type, Code                  uint8  // of ICMP
 	Flags                       uint8  // of TCP
 	In                          string // the interface that it comes in by; "": this host sends it
-	Out                         string // the interface that this host sends it by; "": the routing decides
 }
 
 // An Outcome is what became of a packet.
