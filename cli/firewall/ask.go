@@ -39,11 +39,15 @@ func (a *app) newAskCommand() *cobra.Command {
 			"for \"->\".\n\n" +
 			"Which addresses are this host's, and where packets leave, is taken from the section\n" +
 			"addresses:, or from --address and --route; else a packet is for this host unless \"out\"\n" +
-			"is said.",
+			"is said.\n\n" +
+			"--live asks the kernel instead: every base chain of every table by its priority, with the\n" +
+			"addresses and routes that this machine has. Where a rule cannot be read whole, or another\n" +
+			"engine decides as well, the answer may differ, and says so.",
 		Example: "  wirelab firewall ask 'tcp 203.0.113.9 -> :22 on eth0'\n" +
 			"  wirelab firewall ask ssh from 10.64.37.9\n" +
 			"  wirelab firewall ask --address eth0=192.0.2.1/24 'ping 10.0.0.7 -> 192.0.2.1'\n" +
-			"  wirelab firewall ask - < questions.txt",
+			"  wirelab firewall ask - < questions.txt\n" +
+			"  wirelab firewall ask --live 'tcp 203.0.113.9 -> :22'",
 		Args: cobra.MinimumNArgs(1),
 	}
 	var host hostFlags
@@ -51,7 +55,15 @@ func (a *app) newAskCommand() *cobra.Command {
 	// An arrow that was not quoted is read as this flag, for it begins with a dash.
 	cmd.Flags().BoolP("arrow", ">", false, "the arrow of a question")
 	_ = cmd.Flags().MarkHidden("arrow") // it exists
+	live := cmd.Flags().Bool("live", false, "ask all tables that this machine's kernel has, instead of the policy")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if *live {
+			s, others, err := askLive()
+			if err != nil {
+				return err
+			}
+			return a.ask(cmd.Context(), withOthers(s, others), args)
+		}
 		file, _, program, err := a.policyOf()
 		if err != nil {
 			return err
@@ -60,13 +72,25 @@ func (a *app) newAskCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.ask(cmd.Context(), simulate.New(where, program), args)
+		return a.ask(cmd.Context(), simulate.New(where, program).Ask, args)
 	}
 	return cmd
 }
 
+// An asker answers questions.
+type asker func(*firewall.Question) *simulate.Answer
+
+// withOthers adds to each answer what else decides.
+func withOthers(s *simulate.Simulator, others []string) asker {
+	return func(q *firewall.Question) *simulate.Answer {
+		answer := s.Ask(q)
+		answer.Uncertain = append(answer.Uncertain, others...)
+		return answer
+	}
+}
+
 // ask asks the question in args, or those on standard input.
-func (a *app) ask(ctx context.Context, s *simulate.Simulator, args []string) error {
+func (a *app) ask(ctx context.Context, s asker, args []string) error {
 	if len(args) == 1 && args[0] == "-" {
 		return a.askAll(ctx, s, a.Stdin)
 	}
@@ -79,7 +103,7 @@ func (a *app) ask(ctx context.Context, s *simulate.Simulator, args []string) err
 	if err != nil {
 		return err
 	}
-	answer := s.Ask(question)
+	answer := s(question)
 	if a.JSON {
 		err = a.PrintJSON(answerOf(answer))
 	} else {
@@ -109,7 +133,7 @@ func parseQuestion(file string, line int, text string) (*firewall.Question, erro
 }
 
 // askAll asks all questions of a file, and answers each with one line.
-func (a *app) askAll(ctx context.Context, s *simulate.Simulator, from io.Reader) error {
+func (a *app) askAll(ctx context.Context, s asker, from io.Reader) error {
 	input, err := term.OpenInput(from)
 	if err != nil {
 		return err
@@ -131,7 +155,7 @@ func (a *app) askAll(ctx context.Context, s *simulate.Simulator, from io.Reader)
 		if err != nil {
 			return err
 		}
-		answer := s.Ask(question)
+		answer := s(question)
 		asked++
 		if !asExpected(answer) {
 			wrong++

@@ -25,6 +25,7 @@ func (a *app) newCheckCommand() *cobra.Command {
 	}
 	var host hostFlags
 	host.add(cmd)
+	live := cmd.Flags().Bool("live", false, "also send a real packet for each line of expect:, in network namespaces that are thrown away (as root)")
 	cmd.RunE = func(*cobra.Command, []string) error {
 		file, policy, program, err := a.policyOf()
 		if err != nil {
@@ -35,6 +36,9 @@ func (a *app) newCheckCommand() *cobra.Command {
 			return err
 		}
 		failures := simulate.New(where, program).Check(policy)
+		if *live {
+			return a.checkLive(where, policy, program, failures)
+		}
 		if err := a.printCheck(policy, program, failures); err != nil {
 			return err
 		}
@@ -65,19 +69,8 @@ type failureJSON struct {
 }
 
 func (a *app) printCheck(policy *firewall.Policy, program *firewall.Program, failures []simulate.Failure) error {
-	rules := 0
-	for _, c := range policy.Chains {
-		rules += len(c.Rules)
-	}
+	j := checkOf(policy, failures)
 	if a.JSON {
-		j := checkJSON{Schema: checkSchema, Rules: rules, Expect: len(policy.Expect), Protect: len(policy.Protect), Failures: []failureJSON{}}
-		for _, f := range failures {
-			kind := "expect"
-			if f.Protect {
-				kind = "protect"
-			}
-			j.Failures = append(j.Failures, failureJSON{f.Place.String(), f.Text, kind, f.Packet, f.Wanted.String(), answerOf(f.Answer)})
-		}
 		return a.PrintJSON(j)
 	}
 	paint := a.Colors(a.Stdout)
@@ -85,8 +78,23 @@ func (a *app) printCheck(policy *firewall.Policy, program *firewall.Program, fai
 		fmt.Fprintf(a.Stdout, "%s %s\n", paint.Red("broken"), term.OneLine(f.String()))
 	}
 	held := len(policy.Expect) + len(policy.Protect) - len(failures)
-	fmt.Fprintf(a.Stdout, "%s: %d of %d lines of expect: and protect: hold\n", counted(rules, "rule"), held, len(policy.Expect)+len(policy.Protect))
+	fmt.Fprintf(a.Stdout, "%s: %d of %d lines of expect: and protect: hold\n", counted(j.Rules, "rule"), held, len(policy.Expect)+len(policy.Protect))
 	return nil
+}
+
+func checkOf(policy *firewall.Policy, failures []simulate.Failure) checkJSON {
+	j := checkJSON{Schema: checkSchema, Expect: len(policy.Expect), Protect: len(policy.Protect), Failures: []failureJSON{}}
+	for _, c := range policy.Chains {
+		j.Rules += len(c.Rules)
+	}
+	for _, f := range failures {
+		kind := "expect"
+		if f.Protect {
+			kind = "protect"
+		}
+		j.Failures = append(j.Failures, failureJSON{f.Place.String(), f.Text, kind, f.Packet, f.Wanted.String(), answerOf(f.Answer)})
+	}
+	return j
 }
 
 func counted(n int, what string) string {

@@ -27,12 +27,14 @@ func Commands(c *term.Console) []*cobra.Command {
 		Short: "A firewall that cannot lock you out",
 		Long: "Works on the policy in the firewall: section of wirelab.yaml: rules of one line each,\n" +
 			"for IPv4 and IPv6 at once, of which the first that matches decides.",
-		Example: "  wirelab firewall plan                                  # what the policy amounts to\n" +
+		Example: "  wirelab firewall plan                                  # what apply would change\n" +
+			"  wirelab firewall apply --confirm 2m                    # do it; taken back unless confirmed\n" +
 			"  wirelab firewall ask 'tcp 203.0.113.9 -> :22 on eth0'  # what becomes of a packet\n" +
 			"  wirelab firewall check                                 # does it keep what it promises",
 	}
-	cmd.AddCommand(a.newPlanCommand(), a.newAskCommand(), a.newCheckCommand(), a.newExportCommand(), a.newImportCommand())
+	cmd.AddCommand(a.newPlanCommand(), a.newApplyCommand())
 	cmd.AddCommand(guarded.Commands(c, guarded.Firewall)...)
+	cmd.AddCommand(a.newStatusCommand(), a.newAskCommand(), a.newCheckCommand(), a.newExportCommand(), a.newImportCommand())
 	return []*cobra.Command{cmd}
 }
 

@@ -25,18 +25,32 @@ func (a *app) newImportCommand() *cobra.Command {
 			"the text of iptables-save or ip6tables-save, a script of iptables commands, ufw's rules\n" +
 			"files, a zone of firewalld, a file for nft (read by nft itself in a namespace that is\n" +
 			"thrown away), or what \"nft -j list ruleset\" prints. No name is looked up. Several files,\n" +
-			"such as those of IPv4 and IPv6, become one policy.\n\n" +
+			"such as those of IPv4 and IPv6, become one policy. --live reads the tables that the kernel has.\n\n" +
 			"A line that has no words in a policy is not taken at all, and said on standard error.\n" +
 			"Status 0: all was taken; 1: some was not.",
 		Example: "  wirelab firewall import /etc/iptables/rules.v4 > wirelab.yaml\n" +
 			"  iptables-save | wirelab firewall import -\n" +
 			"  wirelab firewall import --family ipv6 rules.txt\n" +
-			"  wirelab firewall import /etc/nftables.conf",
-		Args: cobra.MinimumNArgs(1),
+			"  wirelab firewall import /etc/nftables.conf\n" +
+			"  wirelab firewall import --live",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if live, _ := cmd.Flags().GetBool("live"); live {
+				return term.NoArgs(cmd, args)
+			}
+			return cobra.MinimumNArgs(1)(cmd, args)
+		},
 	}
 	family := cmd.Flags().String("family", "", "the family of iptables' rules: ipv4 or ipv6 (by default it is seen)")
 	from := cmd.Flags().String("from", "", "what the file is: iptables, firewalld, nft or nft-json (by default it is seen)")
+	live := cmd.Flags().Bool("live", false, "read the tables of nftables that this machine's kernel has, but wirelab's own")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		if *live {
+			result, err := importLive()
+			if err != nil {
+				return err
+			}
+			return a.printImport([]string{"the kernel"}, []foreign.Result{result})
+		}
 		families := map[string]firewall.Family{"": firewall.AnyFamily, "ipv4": firewall.IPv4, "ipv6": firewall.IPv6}
 		f, ok := families[*family]
 		if !ok {

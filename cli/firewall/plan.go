@@ -1,14 +1,17 @@
 package firewall
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"wirelab/cli/guarded"
 	"wirelab/cli/term"
 	"wirelab/firewall"
 	"wirelab/firewall/export"
+	"wirelab/firewall/kernel"
 )
 
 // programSchema names the form of what `wirelab firewall plan -o json` prints of a policy.
@@ -17,22 +20,51 @@ const programSchema = "wirelab.firewall/1"
 func (a *app) newPlanCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plan",
-		Short: "Show what the policy amounts to, rule by rule",
-		Long: "Shows the rules in the order in which the kernel tries them, with the line that each\n" +
-			"comes from, and the implicit ones that go without saying. Needs no privilege.\n\n" +
+		Short: "Show what apply would change in the kernel, rule by rule",
+		Long: "Compares the policy with wirelab's table in the kernel and shows what would change, rule\n" +
+			"by rule, with the line that each comes from. What was put into the table by others, or\n" +
+			"cannot be read back whole, always differs.\n\n" +
+			"--offline shows the whole policy instead: the rules in the order in which the kernel tries\n" +
+			"them, with the implicit ones that go without saying. It needs no privilege, and is what is\n" +
+			"shown where the kernel cannot be looked at.\n\n" +
 			"A policy to begin with:\n\n" + indented(firewall.Section().Example),
-		Example: "  wirelab firewall plan\n  wirelab firewall plan --rules    # as nft would write them",
+		Example: "  wirelab firewall plan\n  wirelab firewall plan --offline\n  wirelab firewall plan --rules    # as nft would write them",
 		Args:    term.NoArgs,
 	}
 	nft := cmd.Flags().Bool("rules", false, "show each rule as nft writes it, too")
-	cmd.RunE = func(*cobra.Command, []string) error {
+	offline := cmd.Flags().Bool("offline", false, "show all that the policy amounts to, without a look at the kernel")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		_, program, err := a.policy()
 		if err != nil {
 			return err
 		}
-		return a.printProgram(program, *nft)
+		if *offline {
+			return a.printProgram(program, *nft)
+		}
+		return a.plan(cmd.Context(), program, *nft)
 	}
 	return cmd
+}
+
+// plan compares the program with the kernel's table.
+func (a *app) plan(ctx context.Context, program *firewall.Program, nft bool) error {
+	var plan *kernel.Plan
+	err := withKernel(func(k *kernel.Kernel) (err error) {
+		plan, err = k.Plan(program)
+		return err
+	})
+	if unreadable(err) {
+		a.Note("wirelab: %v; this is the whole policy", err)
+		return a.printProgram(program, nft)
+	}
+	if err != nil {
+		return err
+	}
+	if note := (&guarded.Options{}).Pending(ctx, a.Console); note != "" {
+		a.Note("wirelab: %s", note)
+	}
+	a.warnAbsent(program)
+	return a.printChanges(plan, nft)
 }
 
 func indented(text string) string {

@@ -6,6 +6,7 @@ import (
 	"context"
 
 	"wirelab/firewall"
+	"wirelab/internal/netlink"
 	"wirelab/internal/sys"
 )
 
@@ -25,6 +26,11 @@ func (*Kernel) Remove(*firewall.Program) error          { return unsupported() }
 func (*Kernel) Save(*firewall.Program) ([]byte, error)  { return nil, unsupported() }
 func (*Kernel) Restore(*firewall.Program, []byte) error { return unsupported() }
 func (*Kernel) Verify(*firewall.Program, []byte) error  { return unsupported() }
+
+// Follow reports that there is no NFLOG here.
+func Follow(context.Context, uint16, func(netlink.LoggedPacket, int) error) error {
+	return unsupported()
+}
 
 // Snapshots returns functions that report that there is no nftables here.
 func Snapshots(*firewall.Program) (save func(context.Context) ([]byte, error), restore, verify func(context.Context, []byte) error) {
