@@ -23,13 +23,14 @@ func (a *app) newApplyCommand() *cobra.Command {
 	o := &guarded.Options{}
 	cmd := &cobra.Command{
 		Use:   "apply",
-		Short: "Give the kernel the policy, in one step that can take itself back",
-		Long: "Changes wirelab's own table in the kernel, rule by rule and in one transaction: rules that\n" +
-			"stay keep their counters and limits, and tables of others are not touched. Before that it\n" +
-			"asks the compiled policy all that expect: and protect: say, and whether this very SSH session\n" +
-			"would go on and could be made again; a policy that fails is refused, unless --force is given.\n\n" +
+		Short: "Give the kernel the policy, and take it back unless confirmed",
+		Long: "Changes wirelab's own table in the kernel, rule by rule and in one transaction: rules\n" +
+			"that stay keep their counters and limits, and tables of others are not touched. Before\n" +
+			"that it asks the compiled policy all that expect: and protect: say, and whether this very\n" +
+			"SSH session would go on and could be made again; a policy that fails is refused, unless\n" +
+			"--force is given.\n\n" +
 			"In a remote session the change is taken back after a minute unless \"wirelab firewall\n" +
-			"confirm\" comes from a new login. --confirm 2m asks for that anywhere, --yes for none of it.",
+			"confirm\" comes from a new login. --confirm 2m asks for that anywhere, --yes never.",
 		Example: "  wirelab firewall apply --confirm 2m\n" +
 			"  wirelab firewall confirm           # from a new login\n" +
 			"  wirelab firewall apply --yes       # for provisioning",

@@ -25,7 +25,7 @@ func (a *app) newImportCommand() *cobra.Command {
 			"the text of iptables-save or ip6tables-save, a script of iptables commands, ufw's rules\n" +
 			"files, a zone of firewalld, a file for nft (read by nft itself in a namespace that is\n" +
 			"thrown away), or what \"nft -j list ruleset\" prints. No name is looked up. Several files,\n" +
-			"such as those of IPv4 and IPv6, become one policy. --live reads the tables that the kernel has.\n\n" +
+			"such as those of IPv4 and IPv6, become one policy. --live reads the kernel's.\n\n" +
 			"A line that has no words in a policy is not taken at all, and said on standard error.\n" +
 			"Status 0: all was taken; 1: some was not.",
 		Example: "  wirelab firewall import /etc/iptables/rules.v4 > wirelab.yaml\n" +

@@ -20,10 +20,10 @@ func (a *app) newStatusCommand() *cobra.Command {
 	o := &guarded.Options{}
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show the rules that the kernel has, what they counted, and who else decides",
-		Long: "Shows the rules of wirelab's table as the kernel has them, with the packets that each has\n" +
-			"counted and the line that it comes from; whether they are still what the policy says; and the\n" +
-			"tables of other programs that decide about packets, too.\n\n" +
+		Short: "Show the kernel's rules, what they counted, and who else decides",
+		Long: "Shows the rules of wirelab's table as the kernel has them, with the packets that each\n" +
+			"has counted and the line that it comes from; whether they are still what the policy\n" +
+			"says; and the tables of other programs that decide about packets, too.\n\n" +
 			"--follow prints the packets that rules log to a group (log group N), as they come.",
 		Example: "  wirelab firewall status\n  wirelab firewall status --follow 3    # what \"log group 3\" sees",
 		Args:    term.NoArgs,
