@@ -47,8 +47,11 @@ type ControlHandlers struct {
 //
 //	GET  /v1/status            200 with a Status
 //	POST /v1/kick {"id": 17}   200 {"kicked": true}, or 404 {"error": "..."}
+//
+// A nil Control answers nobody.
 type Control struct {
 	path     string
+	pointer  string // a link to path; "": none
 	lock     *fileLock
 	listener net.Listener
 	once     sync.Once
@@ -174,12 +177,32 @@ func owner(dir string) (os.FileInfo, int, error) {
 	return info, uid, nil
 }
 
+// PointFrom makes a symbolic link to the socket, where FindControls finds it as well. Its
+// directory must be as private as the socket's. The link goes with the socket.
+func (c *Control) PointFrom(link string) error {
+	if err := privateDir(filepath.Dir(link)); err != nil {
+		return err
+	}
+	if info, err := os.Lstat(link); err == nil && info.Mode().Type() == os.ModeSymlink {
+		_ = os.Remove(link) // of a process that died and had our id
+	}
+	if err := os.Symlink(c.path, link); err != nil {
+		return fmt.Errorf("control socket: %w", err)
+	}
+	c.pointer = link
+	return nil
+}
+
 // Path returns where the socket is.
 func (c *Control) Path() string { return c.path }
 
 // Run answers requests until ctx is done, for which it returns nil, or the socket
 // fails, then removes the socket. Requests that are running by then have one second.
 func (c *Control) Run(ctx context.Context, h ControlHandlers) error {
+	if c == nil {
+		<-ctx.Done()
+		return nil
+	}
 	defer c.Close()
 	server := &http.Server{
 		Handler:        controlMux(h),
@@ -217,8 +240,14 @@ func endRequests(server *http.Server) {
 // Close removes the socket, and ends a running Run with an error. Run closes by
 // itself.
 func (c *Control) Close() error {
+	if c == nil {
+		return nil
+	}
 	var err error
 	c.once.Do(func() {
+		if c.pointer != "" {
+			_ = os.Remove(c.pointer) // FindControls removes it else
+		}
 		// Closing the listener removes the socket's file; the lock goes after it.
 		if err = c.listener.Close(); errors.Is(err, net.ErrClosed) {
 			err = nil

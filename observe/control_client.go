@@ -47,11 +47,32 @@ func FindControls(dir string) ([]string, error) {
 	var live []string
 	for _, file := range files {
 		path := filepath.Join(dir, file.Name())
-		if file.Type() == fs.ModeSocket && filepath.Ext(path) == ".sock" && !removeStale(path) {
+		switch {
+		case filepath.Ext(path) != ".sock":
+		case file.Type() == fs.ModeSymlink:
+			if target, ok := followPointer(path); ok {
+				live = append(live, target)
+			}
+		case file.Type() == fs.ModeSocket && !removeStale(path):
 			live = append(live, path)
 		}
 	}
 	return live, nil
+}
+
+// followPointer returns the socket that a link of [Control.PointFrom] names, if it
+// belongs to a living process, and removes the link if not.
+func followPointer(link string) (socket string, ok bool) {
+	socket, err := os.Readlink(link)
+	if err != nil {
+		return "", false
+	}
+	info, err := os.Lstat(socket)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && privateDir(filepath.Dir(socket)) == nil && removeStale(socket) {
+		_ = os.Remove(link)
+		return "", false
+	}
+	return socket, err == nil && info.Mode().Type() == fs.ModeSocket && privateDir(filepath.Dir(socket)) == nil
 }
 
 // removeStale removes the socket at path if no living process has its lock.

@@ -122,7 +122,7 @@ func (a *app) findProcesses(ctx context.Context, flags psFlags) ([]process, []si
 		status, err := a.queryStatus(ctx, flags.control)
 		return []process{{flags.control, status}}, nil, err
 	}
-	paths, err := observe.FindControls(a.ControlDir())
+	paths, err := a.FindControls()
 	if err != nil {
 		return nil, nil, err
 	}

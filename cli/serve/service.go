@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -85,7 +83,7 @@ func (a *app) runService(cmd *cobra.Command, flags serviceFlags, open ...func(*s
 	signal.Notify(s.hangup, syscall.SIGHUP)
 	defer signal.Stop(s.hangup)
 	s.setAccess(cfg)
-	control, err := s.listenControl()
+	control, err := a.ListenControl(flags.control)
 	if err != nil {
 		return err
 	}
@@ -105,23 +103,6 @@ func (a *app) runService(cmd *cobra.Command, flags serviceFlags, open ...func(*s
 func (s *service) setAccess(cfg *config.Config) {
 	s.access.Set(cfg.Server.Allow, cfg.Server.Deny)
 	s.rulesFile = cfg.File()
-}
-
-// listenControl opens the control socket. A --control that cannot be one is a mistake
-// of usage; that another process has it is none.
-func (s *service) listenControl() (*observe.Control, error) {
-	control, err := observe.ListenControl(s.controlPath())
-	if err != nil && s.flags.control != "" && !errors.Is(err, observe.ErrControlBusy) {
-		return nil, term.Usagef("--control: %w", err)
-	}
-	return control, err
-}
-
-func (s *service) controlPath() string {
-	if s.flags.control != "" {
-		return s.flags.control
-	}
-	return filepath.Join(s.app.ControlDir(), strconv.Itoa(os.Getpid())+".sock")
 }
 
 // openParts opens all servers or none. How many processors they want is heeded when

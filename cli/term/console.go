@@ -4,15 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"unicode"
 
 	"wirelab/cli/config"
 	"wirelab/internal/setting"
-	"wirelab/internal/sys/file"
 	"wirelab/observe"
 )
 
@@ -81,19 +77,4 @@ func (c *Console) OpenLogs(cfg *config.Config) *observe.Logs {
 		Dir: l.Dir, Level: l.Level, MaxSize: l.MaxSize, Keep: l.Keep, MaxAge: l.MaxAge,
 		Terminal: c.Stderr, Color: c.Colors(c.Stderr).on, Verbose: c.Verbose,
 	})
-}
-
-// ControlDir returns the directory of the control sockets of this user's
-// processes. XDG_RUNTIME_DIR counts only where it is ours: sudo and su may leave that
-// of another user. Else it is one in /tmp, and not in TMPDIR, so that processes with
-// different environments find each other.
-func (c *Console) ControlDir() string {
-	if runtime := c.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(runtime) {
-		if info, err := os.Stat(runtime); err == nil {
-			if uid, err := file.Owner(info); err == nil && uid == os.Getuid() {
-				return filepath.Join(runtime, "wirelab")
-			}
-		}
-	}
-	return filepath.Join("/tmp", "wirelab-"+strconv.Itoa(os.Getuid()))
 }

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -53,7 +51,7 @@ func (a *app) runSync(cmd *cobra.Command, f *syncFlags, args []string) error {
 	if s.daemon, err = steer.New(settings); err != nil {
 		return err
 	}
-	control, err := a.listenControl(f.control)
+	control, err := a.ListenControl(f.control)
 	if err != nil {
 		return err
 	}
@@ -92,14 +90,6 @@ func (s *syncing) settings(f *syncFlags, clock steer.Clock, frequency float64, s
 // maxFrequency is the most that a clock is made to run beside its natural frequency,
 // in ppb, slews included: what the kernel allows.
 const maxFrequency = 500e3
-
-// listenControl opens the control socket, by which ps and time status find us.
-func (a *app) listenControl(path string) (*observe.Control, error) {
-	if path == "" {
-		path = filepath.Join(a.ControlDir(), strconv.Itoa(os.Getpid())+".sock")
-	}
-	return observe.ListenControl(path)
-}
 
 // run runs the daemon, and around it the control socket.
 func (s *syncing) run(ctx context.Context, control *observe.Control) error {

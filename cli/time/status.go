@@ -93,7 +93,7 @@ func (a *app) findDaemons(ctx context.Context, control string) ([]daemonStatus, 
 	paths := []string{control}
 	if control == "" {
 		var err error
-		if paths, err = observe.FindControls(a.ControlDir()); err != nil {
+		if paths, err = a.FindControls(); err != nil {
 			return nil, err
 		}
 	}
