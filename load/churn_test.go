@@ -55,7 +55,7 @@ func TestReconnectRefused(t *testing.T) {
 		}
 	})
 	defer server.Wait()
-	r := mustRun(t, Config{Target: l.Addr().(*net.TCPAddr).AddrPort(), Clients: 1, Messages: 10, Reconnect: 2})
+	r := mustRun(t, Config{Target: l.Addr().(*net.TCPAddr).AddrPort(), Clients: 1, Messages: 10, Reconnect: 2, FailFast: true})
 	if r.Received != 2 || r.Lost != 0 || r.Verify() == nil {
 		t.Errorf("%v: %+v", r.Verify(), r)
 	}
@@ -81,7 +81,7 @@ func TestReconnectWithoutDescriptors(t *testing.T) {
 		accepted <- struct{}{}
 		echo(c)
 	})
-	r := mustRun(t, Config{Target: addr, Clients: 2, Messages: 4, Reconnect: 2, Begin: func() {
+	r := mustRun(t, Config{Target: addr, Clients: 2, Messages: 4, Reconnect: 2, FailFast: true, Begin: func() {
 		<-accepted // the server, which is in this process too, needs no more
 		<-accepted
 		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &few); err != nil {

@@ -28,6 +28,8 @@ type client struct {
 	fresh       uint64        // messages begun before the present connection was made
 	since       time.Duration // when the connect, or the end of a flood, began
 	attempt     dialAttempt
+	failures    int           // of its connections since the last answer
+	retryAt     time.Duration // when to connect anew after a failure; 0: not waiting for that
 
 	stream uint64        // of a flood: bytes that the kernel has taken
 	moved  time.Duration // of a flood: when it last took some
@@ -216,6 +218,7 @@ func (l *loop) dismiss(c *client, n uint64) {
 // answered records the complete answer to message n of c, which is outstanding.
 func (l *loop) answered(c *client, n uint64, check *payload.Check) {
 	s := c.window.settle(n)
+	c.failures = 0
 	l.last = l.clock
 	latency := l.clock - s.sent
 	l.rec.answer(latency)
@@ -255,9 +258,14 @@ func (l *loop) overdue(c *client) {
 	l.proceed(c)
 }
 
-// fail ends c, for a reason that is counted.
+// fail ends the connection of c, for a reason that is counted, and c with it unless it
+// may connect anew.
 func (l *loop) fail(c *client, kind string) {
 	l.rec.fail(kind)
+	if l.mayRetry(c) {
+		l.retryLater(c)
+		return
+	}
 	if l.running && c.state != finished {
 		l.active--
 	}

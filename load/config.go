@@ -51,6 +51,7 @@ type Config struct {
 	Ramp        time.Duration // for which the rate, or in a closed loop the number of clients, rises from 0
 	Outstanding int           // messages that a client awaits answers to at once, in an open loop, from 1 to MaxOutstanding; 0: enough
 	Flood       bool          // TCP only
+	FailFast    bool          // a TCP client whose connection fails ends, and does not connect anew
 	Reconnect   uint64        // messages after which a client connects anew, TCP only; 0: never
 
 	// AskReceiver has a wirelab server asked, before and after a run of datagrams, what

@@ -220,6 +220,9 @@ func (s *fastSender) takeAnswers() error {
 		s.answerReads++
 		s.answerRuns += uint64(len(batch))
 		for i := range batch {
+			if tally.IsChallenge(batch[i].Payload) { // the server asks whether this is a service
+				continue
+			}
 			s.answers += uint64(batch[i].Segments())
 			s.answerBytes += uint64(len(batch[i].Payload))
 		}

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -80,7 +81,7 @@ func TestServerKilledDuringARun(t *testing.T) {
 	}
 	for name, cfg := range tests {
 		t.Run(name, func(t *testing.T) {
-			cfg.Target = killedServer(t, 64, 200)
+			cfg.Target, cfg.FailFast = killedServer(t, 64, 200), true
 			r := mustRun(t, cfg)
 			if r.Received == 0 || r.Received >= r.Messages && cfg.Messages > 0 || r.Verify() == nil || r.Interrupted || r.Mismatched != 0 {
 				t.Errorf("%v: %+v", r.Verify(), r)
@@ -123,7 +124,7 @@ func TestOpenLoopTargetResetsSome(t *testing.T) {
 		echo(c)
 	})
 	// Half a second, so that the resets come long before the last messages are due.
-	r := mustRun(t, Config{Target: addr, Clients: 10, Messages: 50, Rate: 1000})
+	r := mustRun(t, Config{Target: addr, Clients: 10, Messages: 50, Rate: 1000, FailFast: true})
 	if r.Received != 250 || r.Messages != 500 || !strings.Contains(r.Verify().Error(), "not sent") {
 		t.Errorf("%v: %+v", r.Verify(), r)
 	}
@@ -162,5 +163,47 @@ func TestPortsRunOut(t *testing.T) {
 		if err := r.Verify(); err != nil || r.Connected != 40 {
 			t.Errorf("%v: %+v", err, r)
 		}
+	}
+}
+
+// slowSometimes serves connections of which every tenth answer comes late.
+func slowSometimes(t *testing.T, late time.Duration) netip.AddrPort {
+	var answers atomic.Uint64
+	return serveStream(t, func(c *net.TCPConn) {
+		buf := make([]byte, 64)
+		for {
+			if _, err := io.ReadFull(c, buf); err != nil {
+				return
+			}
+			if answers.Add(1)%10 == 0 {
+				time.Sleep(late)
+			}
+			if _, err := c.Write(buf); err != nil {
+				return
+			}
+		}
+	})
+}
+
+// One answer that comes too late costs a connection, and not the rest of the run.
+func TestClientsGoOnAfterASlowAnswer(t *testing.T) {
+	for _, rate := range []float64{0, 500} {
+		cfg := Config{Target: slowSometimes(t, 150*time.Millisecond), Clients: 4, Duration: time.Second, Rate: rate, Timeout: 50 * time.Millisecond}
+		r := mustRun(t, cfg)
+		if r.Retries < 4 || r.Connections != r.Retries+4 || r.Received < 50 || r.Lost != r.Errors["no answer in time"] && rate == 0 || r.ElapsedS < 0.9 || r.Verify() == nil {
+			t.Errorf("rate %v: %v: %+v", rate, r.Verify(), r)
+		}
+		cfg.FailFast = true
+		if r := mustRun(t, cfg); r.Retries != 0 || r.Connections != 4 || r.ElapsedS < 0.9 && rate == 0 {
+			t.Errorf("rate %v, failing fast: %+v", rate, r)
+		}
+	}
+}
+
+// A server that is gone for good ends the run, a moment later.
+func TestClientsGiveUpOnAServerThatIsGone(t *testing.T) {
+	r := mustRun(t, Config{Target: killedServer(t, 64, 20), Clients: 3, Duration: time.Hour})
+	if r.Received == 0 || r.Retries != 3*mostFailures || r.Verify() == nil || r.Interrupted {
+		t.Errorf("%v: %+v", r.Verify(), r)
 	}
 }

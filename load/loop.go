@@ -27,13 +27,16 @@ type loop struct {
 	clients []client
 	dialer  dialer
 	dealer  dealer
-	running bool     // messages are exchanged
-	dealt   bool     // no more messages will become due
-	active  int      // clients that have something left to do
-	again   []uint32 // clients of a flood that go on without an event
-	spare   []uint32 // becomes again
-	events  []epoll.Event
-	in, out []byte // what was received; the message to be sent
+	running bool // messages are exchanged
+	dealt   bool // no more messages will become due
+	active  int  // clients that have something left to do
+
+	retrying  int           // clients that wait to connect anew after a failure
+	nextRetry time.Duration // when the first of them does; never: there is none
+	again     []uint32      // clients of a flood that go on without an event
+	spare     []uint32      // becomes again
+	events    []epoll.Event
+	in, out   []byte // what was received; the message to be sent
 
 	clock   time.Duration // the latest reading of run.now
 	wall    time.Time     // when what is in in arrived; only read for stamp payloads
@@ -142,7 +145,7 @@ func (l *loop) prepare() error {
 	if err := process.SetTimerSlack(0); err != nil {
 		return err
 	}
-	l.dealer.upcoming = never
+	l.dealer.upcoming, l.nextRetry = never, never
 	l.now()
 	for !l.dialer.idle() && !l.run.stopped.Load() {
 		if err := l.turn(); err != nil {
@@ -223,6 +226,7 @@ func (l *loop) turn() error {
 		}
 	}
 	l.floodAgain()
+	l.retry()
 	if l.clock >= l.lookout {
 		l.expire()
 		if l.running && l.clock-l.used >= accountEvery {
@@ -254,7 +258,7 @@ func (l *loop) patience() time.Duration {
 	if len(l.again) > 0 {
 		return 0
 	}
-	until := min(l.lookout, l.dealer.upcoming)
+	until := min(l.lookout, l.dealer.upcoming, l.nextRetry)
 	if !l.dialer.idle() {
 		until = min(until, l.dialer.until(l.clock))
 	}
@@ -286,7 +290,7 @@ func (l *loop) expire() {
 		switch {
 		case l.flood:
 			l.expireFlood(c)
-		case c.state != open:
+		case c.state != open: // closed, connecting, or waiting to connect anew
 		case !c.window.empty():
 			if l.clock-c.window.oldest().sent >= timeout && !l.arrived(c) {
 				l.overdue(c)

@@ -176,7 +176,7 @@ func TestOpenLoopCountsFromTheIntendedTime(t *testing.T) {
 func TestOpenLoopPeerNeverReads(t *testing.T) {
 	addr := serveStream(t, func(c *net.TCPConn) { <-t.Context().Done() })
 	r := mustRun(t, Config{
-		Target: addr, Clients: 2, Rate: 2000, Messages: 1000, Timeout: 200 * time.Millisecond,
+		Target: addr, Clients: 2, Rate: 2000, Messages: 1000, Timeout: 200 * time.Millisecond, FailFast: true,
 		Payload: mustParse(t, "pattern", 256<<10),
 	})
 	if r.Messages != 2000 || r.Sent >= 2000 || r.Received != 0 || r.LateSends.HeldBack == 0 || r.LateSends.HeldByWindow != 0 || !strings.Contains(r.Verify().Error(), "messages not sent") {

@@ -81,9 +81,10 @@ func (l *loop) takeDatagram(c *client, d []byte) (found bool) {
 		l.proceed(c)
 		return true
 	}
-	l.rec.late++
 	l.rec.received++
-	if !check.OK() {
+	if check.OK() {
+		l.rec.late++
+	} else {
 		l.rec.mismatch(c.number, n, &check)
 	}
 	return false

@@ -15,6 +15,7 @@ import (
 type recorder struct {
 	connected                uint64 // clients
 	connections, redials     uint64
+	retries                  uint64 // connections begun anew after a failure
 	sent, received           uint64
 	refused                  uint64 // messages that the kernel would not send
 	mismatched               uint64
@@ -80,6 +81,7 @@ func (r *recorder) merge(other *recorder) {
 	r.connected += other.connected
 	r.connections += other.connections
 	r.redials += other.redials
+	r.retries += other.retries
 	r.refused += other.refused
 	r.stale += other.stale
 	r.unread += other.unread

@@ -29,6 +29,7 @@ type Report struct {
 	RampS         float64  `json:"ramp_s,omitempty"`
 	Outstanding   int      `json:"outstanding,omitempty"` // messages of a client of an open loop that could await answers at once
 	Connections   uint64   `json:"connections"`           // made in all
+	Retries       uint64   `json:"retries,omitempty"`     // begun anew after a failure
 	Reconnect     uint64   `json:"reconnect_messages,omitempty"`
 
 	ClientLimited bool     `json:"client_limited"` // the generator spoiled the result
@@ -39,7 +40,7 @@ type Report struct {
 	Received   uint64 `json:"received"`
 	Lost       uint64 `json:"lost"`
 	Mismatched uint64 `json:"mismatched"` // answers that were not as they should be
-	Late       uint64 `json:"late"`       // datagrams received after the timeout
+	Late       uint64 `json:"late"`       // of Received: datagrams as they should be, after the timeout
 	Duplicate  uint64 `json:"duplicate"`  // datagrams received again
 	Pending    uint64 `json:"pending"`    // messages whose answer the interruption did not wait for
 	Unexpected uint64 `json:"unexpected_bytes"`
@@ -150,7 +151,7 @@ func (r *Report) failures() (n uint64) {
 }
 
 // Verified returns the number of answers that were as they should be.
-func (r *Report) Verified() uint64 { return r.Received - r.Mismatched }
+func (r *Report) Verified() uint64 { return r.Received - r.Mismatched - r.Late }
 
 // ErrNotVerified reports that answers were missing or wrong.
 var ErrNotVerified = errors.New("not verified")

@@ -89,7 +89,7 @@ func newReport(cfg *Config) *Report {
 }
 
 func (r *Report) setCounts(sum *recorder) {
-	r.Connected, r.Connections = sum.connected, sum.connections
+	r.Connected, r.Connections, r.Retries = sum.connected, sum.connections, sum.retries
 	r.Sent, r.Received, r.Pending = sum.sent, sum.received, sum.pending
 	r.Mismatched, r.Late, r.Duplicate, r.Unexpected = sum.mismatched, sum.late, sum.duplicate, sum.unexpected
 	r.Errors, r.FirstMismatch = sum.errors, sum.firstMismatch

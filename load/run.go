@@ -178,17 +178,21 @@ func (r *run) progress() Progress {
 }
 
 // elapsed returns how long messages were exchanged: until the last was sent or
-// answered and, in an open loop, as long as there was time for the next. It does not
-// matter that a loop of which no client lives has ended before.
+// answered and, in an open loop or when connections failed, as long as there was time
+// for the next. It does not matter that a loop of which no client lives has ended before.
 func (r *run) elapsed() time.Duration {
 	var end time.Duration
-	dealt, cut := false, false
+	dealt, cut, failed := false, false, false
 	for _, l := range r.loops {
 		end = max(end, l.last)
-		dealt, cut = dealt || l.dealt, cut || l.cut
+		dealt, cut, failed = dealt || l.dealt, cut || l.cut, failed || l.rec.failures > 0
 	}
-	if schedule := newSchedule(&r.cfg, r.began); dealt && !cut && schedule.open() {
+	switch schedule := newSchedule(&r.cfg, r.began); {
+	case cut:
+	case dealt && schedule.open():
 		end = max(end, schedule.over())
+	case failed && schedule.end > 0: // those that failed had the time that was asked for
+		end = max(end, schedule.end)
 	}
 	return max(end-r.began, 0)
 }

@@ -299,7 +299,7 @@ func TestRunSeesBadServers(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			r := mustRun(t, Config{Target: serveStream(t, test.serve), Clients: 1, Messages: 4})
+			r := mustRun(t, Config{Target: serveStream(t, test.serve), Clients: 1, Messages: 4, FailFast: true})
 			if r.Received != test.received || r.Mismatched != test.mismatched || r.Lost != test.lost {
 				t.Errorf("received %d, mismatched %d, lost %d, want %d, %d, %d",
 					r.Received, r.Mismatched, r.Lost, test.received, test.mismatched, test.lost)
@@ -333,7 +333,7 @@ func TestRunSeesUnexpectedBytes(t *testing.T) {
 
 func TestRunAnswerNeverComes(t *testing.T) {
 	addr := serveStream(t, func(c *net.TCPConn) { io.Copy(io.Discard, c) })
-	r := mustRun(t, Config{Target: addr, Clients: 3, Messages: 4, Timeout: 20 * time.Millisecond})
+	r := mustRun(t, Config{Target: addr, Clients: 3, Messages: 4, Timeout: 20 * time.Millisecond, FailFast: true})
 	if r.Sent != 3 || r.Lost != 3 || r.Received != 0 || r.Verify() == nil {
 		t.Errorf("%v: %+v", r.Verify(), r)
 	}

@@ -158,7 +158,7 @@ func (s *rateSearch) next() float64 {
 // try runs one step, and once more if it does not hold.
 func (s *rateSearch) try(ctx context.Context, rate float64) (held bool, err error) {
 	cfg := s.cfg
-	cfg.Rate = rate
+	cfg.Rate, cfg.FailFast = rate, true
 	for repeated := range 2 {
 		report, responses, err := measure(ctx, cfg)
 		if err != nil {

@@ -43,6 +43,12 @@ func (w *window) push(s slot) {
 	w.open++
 }
 
+// retract takes the latest message back, which is outstanding and was not sent.
+func (w *window) retract() {
+	w.next--
+	w.open--
+}
+
 func (w *window) grow() {
 	wider := window{slots: make([]slot, max(2*len(w.slots), 1)), first: w.first, next: w.next}
 	for n := w.first; n < w.next; n++ {

@@ -20,6 +20,7 @@ type paceFlags struct {
 	outstanding int
 	flood       bool
 	reconnect   uint64
+	failFast    bool
 	source      string
 	search      string
 	limit       *load.Limit // what search says; nil: none is given
@@ -36,6 +37,7 @@ func (f *paceFlags) add(cmd *cobra.Command) {
 	flags.DurationVar(&f.step, "step", 3*time.Second, "`time` for which --search tries each rate")
 	if cmd.Name() == "tcp" {
 		flags.BoolVar(&f.flood, "flood", false, "send without awaiting answers, as fast as the server takes it; for discard servers")
+		flags.BoolVar(&f.failFast, "fail-fast", false, "end a client whose connection fails; else it connects anew and goes on")
 		flags.Uint64Var(&f.reconnect, "reconnect", 0, "connect anew after every `number` of messages (default never)")
 	}
 }
@@ -67,7 +69,7 @@ func (f *paceFlags) apply(cmd *cobra.Command, cfg *load.Config) error {
 		return err
 	}
 	cfg.Rate, cfg.Ramp, cfg.Outstanding = f.rate, f.ramp, f.outstanding
-	cfg.Flood, cfg.Reconnect = f.flood, f.reconnect
+	cfg.Flood, cfg.Reconnect, cfg.FailFast = f.flood, f.reconnect, f.failFast
 	cfg.AskReceiver = cfg.Network == "udp"
 	if cmd.Flags().Changed("search") { // even if empty: an unset variable is no wish for a plain run
 		limit, err := load.ParseLimit(f.search)

@@ -227,6 +227,9 @@ func loadClients(r *load.Report) string {
 	if r.Connections > uint64(r.Clients) {
 		s += ", " + term.Count(r.Connections) + " connections made"
 	}
+	if r.Retries > 0 {
+		s += ", " + term.Count(r.Retries) + " of them after a failure"
+	}
 	return s
 }
 
