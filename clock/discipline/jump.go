@@ -8,6 +8,8 @@ import (
 const (
 	unexpected    = 5                // standard deviations that a measurement may be off
 	restless      = 1e-8             // what any crystal may wander in a second, whatever it did so far
+	fewSamples    = 3                // that say little about the frequency
+	wildFrequency = 1e-3             // of a clock that something is wrong with, a ratio
 	suspectsAgree = 3                // measurements that confirm a jump
 	maxSuspects   = 8                // that may disagree before everything is forgotten
 	leapSecond    = time.Second      // by which UTC jumps
@@ -43,6 +45,9 @@ func (s *source) surprise(m measurement) (off, tolerance time.Duration) {
 	least, gap := s.leastDelay()
 	age := (m.raw - s.kept[len(s.kept)-1].raw).Seconds()
 	deviation = math.Hypot(deviation, restless*math.Sqrt(age*age*age/3))
+	if len(s.kept) < fewSamples {
+		deviation += age * wildFrequency
+	}
 	excess := math.Abs((m.delay - least).Seconds()) + gap
 	return m.server - expected, fromSeconds(unexpected*(deviation+resolution)+excess) + m.dispersion
 }

@@ -10,6 +10,7 @@ const (
 	leastSlew = time.Second / 8
 	longSlew  = 8 * time.Second // a correction that takes longer is a step, where steps are allowed
 	leastStep = time.Millisecond
+	mostSlew  = 2 * maxPollLimit // that is ordered at once: there is another order before
 )
 
 // correct orders the correction of the clock, at the frequency that o has.
@@ -23,6 +24,9 @@ func (l *Loop) correct(o *Order, correction time.Duration) {
 	if l.maySet(correction) && over > longSlew {
 		o.Step = correction
 		return
+	}
+	if over > mostSlew {
+		correction, over = time.Duration(math.Copysign(room/1e9*float64(mostSlew), float64(correction))), mostSlew
 	}
 	o.Slew, o.SlewOver = correction, max(over, leastSlew, min(usualSlew, o.Poll/2))
 	if correction == 0 {
