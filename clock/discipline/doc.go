@@ -21,8 +21,8 @@
 // there than back, cannot be seen by anybody.
 //
 // The fit is a set of Kalman filters over the last samples, which differ in how
-// restless they take the crystal to be; each counts by how well it foretold the
-// samples. The source is asked again when the time would become too uncertain: soon
+// restless they take the crystal to be and how one-sided the queues; each counts by how
+// well it foretold the samples. The source is asked again when the time would become too uncertain: soon
 // after an unlucky sample, late after a good one.
 //
 // Of several sources those are followed whose time a majority shares (package

@@ -7,34 +7,39 @@ type point struct {
 	at     float64 // raw time
 	server float64 // server minus raw time
 	excess float64 // delay above the least that the path can have
+	oneWay float64 // the same, if all of it is always spent on one way
 	noise  float64 // variance of what excess does not explain
 	loose  bool    // the server's time jumped before this point
 }
 
-// variance returns that of the point's error. Of a round trip that took excess
-// longer than it must, anything from nothing to all was spent on one way: the
-// error is uniform within half the excess to either side.
-func (p point) variance() float64 { return p.excess*p.excess/12 + p.noise }
+// variance returns that of the point's error. Of a round trip that took e longer than
+// it must, anything from nothing to all was spent on one way: the error is uniform
+// within half of e to either side.
+func (p point) variance(e float64) float64 { return e*e/12 + p.noise }
 
 // The priors of the fit. Frequencies are ratios.
 const (
-	priorFrequency   = 1e-4  // standard deviation of a crystal that nobody has measured
-	priorAsymmetry   = 0.1   // of the share of the excess delay that is always on one way
-	priorWeight      = 4     // points for which the prior of the noise's scale counts
-	looseFrequency   = 1e-7  // what a frequency may have changed by where time jumped
-	usualWander      = 1e-18 // of a crystal: what the variance of its frequency gains in a second
-	wanderDoubt      = 0.7   // standard deviation of that, in powers of wanderStep
-	leastWander      = 1e-21
-	wanderStep       = 10 // from one model to the next
-	models           = 8
-	leastLikelihood  = 1e-9 // a model's share below which it is not asked
-	unknownAsymmetry = 0
+	priorFrequency = 1e-4  // standard deviation of a crystal that nobody has measured
+	priorWeight    = 4     // points for which the prior of the noise's scale counts
+	looseFrequency = 1e-7  // what a frequency may have changed by where time jumped
+	usualWander    = 1e-18 // of a crystal: what the variance of its frequency gains in a second
+	wanderDoubt    = 0.7   // standard deviation of that, in powers of wanderStep
+	leastWander    = 1e-21
+	wanderStep     = 10 // from one model to the next
+	wanders        = 8  // models of wander
 )
+
+// asymmetries are the models of asymmetry, the usual one first: the standard deviation
+// of the share of the excess delay that is always spent on one way.
+var asymmetries = [...]float64{0.03, 0.4}
+
+const models = wanders * len(asymmetries)
 
 // A track is a Kalman filter over phase (server minus raw time), frequency (its
 // rate) and asymmetry (the share of the excess delay that shows as offset). The
 // frequency walks at random: wander is the variance that it gains in a second.
 type track struct {
+	oneWay                 bool // takes all excess to be spent on one way
 	wander                 float64
 	phase, freq, asym      float64
 	pp, pf, pa, ff, fa, aa float64 // covariance, before the scale
@@ -56,19 +61,27 @@ func (k *track) phaseVariance(dt float64) float64 {
 	return k.pp + 2*dt*k.pf + dt*dt*k.ff + k.wander*dt*dt*dt/3
 }
 
+// excess returns the excess delay of a point as the track takes it.
+func (k *track) excess(p point) float64 {
+	if k.oneWay {
+		return p.oneWay
+	}
+	return p.excess
+}
+
 // anchor takes the phase from a point alone, as nothing is known of it.
 func (k *track) anchor(p point) {
-	e := p.excess
+	e := k.excess(p)
 	k.phase = p.server - k.asym*e
-	k.pp, k.pf, k.pa = p.variance()+e*e*k.aa, -e*k.fa, -e*k.aa
+	k.pp, k.pf, k.pa = p.variance(e)+e*e*k.aa, -e*k.fa, -e*k.aa
 }
 
 // observe takes a point at the time to which the track was advanced. It returns
 // the innovation and its variance.
 func (k *track) observe(p point) (innovation, variance float64) {
-	e := p.excess
+	e := k.excess(p)
 	gp, gf, ga := k.pp+e*k.pa, k.pf+e*k.fa, k.pa+e*k.aa
-	variance = gp + e*ga + p.variance()
+	variance = gp + e*ga + p.variance(e)
 	innovation = p.server - k.phase - k.asym*e
 	k.phase += gp / variance * innovation
 	k.freq += gf / variance * innovation
@@ -100,13 +113,12 @@ type fit struct {
 // newFit fits points, at least one, in the order of their times.
 func newFit(points []point, prior frequency) fit {
 	f := fit{n: len(points), at: points[len(points)-1].at}
-	wander := leastWander
 	best := math.Inf(-1)
 	for i := range f.tracks {
-		f.tracks[i] = follow(points, prior, wander)
+		wander := leastWander * math.Pow(wanderStep, float64(i%wanders))
+		f.tracks[i] = follow(points, prior, wander, asymmetries[i/wanders])
 		f.tracks[i].likelihood -= square(math.Log(wander/usualWander)/math.Log(wanderStep)/wanderDoubt) / 2
 		best = max(best, f.tracks[i].likelihood)
-		wander *= wanderStep
 	}
 	sum := 0.0
 	for i, k := range f.tracks {
@@ -121,8 +133,8 @@ func newFit(points []point, prior frequency) fit {
 
 // follow runs one track over the points. The scale of all variances is unknown
 // too; with a prior of inverse gamma the likelihood is Student's.
-func follow(points []point, prior frequency, wander float64) track {
-	k := track{wander: wander, freq: prior.value, ff: square(prior.deviation), aa: square(priorAsymmetry)}
+func follow(points []point, prior frequency, wander, asymmetry float64) track {
+	k := track{oneWay: asymmetry == asymmetries[1], wander: wander, freq: prior.value, ff: square(prior.deviation), aa: square(asymmetry)}
 	k.anchor(points[0])
 	k.squares = priorWeight
 	for i, p := range points[1:] {

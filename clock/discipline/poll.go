@@ -8,10 +8,12 @@ import (
 // What decides when a source is asked again. Doubts are in standard deviations of a usual
 // measurement.
 const (
-	doubt      = 0.7 // how uncertain the clock may become
-	greatDoubt = 1.2 // when it is asked whatever was spent
-	credits    = 5   // requests that may be made early, before they must be earned
-	earning    = 5   // credits earned while the crystal begins to drown the noise
+	doubt      = 0.75 // how uncertain the clock may become
+	greatDoubt = 1.3  // when it is asked whatever was spent
+	credits    = 5    // requests that may be made early, before they must be earned
+	earning    = 3    // credits earned while the crystal begins to drown the noise
+	slowest    = 240  // seconds in which a credit is earned at least
+	longest    = 1.4  // polls, in the time that earns a credit: to save up more is no use
 )
 
 // nextPoll returns how long the source need not be asked: until what is known of
@@ -57,8 +59,9 @@ func (s *source) useful(least, most time.Duration, doubt float64) time.Duration 
 // that wander strays by as much as a measurement. To ask more often teaches little.
 func (s *source) afford(wanted, most time.Duration) time.Duration {
 	wander := math.Sqrt(s.fit.wander() * usualWander) // half believed, it is hard to tell
-	interval := math.Cbrt(square(s.typical)/wander) / earning
+	interval := min(math.Cbrt(square(s.typical)/wander)/earning, slowest)
 	s.credits = min(credits, s.credits+s.poll.Seconds()/interval) - 1
+	wanted = min(wanted, fromSeconds(longest*interval))
 	return max(wanted, min(most, fromSeconds((1-s.credits)*interval)))
 }
 

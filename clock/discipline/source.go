@@ -50,7 +50,7 @@ func (s *source) refit() {
 	s.fit = newFit(points, s.prior)
 	deviations := make([]float64, len(points))
 	for i, p := range points {
-		deviations[i] = math.Sqrt(p.variance())
+		deviations[i] = math.Sqrt(p.variance(p.excess))
 	}
 	s.typical = median(deviations)
 }
@@ -64,6 +64,7 @@ func (s *source) points() []point {
 			at:     s.seconds(m.raw),
 			server: (m.server - s.kept[0].server).Seconds(),
 			excess: (m.delay - least).Seconds() + gap,
+			oneWay: (m.delay - least).Seconds() + gap/math.Sqrt(float64(len(s.kept))),
 			noise:  square(m.dispersion.Seconds()) + square(resolution) + square(gap)/12,
 			loose:  m.loose,
 		}
@@ -78,7 +79,7 @@ const resolution = 50e-9
 // leastDelay returns the least delay of the window, and by how many seconds the
 // path could probably do better: of n delays whose excess is the sum of two
 // exponentials, the least exceeds the possible by about 0.63 of the mean
-// excess divided by the root of n.
+// excess divided by the root of n, and if one way has it all by the n-th part of the mean.
 func (s *source) leastDelay() (least time.Duration, gap float64) {
 	least = s.kept[0].delay
 	for _, m := range s.kept {
