@@ -65,16 +65,8 @@ func (a *app) build(f *buildFlags, args []string) error {
 	if err != nil {
 		return err
 	}
-	switch f.as {
-	case "":
-	case "cli":
-		fmt.Fprintln(a.Stdout, s.CLI())
-		return nil
-	case "yaml":
-		fmt.Fprint(a.Stdout, s.YAML())
-		return nil
-	default:
-		return term.Usagef("--as is cli or yaml, not %q", f.as)
+	if f.as != "" {
+		return a.printSpec(s, f.as)
 	}
 	cli := s.CLI()
 	a.noteSeed(s)
@@ -88,7 +80,11 @@ func (a *app) build(f *buildFlags, args []string) error {
 		return term.Usagef("%w", err)
 	}
 	if f.write != "" {
-		return a.writeFrames(f.write, t.Link(), frames)
+		if err := a.writeFrames(f.write, t.Link(), frames); err != nil {
+			return err
+		}
+		a.Note("%s written to %s", term.Counted(uint64(len(frames)), "frame"), f.write)
+		return nil
 	}
 	return a.printFrames(builtJSON{Schema: "wirelab.packet.build/1", LinkType: t.Link(), Seed: s.Seed, CLI: cli}, frames)
 }

@@ -24,6 +24,7 @@ type explainFlags struct {
 	read     string
 	frame    uint64
 	link     string
+	as       string
 	brief    bool
 	ethernet bool
 }
@@ -41,7 +42,8 @@ func (a *app) newExplainCommand() *cobra.Command {
 		Example: "  wirelab packet explain ip dst=192.0.2.35 / udp dport=9 csum=bad / text hello\n" +
 			"  wirelab packet explain --hex 4500001c000000004011f6acc0000201c00002239c40000900080000\n" +
 			"  wirelab packet build tcp | wirelab packet explain --hex -\n" +
-			"  wirelab packet explain --read trace.pcapng --frame 7",
+			"  wirelab packet explain --read trace.pcapng --frame 7\n" +
+			"  wirelab packet explain --read trace.pcapng --frame 7 --as cli",
 		RunE: func(_ *cobra.Command, args []string) error { return a.explain(&f, args) },
 	}
 	f.add(cmd)
@@ -50,27 +52,32 @@ func (a *app) newExplainCommand() *cobra.Command {
 	flags.StringVar(&f.read, "read", "", "explain a frame of this capture file")
 	flags.Uint64Var(&f.frame, "frame", 1, "number of the frame in the file, or of the packet where fields vary, from 1")
 	flags.StringVar(&f.link, "link", "", "what bytes begin with: ethernet, ip, null, sll, sll2 (default: guessed)")
+	flags.StringVar(&f.as, "as", "", "print instead the description that makes these bytes: cli or yaml")
 	flags.BoolVar(&f.brief, "brief", false, "one line a field")
 	flags.BoolVar(&f.ethernet, "ethernet", false, "put an Ethernet header before IP")
 	return cmd
 }
 
+// A shownFrame is the frame that is explained.
+type shownFrame struct {
+	link   packet.LinkType
+	bytes  []byte
+	length int // on the wire
+	known  packet.Offload
+	made   *packet.Template // nil: it was not built here
+}
+
 func (a *app) explain(f *explainFlags, args []string) error {
-	var e *packet.Explanation
-	var err error
-	switch {
-	case f.hex != "" && f.read != "", f.hex+f.read != "" && len(args) > 0 && f.hex != "-", f.hex == "-" && len(args) > 0:
-		return term.Usagef("give one of a packet, --hex and --read")
-	case f.read != "":
-		e, err = f.fromCapture()
-	case f.hex != "":
-		e, err = a.fromHex(f)
-	default:
-		e, err = a.fromSpec(f, args)
-	}
+	frame, err := a.shownFrame(f, args)
 	if err != nil {
 		return err
 	}
+	if f.as != "" {
+		var h packet.Headers
+		packet.Scan(frame.link, frame.bytes, frame.length, &h)
+		return a.printSpec(packet.SpecOf(frame.bytes, &h), f.as)
+	}
+	e := explainFrame(frame.link, frame.bytes, frame.length, frame.known, frame.made)
 	if a.JSON {
 		return a.PrintJSON(struct {
 			Schema string `json:"schema"`
@@ -81,8 +88,36 @@ func (a *app) explain(f *explainFlags, args []string) error {
 	return err
 }
 
-// fromSpec explains a packet that is built for it.
-func (a *app) fromSpec(f *explainFlags, args []string) (*packet.Explanation, error) {
+// explainFrame reads a frame and explains it.
+func explainFrame(link packet.LinkType, frame []byte, length int, known packet.Offload, made *packet.Template) *packet.Explanation {
+	var h packet.Headers
+	packet.Scan(link, frame, length, &h)
+	return packet.Explain(frame, &h, known, made)
+}
+
+// shownFrame takes the frame from where the flags say.
+func (a *app) shownFrame(f *explainFlags, args []string) (*shownFrame, error) {
+	sources := 0
+	for _, given := range []bool{f.hex != "", f.read != "", len(args) > 0 || f.file != ""} {
+		if given {
+			sources++
+		}
+	}
+	switch {
+	case sources > 1:
+		return nil, term.Usagef("give one of a packet, --hex and --read")
+	case f.frame == 0:
+		return nil, term.Usagef("frames are numbered from 1")
+	case f.read != "":
+		return f.fromCapture()
+	case f.hex != "":
+		return a.fromHex(f)
+	}
+	return a.fromSpec(f, args)
+}
+
+// fromSpec builds the packet that is described.
+func (a *app) fromSpec(f *explainFlags, args []string) (*shownFrame, error) {
 	s, err := f.spec(args)
 	if err != nil {
 		return nil, err
@@ -93,28 +128,22 @@ func (a *app) fromSpec(f *explainFlags, args []string) (*packet.Explanation, err
 	if err != nil {
 		return nil, located(err)
 	}
-	frame := t.Append(nil, max(f.frame, 1)-1, time.Now().UnixNano())
 	if s.MTU == 0 {
-		return explainFrame(t.Link(), frame, len(frame), packet.OffloadUnknown, t), nil
+		frame := t.Append(nil, f.frame-1, time.Now().UnixNano())
+		return &shownFrame{t.Link(), frame, len(frame), packet.OffloadUnknown, t}, nil
 	}
-	fragments, err := packet.Fragments(t.Link(), frame, s.MTU)
+	fragments, err := packet.Fragments(t.Link(), t.Append(nil, 0, time.Now().UnixNano()), s.MTU)
 	if err != nil {
 		return nil, term.Usagef("%w", err)
 	}
 	if f.frame > uint64(len(fragments)) {
 		return nil, term.Usagef("the packet is cut into %d frames: there is no frame %d", len(fragments), f.frame)
 	}
-	one := fragments[max(f.frame, 1)-1]
-	return explainFrame(t.Link(), one, len(one), packet.OffloadUnknown, nil), nil
+	one := fragments[f.frame-1]
+	return &shownFrame{t.Link(), one, len(one), packet.OffloadUnknown, nil}, nil
 }
 
-func explainFrame(link packet.LinkType, frame []byte, length int, known packet.Offload, t *packet.Template) *packet.Explanation {
-	var h packet.Headers
-	packet.Scan(link, frame, length, &h)
-	return packet.Explain(frame, &h, known, t)
-}
-
-func (a *app) fromHex(f *explainFlags) (*packet.Explanation, error) {
+func (a *app) fromHex(f *explainFlags) (*shownFrame, error) {
 	text := f.hex
 	if text == "-" {
 		all, err := io.ReadAll(io.LimitReader(a.Stdin, 4*packet.MaxPacket))
@@ -131,7 +160,7 @@ func (a *app) fromHex(f *explainFlags) (*packet.Explanation, error) {
 	if err != nil {
 		return nil, err
 	}
-	return explainFrame(link, frame, len(frame), packet.OffloadUnknown, nil), nil
+	return &shownFrame{link, frame, len(frame), packet.OffloadUnknown, nil}, nil
 }
 
 // parseDump reads plain hexadecimal, with or without spaces and colons, and dumps
@@ -191,7 +220,7 @@ func guessLink(frame []byte) packet.LinkType {
 }
 
 // fromCapture explains a frame of a capture file.
-func (f *explainFlags) fromCapture() (*packet.Explanation, error) {
+func (f *explainFlags) fromCapture() (*shownFrame, error) {
 	in, err := os.Open(f.read)
 	if err != nil {
 		return nil, term.Usagef("%w", err)
@@ -210,7 +239,7 @@ func (f *explainFlags) fromCapture() (*packet.Explanation, error) {
 			return nil, fmt.Errorf("%s: %w", f.read, err)
 		}
 		if n >= f.frame {
-			return explainFrame(packet.LinkType(frame.Link), frame.Data, frame.Length, offload(frame.Flags), nil), nil
+			return &shownFrame{packet.LinkType(frame.Link), frame.Data, frame.Length, offload(frame.Flags), nil}, nil
 		}
 	}
 }

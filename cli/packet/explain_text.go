@@ -17,7 +17,9 @@ const textWidth = 80
 // layer a line for each field, with what is allowed there below it.
 func explanationText(e *packet.Explanation, p term.Palette, brief bool) string {
 	w := explanationWriter{p: p, brief: brief}
-	w.line("%s", p.Bold(term.OneLine(e.Summary)))
+	for first, rest := fold(term.OneLine(e.Summary), textWidth); first != ""; first, rest = fold(rest, textWidth) {
+		w.line("%s", p.Bold(first))
+	}
 	if e.Captured < e.Length {
 		w.line("%d of %d bytes were captured", e.Captured, e.Length)
 	}

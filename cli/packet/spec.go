@@ -83,6 +83,19 @@ func (a *app) noteSeed(s *packet.Spec) {
 	}
 }
 
+// printSpec prints a description in the form that --as names.
+func (a *app) printSpec(s *packet.Spec, form string) error {
+	switch form {
+	case "cli":
+		fmt.Fprintln(a.Stdout, s.CLI())
+	case "yaml":
+		fmt.Fprint(a.Stdout, s.YAML())
+	default:
+		return term.Usagef("--as is cli or yaml, not %q", form)
+	}
+	return nil
+}
+
 // located makes of a mistake in a packet one of the configuration, so that it is
 // shown with the line that it is in.
 func located(err error) error {
