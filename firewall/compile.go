@@ -14,6 +14,8 @@ type compiler struct {
 	sets    map[string]int // names of sets, with how often a dynamic one was asked for
 	errs    setting.Errors
 	keys    arena
+	matches []Match // room for those of the next rules
+	groups  []serviceGroup
 }
 
 // Compile returns the policy as a program. A rule that no packet can ever match is
@@ -31,9 +33,9 @@ func (p *Policy) Compile() (*Program, setting.Errors) {
 // chain compiles one chain. A base chain that would let everything pass is not wanted.
 func (c *compiler) chain(from *PolicyChain) (Chain, bool) {
 	chain := Chain{Name: from.Name, Hook: from.Hook, Type: from.Type, Policy: Accept, Place: from.Place}
-	var rules []Rule
+	rules := make([]Rule, 0, len(from.Rules))
 	for i := range from.Rules {
-		rules = append(rules, c.clause(&from.Rules[i], from)...)
+		rules = c.clause(rules, &from.Rules[i], from)
 	}
 	end := c.end(from)
 	wanted := from.Hook == NoHook || len(rules) > 0 || end != Accept
@@ -74,22 +76,26 @@ func natPriority(h Hook) int32 {
 	return -100
 }
 
-// clause compiles a rule of the policy: one rule for each family and protocol that
-// it has to tell apart.
-func (c *compiler) clause(rule *Clause, chain *PolicyChain) []Rule {
-	var all []Rule
-	groups := serviceGroups(rule.Services)
+// clause appends what a rule of the policy becomes: one rule for each family and
+// protocol that it has to tell apart.
+func (c *compiler) clause(all []Rule, rule *Clause, chain *PolicyChain) []Rule {
+	before := len(all)
+	c.groups = serviceGroups(c.groups[:0], rule.Services)
 	for _, family := range c.families(rule) {
-		for _, group := range groups {
-			if !group.possible(family) {
+		for i := range c.groups {
+			if !c.groups[i].possible(family) {
+				continue
+			}
+			if !rule.needsSplit() {
+				all = append(all, c.rule(rule, chain, family, &c.groups[i]))
 				continue
 			}
 			for _, one := range rule.split() {
-				all = append(all, c.rule(&one, chain, family, group))
+				all = append(all, c.rule(&one, chain, family, &c.groups[i]))
 			}
 		}
 	}
-	if len(all) == 0 {
+	if len(all) == before {
 		c.errs = append(c.errs, rule.Value.Errorf("no packet can match: its addresses, its protocol and its family do not go together%s", inRule(rule.Value)))
 	}
 	return all
@@ -121,8 +127,8 @@ func (c *compiler) families(rule *Clause) []Family {
 func (e Ends) has(f Family) bool { return len(e.Ranges) == 0 || e.Not || len(e.of(f)) > 0 }
 
 // rule compiles a rule for one family and one group of services.
-func (c *compiler) rule(rule *Clause, chain *PolicyChain, family Family, group serviceGroup) Rule {
-	m := &matcher{compiler: c}
+func (c *compiler) rule(rule *Clause, chain *PolicyChain, family Family, group *serviceGroup) Rule {
+	m := &matcher{compiler: c, begin: len(c.matches)}
 	if family != AnyFamily {
 		m.equal(NetworkProtocol, []byte{byte(family)})
 	}
@@ -140,7 +146,7 @@ func (c *compiler) rule(rule *Clause, chain *PolicyChain, family Family, group s
 	m.casts(rule.Casts)
 	m.mark(PacketMark, rule.Mark)
 	m.mark(ConnectionMark, rule.ConnMark)
-	compiled := Rule{Matches: m.matches, Verdict: rule.Verdict, Place: rule.Value.Place, Text: rule.Value.Text}
+	compiled := Rule{Matches: c.matches[m.begin:len(c.matches):len(c.matches)], Verdict: rule.Verdict, Place: rule.Value.Place, Text: rule.Value.Text}
 	compiled.Effects = Effects{Counter: c.policy.Counters || rule.Count, Log: rule.Log, ClampMSS: rule.ClampMSS, NAT: rule.NAT, Limit: rule.Limit}
 	if rule.PerHost {
 		limit := *rule.Limit
@@ -153,6 +159,11 @@ func (c *compiler) rule(rule *Clause, chain *PolicyChain, family Family, group s
 	}
 	compiled.Hash = compiled.sum()
 	return compiled
+}
+
+// needsSplit reports whether the rule has a list that no set can hold.
+func (r *Clause) needsSplit() bool {
+	return len(r.In.Names) > 1 && r.In.wild() || len(r.Out.Names) > 1 && r.Out.wild() || len(r.Origin.Ranges) > 1
 }
 
 // split cuts a rule into several where it has a list that no set can hold: names
@@ -189,20 +200,20 @@ type serviceGroup struct {
 }
 
 // possible reports whether packets of the family can have the protocol.
-func (g serviceGroup) possible(f Family) bool {
+func (g *serviceGroup) possible(f Family) bool {
 	if g.NotProto || f == AnyFamily || g.Type < 0 {
 		return true
 	}
 	return (g.Protocol == protocolICMPv6) == (f == IPv6)
 }
 
-// serviceGroups joins services of one protocol that differ in their ports, or in
-// their types of ICMP.
-func serviceGroups(services []Service) []serviceGroup {
+// serviceGroups appends services, joined where those of one protocol differ in their
+// ports, or in
+// types of ICMP.
+func serviceGroups(groups []serviceGroup, services []Service) []serviceGroup {
 	if len(services) == 0 {
-		return []serviceGroup{{Service: Service{Type: -1, Code: -1}}}
+		return append(groups, serviceGroup{Service: Service{Type: -1, Code: -1}})
 	}
-	var groups []serviceGroup
 	for _, s := range services {
 		if i := joinable(groups, s); i >= 0 {
 			groups[i].Ports = joinPorts(append(groups[i].Ports, s.Ports...))

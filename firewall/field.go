@@ -36,6 +36,9 @@ const (
 	fieldCount
 )
 
+// FieldLimit is one more than the largest FieldID, for tables by field.
+const FieldLimit = int(fieldCount)
+
 // A Load is how nft gets a field into a register.
 type Load uint8
 

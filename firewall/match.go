@@ -10,10 +10,19 @@ import (
 // A matcher collects the matches of one rule in the order of the kernel's.
 type matcher struct {
 	compiler *compiler
-	matches  []Match
+	begin    int // of the rule's matches in the compiler's
 }
 
-func (m *matcher) add(match Match) { m.matches = append(m.matches, match) }
+// add appends to the room that the compiler has for many rules.
+func (m *matcher) add(match Match) {
+	c := m.compiler
+	if len(c.matches) == cap(c.matches) {
+		mine := c.matches[m.begin:]
+		c.matches = append(make([]Match, 0, max(16, min(1024, 2*cap(c.matches)))+len(mine)), mine...)
+		m.begin = 0
+	}
+	c.matches = append(c.matches, match)
+}
 
 func (m *matcher) equal(f FieldID, value []byte) { m.add(Match{Field: f, From: value}) }
 
@@ -145,7 +154,7 @@ func RangeMatch(f FieldID, r Range) Match {
 }
 
 // service matches the protocol with its ports or type.
-func (m *matcher) service(g serviceGroup, sources Ports) {
+func (m *matcher) service(g *serviceGroup, sources Ports) {
 	if g.Protocol == 0 {
 		return
 	}

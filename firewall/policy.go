@@ -279,6 +279,7 @@ func (r *policyReader) rules(c *PolicyChain, list setting.Value, nat bool) {
 	if r.fail(err); err != nil {
 		return
 	}
+	c.Rules = slices.Grow(c.Rules, len(items))
 	for _, item := range items {
 		rule, err := parseRule(item, r.names, nat || c.Type == NATChain || c.Hook == NoHook)
 		if err == nil {

@@ -86,7 +86,7 @@ const maxNear = 64
 
 func (r *run) nearly(c *firewall.Chain, rule *firewall.Rule, m *firewall.Match) {
 	if len(r.answer.Near) < maxNear && r.main && !rule.Implicit {
-		v, _ := r.packet.load(m.Field, &r.rows[m.Field], &r.value)
+		v, _ := r.load(m.Field)
 		r.answer.Near = append(r.answer.Near, Near{Step: r.step(c, rule, nil), Field: m.Field, Found: m.Field.Format(v), Kind: rule.Verdict.Kind})
 	}
 	if m.Field == firewall.OutInterface && !r.packet.hasOut && r.hook != firewall.Input {
@@ -108,7 +108,7 @@ func (r *run) nearlyInMap(c *firewall.Chain, rule *firewall.Rule, s *firewall.Se
 		if len(r.answer.Near) >= maxNear {
 			return
 		}
-		v, _ := r.packet.load(f, &r.rows[f], &r.value)
+		v, _ := r.load(f)
 		r.answer.Near = append(r.answer.Near, Near{Step: r.step(c, rule, e), Field: f, Found: f.Format(v), Kind: e.Verdict.Kind})
 	}
 }

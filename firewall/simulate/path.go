@@ -127,6 +127,7 @@ func (r *run) setOutgoing(q *firewall.Question) {
 // the packet; every other verdict is final.
 func (r *run) at(h firewall.Hook) firewall.VerdictKind {
 	r.hook, r.nat = h, false
+	r.forget()
 	r.main = h == r.answer.Path
 	for _, b := range r.bases[h] {
 		if !r.sees(b) {
@@ -137,7 +138,7 @@ func (r *run) at(h firewall.Hook) firewall.VerdictKind {
 		if kind == firewall.Continue {
 			kind = b.chain.Policy
 			if b.chain.Type != firewall.NATChain && (kind == firewall.Drop || r.main) {
-				r.answer.By = r.step(b.chain, nil, nil)
+				r.answer.By = r.step(b.chain.Chain, nil, nil)
 				r.answer.Hook = h
 			}
 		}
@@ -165,6 +166,7 @@ func (r *run) sees(b base) bool {
 func (r *run) translate(n *firewall.NAT) {
 	p := r.packet
 	r.nat = true
+	defer r.forget()
 	address, _ := netip.AddrFromSlice(n.From)
 	if address.IsValid() && address.Is6() != p.v6 {
 		return

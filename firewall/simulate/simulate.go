@@ -23,14 +23,14 @@ type Simulator struct {
 // A table is a program with its names resolved.
 type table struct {
 	program *firewall.Program
-	chains  map[string]*firewall.Chain
+	chains  map[string]*chain
 	sets    map[string]*firewall.Set
 }
 
 // A base is a chain that the kernel enters by itself.
 type base struct {
 	table *table
-	chain *firewall.Chain
+	chain *chain
 }
 
 // New returns a simulator of the programs on the host: that of one policy, or all
@@ -43,10 +43,10 @@ func New(host Host, programs ...*firewall.Program) *Simulator {
 	for i, p := range programs {
 		t := &s.rules[i]
 		t.program = p
-		t.chains = make(map[string]*firewall.Chain, len(p.Chains))
+		t.chains = make(map[string]*chain, len(p.Chains))
 		t.sets = make(map[string]*firewall.Set, len(p.Sets))
 		for j := range p.Chains {
-			c := &p.Chains[j]
+			c := s.compile(&p.Chains[j])
 			t.chains[c.Name] = c
 			if c.Hook != firewall.NoHook {
 				s.bases[c.Hook] = append(s.bases[c.Hook], base{t, c})
@@ -129,10 +129,42 @@ type run struct {
 	answer *Answer
 	table  *table
 	hook   firewall.Hook
-	main   bool // the hook whose rules decide: input, forward or output
-	nat    bool // an address was changed at this hook
-	local  bool // and it was redirected to this host
-	value  [16]byte
+	main   bool                       // the hook whose rules decide: input, forward or output
+	nat    bool                       // an address was changed at this hook
+	local  bool                       // and it was redirected to this host
+	values [firewall.FieldLimit]value // that were loaded at this hook
+}
+
+// A value is a field of the packet as it is at the present hook.
+type value struct {
+	bytes  []byte
+	word   word
+	loaded bool
+	ok     bool
+	buffer [16]byte
+}
+
+// load returns the value of a field, and whether it can be loaded.
+func (r *run) load(f firewall.FieldID) ([]byte, bool) {
+	v := r.valueOf(f)
+	return v.bytes, v.ok
+}
+
+// valueOf asks the packet for a field, once at each hook.
+func (r *run) valueOf(f firewall.FieldID) *value {
+	v := &r.values[f]
+	if !v.loaded {
+		v.bytes, v.ok = r.packet.load(f, &r.rows[f], &v.buffer)
+		v.word, v.loaded = wordOf(v.bytes), true
+	}
+	return v
+}
+
+// forget makes load ask the packet again, which has changed.
+func (r *run) forget() {
+	for i := range r.values {
+		r.values[i].loaded = false
+	}
 }
 
 // key loads fields as the kernel loads a concatenation into registers.
@@ -148,7 +180,7 @@ func (r *run) key(fields []firewall.FieldID, first firewall.FieldID, key []byte)
 		} else if i > 0 {
 			f = fields[i-1]
 		}
-		v, ok := r.packet.load(f, &r.rows[f], &r.value)
+		v, ok := r.load(f)
 		if !ok {
 			return nil, false
 		}
@@ -160,7 +192,7 @@ func (r *run) key(fields []firewall.FieldID, first firewall.FieldID, key []byte)
 	return key, true
 }
 
-// holds reports whether a match does, and whether that is certain.
+// holds reports whether a match does that has no quick form.
 func (r *run) holds(m *firewall.Match) bool {
 	if m.Set != "" {
 		var buffer [80]byte
@@ -168,59 +200,46 @@ func (r *run) holds(m *firewall.Match) bool {
 		set := r.table.sets[m.Set]
 		return ok && set != nil && (r.find(set, key) != nil) != m.Not
 	}
-	v, ok := r.packet.load(m.Field, &r.rows[m.Field], &r.value)
-	if !ok {
-		return false
-	}
-	return r.compare(m, v) != m.Not
+	v, ok := r.load(m.Field)
+	return ok && inHostOrder(m, v) != m.Not
 }
 
-// compare reports what a match without a set says of a value, before Not.
-func (s *Simulator) compare(m *firewall.Match, v []byte) bool {
-	switch {
-	case m.To != nil && s.rows[m.Field].Host:
-		n := m.Field.Number(v)
-		return m.Field.Number(m.From) <= n && n <= m.Field.Number(m.To)
-	case m.To != nil:
-		return bytes.Compare(m.From, v) <= 0 && bytes.Compare(v, m.To) <= 0
-	case m.Mask == nil:
-		return bytes.Equal(v, m.From)
-	}
-	for i := range v {
-		if v[i]&m.Mask[i] != m.From[i] {
-			return false
-		}
-	}
-	return true
+// inHostOrder reports whether a number in the machine's own order is in a range.
+func inHostOrder(m *firewall.Match, v []byte) bool {
+	n := m.Field.Number(v)
+	return m.Field.Number(m.From) <= n && n <= m.Field.Number(m.To)
 }
 
-// matches runs the matches of a rule. Of one that fails it goes on, to tell whether
-// the rule nearly matched.
-func (r *run) matches(c *firewall.Chain, rule *firewall.Rule) bool {
-	var missed *firewall.Match
-	unknown := false
-	for i := range rule.Matches {
-		m := &rule.Matches[i]
-		if m.Unknown != "" {
+// matches runs the matches of a rule, of which ops is the quick form. Of one that
+// fails it goes on, to tell whether the rule nearly matched.
+func (r *run) matches(c *chain, rule *firewall.Rule, ops []op) bool {
+	missed, unknown := -1, false
+	for i := range ops {
+		o := &ops[i]
+		if o.kind == other && rule.Matches[i].Unknown != "" {
 			unknown = true
 			continue
 		}
-		if r.holds(m) {
+		if o.kind != other {
+			if v := r.valueOf(o.field); v.ok && o.holds(v.word) {
+				continue
+			}
+		} else if r.holds(&rule.Matches[i]) {
 			continue
 		}
-		if missed != nil {
+		if missed >= 0 {
 			return false
 		}
-		missed = m
+		missed = i
 	}
 	switch {
-	case missed != nil:
+	case missed >= 0:
 		if !unknown {
-			r.nearly(c, rule, missed)
+			r.nearly(c.Chain, rule, &rule.Matches[missed])
 		}
 		return false
 	case unknown:
-		r.answer.uncertain(r.step(c, rule, nil), "it has a match that is not known here")
+		r.answer.uncertain(r.step(c.Chain, rule, nil), "it has a match that is not known here")
 		return false
 	}
 	return true
@@ -228,10 +247,13 @@ func (r *run) matches(c *firewall.Chain, rule *firewall.Rule) bool {
 
 // chain runs the rules of a chain and returns its verdict: Accept, Drop, Reject, or
 // Continue where it came to its end.
-func (r *run) chain(c *firewall.Chain, depth int) firewall.VerdictKind {
+func (r *run) chain(from *chain, depth int) firewall.VerdictKind {
+	c, begin := from.Chain, uint32(0)
 	for i := range c.Rules {
 		rule := &c.Rules[i]
-		if !r.matches(c, rule) || !r.effects(c, rule) {
+		ops := from.ops[begin:from.ends[i]]
+		begin = from.ends[i]
+		if !r.matches(from, rule, ops) || !r.effects(c, rule) {
 			continue
 		}
 		verdict, element := rule.Verdict, (*firewall.Element)(nil)
