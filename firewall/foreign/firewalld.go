@@ -350,7 +350,7 @@ func (r *zoneReader) write(z *zone, name string) {
 		list("    ", rules)
 	} else {
 		list("    ", r.entries(z))
-		b.WriteString("  chains:\n    zone:\n")
+		b.WriteString("  chains:\n    in-zone:\n")
 		list("      ", rules)
 	}
 	if len(r.nat) > 0 {
@@ -376,10 +376,10 @@ func (r *zoneReader) entries(z *zone) []string {
 			r.result.Left = append(r.result.Left, Left{Text: "source " + s.Mac + s.IPSet, Why: "a source that is no address"})
 			continue
 		}
-		lines = append(lines, "jump zone from "+s.Address)
+		lines = append(lines, "jump in-zone from "+s.Address)
 	}
 	for _, i := range z.Interfaces {
-		lines = append(lines, "jump zone on "+i.Name)
+		lines = append(lines, "jump in-zone on "+i.Name)
 	}
 	return lines
 }

@@ -72,8 +72,8 @@ func (r *run) route(q *firewall.Question, before netip.Addr) (out string, forwar
 	r.types()
 	kind := r.packet.types[1]
 	switch {
-	case kind != firewall.AddressUnicast, r.local:
-		return "", false
+	case kind != firewall.AddressUnicast, r.local, to.Is6() && to.IsLinkLocalUnicast():
+		return "", false // no link-local address is forwarded (RFC 4291 section 2.5.6)
 	case q.Out != "" && !changed:
 		return q.Out, true
 	case r.host.known():
