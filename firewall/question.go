@@ -294,8 +294,11 @@ func (r *questionReader) complete() {
 	if q.Source.IsValid() && q.Destination.IsValid() && q.Source.Is4() != q.Destination.Is4() {
 		r.fail(r.words[0], "one end is IPv4 and the other IPv6")
 	}
-	if q.Protocol == protocolTCP && !r.hasFlags {
+	switch {
+	case q.Protocol == protocolTCP && !r.hasFlags:
 		q.Flags = flagSYN
+	case q.Protocol != protocolTCP && r.hasFlags:
+		r.fail(r.words[0], "only tcp has flags")
 	}
 	icmp := q.Protocol == protocolICMP || q.Protocol == protocolICMPv6
 	if icmp && q.DestinationPort != 0 {
