@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"wirelab/firewall"
+	"wirelab/firewall/simulate"
 	"wirelab/internal/setting"
 )
 
@@ -125,4 +126,44 @@ func TestShellLoads(t *testing.T) {
 		t.Fatal(err)
 	}
 	inNamespace(t, text, "sh FILE && nft list table inet wirelab")
+}
+
+// The examples keep what they promise, and load wherever they are exported to.
+func TestExamples(t *testing.T) {
+	files, err := filepath.Glob("../../examples/firewall/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file, errs := setting.Read(name, text)
+		if errs != nil {
+			t.Fatal(errs)
+		}
+		section, _ := file.Get("firewall")
+		policy, errs := firewall.Parse(section)
+		if errs != nil {
+			t.Fatal(errs)
+		}
+		p, errs := policy.Compile()
+		if errs != nil {
+			t.Fatal(errs)
+		}
+		if !strings.Contains(string(text), "addresses:") {
+			for _, f := range simulate.New(simulate.Host{}, p).Check(policy) {
+				t.Error(f)
+			}
+		}
+		v4, err4 := IPTables(p, firewall.IPv4)
+		v6, err6 := IPTables(p, firewall.IPv6)
+		if err4 != nil || err6 != nil {
+			t.Fatal(name, err4, err6)
+		}
+		inNamespace(t, NFT(p), "nft -f FILE")
+		inNamespace(t, v4, "iptables-legacy-restore FILE")
+		inNamespace(t, v6, "ip6tables-legacy-restore FILE")
+	}
 }
