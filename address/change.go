@@ -2,6 +2,7 @@ package address
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"wirelab/internal/setting"
@@ -35,21 +36,18 @@ func changeTo(m Machine, target, now *State) (*Change, setting.Errors) {
 // removeOthers adds to the target, as absent, what exclusive links have beyond it.
 // What the kernel and router advertisements made stays.
 func (c *Config) removeOthers(target *State, now *State) {
-	named := make(map[string]bool)
-	for _, a := range target.Addresses {
-		named[a.key()] = true
+	if len(c.exclusive) == 0 {
+		return
 	}
-	for _, r := range target.Routes {
-		named["route "+r.key()] = true
-	}
+	addresses, routes := keyed(target.Addresses, Address.key), keyed(target.Routes, Route.key)
 	for _, a := range now.Addresses {
-		if c.exclusive[a.Link] && !named[a.key()] && !a.kernels() {
+		if _, named := addresses[a.key()]; c.exclusive[a.Link] && !named && !a.kernels() {
 			a.Mark = Mark{Absent: true, Place: c.link(a.Link).Place}
 			target.Addresses = append(target.Addresses, a)
 		}
 	}
 	for _, r := range now.Routes {
-		if c.exclusive[r.Link] && !named["route "+r.key()] && r.Protocol != protoKernel && r.Protocol != protoRA && !r.Opaque {
+		if _, named := routes[r.key()]; c.exclusive[r.Link] && !named && r.Protocol != protoKernel && r.Protocol != protoRA && !r.Opaque {
 			r.Mark = Mark{Absent: true, Place: c.link(r.Link).Place}
 			target.Routes = append(target.Routes, r)
 		}
@@ -143,7 +141,7 @@ func (s *State) pickLink(like Link) Link {
 
 func (s *State) pickAddresses(target *State, touched map[string]bool) []Address {
 	var picked []Address
-	named := make(map[string]bool)
+	named := make(map[addressKey]bool)
 	here := keyed(s.Addresses, Address.key)
 	for _, a := range target.Addresses {
 		found, ok := here[a.key()]
@@ -161,7 +159,7 @@ func (s *State) pickAddresses(target *State, touched map[string]bool) []Address 
 		}
 	}
 	// In the order of the kernel, of which the first of a network is its primary.
-	position := make(map[string]int, len(s.Addresses))
+	position := make(map[addressKey]int, len(s.Addresses))
 	for i, a := range s.Addresses {
 		position[a.key()] = i + 1
 	}
@@ -173,7 +171,7 @@ func (s *State) pickAddresses(target *State, touched map[string]bool) []Address 
 // addresses: the kernel deletes them with the address.
 func (s *State) pickRoutes(target *State, touched map[string]bool) []Route {
 	var picked []Route
-	named := make(map[string]bool)
+	named := make(map[routeKey]bool)
 	here := keyed(s.Routes, Route.key)
 	for _, r := range target.Routes {
 		found, ok := here[r.key()]
@@ -184,15 +182,15 @@ func (s *State) pickRoutes(target *State, touched map[string]bool) []Route {
 		named[r.key()] = true
 		picked = append(picked, found)
 	}
-	sources := make(map[string]bool)
+	sources := make(map[netip.Addr]bool)
 	for _, a := range s.Addresses {
 		if touched[a.Link] {
-			sources[a.Prefix.Addr().String()] = true
+			sources[a.Prefix.Addr()] = true
 		}
 	}
 	for _, r := range s.Routes {
 		on := slices.ContainsFunc(r.Hops, func(h Hop) bool { return touched[h.Link] })
-		if r.Protocol == protoKernel || r.Opaque || named[r.key()] || !on && !(r.Source.IsValid() && sources[r.Source.String()]) {
+		if r.Protocol == protoKernel || r.Opaque || named[r.key()] || !on && !(r.Source.IsValid() && sources[r.Source]) {
 			continue
 		}
 		r.Mark = Mark{Found: true}
@@ -235,8 +233,8 @@ func (s *State) pickSysctls(target *State, touched map[string]bool) []Sysctl {
 // first one goes.
 func promote(link string) string { return "net/ipv4/conf/" + link + "/promote_secondaries" }
 
-func keyed[T any](items []T, key func(T) string) map[string]T {
-	m := make(map[string]T, len(items))
+func keyed[K comparable, T any](items []T, key func(T) K) map[K]T {
+	m := make(map[K]T, len(items))
 	for _, item := range items {
 		m[key(item)] = item
 	}

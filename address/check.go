@@ -113,7 +113,7 @@ func (p *parser) checkAddresses() {
 }
 
 func (p *parser) checkRoutes() {
-	seen := make(map[string]Route)
+	seen := make(map[routeKey]Route)
 	for _, r := range p.config.Routes {
 		if first, twice := seen[r.key()]; twice {
 			p.errs = append(p.errs, problem(r.Place, "a route to %s with this metric and table stands already on line %d: give one of them another metric",

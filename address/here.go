@@ -127,8 +127,11 @@ func (h *here) address(a Address) {
 		}
 	}
 	for _, o := range h.now.Addresses {
+		if o.Link == a.Link || o.Prefix.Masked() != a.Prefix.Masked() || a.Prefix.IsSingleIP() || o.Prefix.Addr().IsLinkLocalUnicast() {
+			continue
+		}
 		stays := !slices.ContainsFunc(h.config.Addresses, func(n Address) bool { return n.Prefix.Addr() == o.Prefix.Addr() }) && !h.config.exclusive[o.Link]
-		if o.Link != a.Link && stays && o.Prefix.Masked() == a.Prefix.Masked() && !a.Prefix.IsSingleIP() && !o.Prefix.Addr().IsLinkLocalUnicast() {
+		if stays {
 			h.fail(a.Place, "%v is the network of link %s already, which has %v: packets for it would leave by one of the two only", a.Prefix.Masked(), o.Link, o.Prefix)
 		}
 	}

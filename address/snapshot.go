@@ -62,7 +62,7 @@ func (s *State) refind(earlier *State) {
 	for i, r := range s.Routes {
 		s.Routes[i].Found = routes[r.key()].Found
 	}
-	sysctls := keyed(earlier.Sysctls, func(c Sysctl) string { return c.Key })
+	sysctls := keyed(earlier.Sysctls, Sysctl.key)
 	s.Sysctls = slices.DeleteFunc(s.Sysctls, func(c Sysctl) bool { return sysctls[c.Key].Found })
 }
 
@@ -104,13 +104,13 @@ func (s *State) lay(over *State, named bool) {
 	s.Addresses = lay(s.Addresses, over.Addresses, Address.key, func(a Address) bool { return named && a.Found })
 	s.Routes = lay(s.Routes, over.Routes, Route.key, func(r Route) bool { return named && r.Found })
 	s.Rules = lay(s.Rules, over.Rules, Rule.key, func(Rule) bool { return false })
-	s.Sysctls = lay(s.Sysctls, over.Sysctls, func(c Sysctl) string { return c.Key }, func(c Sysctl) bool { return named && c.Found })
+	s.Sysctls = lay(s.Sysctls, over.Sysctls, Sysctl.key, func(c Sysctl) bool { return named && c.Found })
 	if over.DNS != nil {
 		s.DNS = over.DNS
 	}
 }
 
-func lay[T any](under, over []T, key func(T) string, skip func(T) bool) []T {
+func lay[K comparable, T any](under, over []T, key func(T) K, skip func(T) bool) []T {
 	over = slices.DeleteFunc(slices.Clone(over), skip)
 	hidden := keyed(over, key)
 	under = slices.DeleteFunc(slices.Clone(under), func(item T) bool { _, ok := hidden[key(item)]; return ok })

@@ -159,24 +159,45 @@ const (
 
 // Keys tell objects of one kind apart, as the kernel does.
 
-func (a Address) key() string {
+type addressKey struct {
+	link   string
+	prefix netip.Prefix
+	peer   netip.Addr
+}
+
+func (a Address) key() addressKey {
 	if a.Prefix.Addr().Is6() {
-		return a.Link + " " + a.Prefix.Addr().String()
+		return addressKey{link: a.Link, prefix: netip.PrefixFrom(a.Prefix.Addr(), 128)}
 	}
-	return a.Link + " " + a.Prefix.String() + " " + a.Peer.String()
+	return addressKey{a.Link, a.Prefix, a.Peer}
 }
 
-func (r Route) key() string {
-	return fmt.Sprint(r.Table, r.Destination, r.Metric, r.TOS)
+type routeKey struct {
+	destination   netip.Prefix
+	table, metric uint32
+	tos           uint8
 }
 
-func (r Rule) key() string {
-	return fmt.Sprint(r.IPv6, r.Priority, r.From, r.To, r.In, r.FWMark, r.Mask, r.Table)
+func (r Route) key() routeKey { return routeKey{r.Destination, r.Table, r.Metric, r.TOS} }
+
+func (r Rule) key() Rule {
+	r.Mark, r.Opaque = Mark{}, false
+	return r
 }
+
+func (s Sysctl) key() string { return s.Key }
 
 // same reports whether two routes with one key do the same.
 func (r Route) same(o Route) bool {
-	return r.Type == o.Type && r.Source == o.Source && r.MTU == o.MTU && slices.Equal(normal(r.Hops), normal(o.Hops)) && !r.Opaque && !o.Opaque
+	if len(r.Hops) == 1 && len(o.Hops) == 1 {
+		return r.does(o) && r.Hops[0].Link == o.Hops[0].Link && r.Hops[0].Via == o.Hops[0].Via && r.Hops[0].OnLink == o.Hops[0].OnLink
+	}
+	return r.does(o) && slices.Equal(normal(r.Hops), normal(o.Hops))
+}
+
+// does is same without the hops.
+func (r Route) does(o Route) bool {
+	return r.Type == o.Type && r.Source == o.Source && r.MTU == o.MTU && !r.Opaque && !o.Opaque
 }
 
 // normal returns hops in an order, with weights as the kernel has them.

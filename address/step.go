@@ -2,6 +2,7 @@ package address
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -178,7 +179,7 @@ func (d *differ) properties(l, old Link) {
 }
 
 func (d *differ) sysctls() {
-	old := keyed(d.from.Sysctls, func(s Sysctl) string { return s.Key })
+	old := keyed(d.from.Sysctls, Sysctl.key)
 	for _, s := range d.to.Sysctls {
 		before, ok := old[s.Key]
 		if s.Absent || ok && !before.Absent && before.Value == s.Value {
@@ -222,24 +223,24 @@ func (d *differ) addresses(exact bool) {
 
 // reorder takes the addresses of an IPv4 network that come too early and adds them
 // again behind the others.
-func (d *differ) reorder(old map[string]Address) {
+func (d *differ) reorder(old map[addressKey]Address) {
 	type subnet struct {
 		link    string
-		network string
+		network netip.Prefix
 	}
 	wanted := make(map[subnet][]Address)
 	for _, a := range d.to.Addresses {
 		if !a.Absent && a.Prefix.Addr().Is4() {
-			s := subnet{a.Link, a.Prefix.Masked().String()}
+			s := subnet{a.Link, a.Prefix.Masked()}
 			wanted[s] = append(wanted[s], a)
 		}
 	}
-	position := make(map[string]int)
+	position := make(map[addressKey]int)
 	for i, a := range d.from.Addresses {
 		position[a.key()] = i
 	}
 	for _, a := range d.to.Addresses { // in the order of to, not of the map
-		s := subnet{a.Link, a.Prefix.Masked().String()}
+		s := subnet{a.Link, a.Prefix.Masked()}
 		list := wanted[s]
 		delete(wanted, s)
 		last, late := -1, false
