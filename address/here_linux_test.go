@@ -171,7 +171,8 @@ func TestSessionSurvives(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	client, err := net.Dial("tcp", l.Addr().String())
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(10, 1, 0, 3)}} // not the first one, which goes
+	client, err := dialer.Dial("tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
