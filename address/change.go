@@ -246,6 +246,20 @@ func keyed[K comparable, T any](items []T, key func(T) K) map[K]T {
 func (s *State) overlay(target *State) *State {
 	o := &State{Links: target.Links, Rules: target.Rules, Sysctls: target.Sysctls, DNS: target.DNS}
 	o.Addresses, o.Routes = slices.Clone(target.Addresses), slices.Clone(target.Routes)
+	// What is right already stays as it is in what nobody asked for, too.
+	addresses, routes := keyed(s.Addresses, Address.key), keyed(s.Routes, Route.key)
+	for i, a := range o.Addresses {
+		if old, ok := addresses[a.key()]; ok && !old.Absent && !a.Absent && old.same(a) {
+			old.Mark = a.Mark
+			o.Addresses[i] = old
+		}
+	}
+	for i, r := range o.Routes {
+		if old, ok := routes[r.key()]; ok && !old.Absent && !r.Absent && old.same(r) {
+			old.Mark = r.Mark
+			o.Routes[i] = old
+		}
+	}
 	for _, a := range s.Addresses {
 		if a.Found && target.bears(a.Link, a.Prefix.Addr().Is6(), false) {
 			o.Addresses = append(o.Addresses, a)

@@ -166,8 +166,11 @@ func (e *encoder) address(v verb, a Address) error {
 		return err
 	}
 	kind, flags := uint16(unix.RTM_NEWADDR), uint16(create)
-	if v == verbRemove {
+	switch v {
+	case verbRemove:
 		kind, flags = unix.RTM_DELADDR, 0
+	case verbReplace:
+		flags = unix.NLM_F_CREATE | unix.NLM_F_REPLACE
 	}
 	e.Message(kind, flags)
 	ip := a.Prefix.Addr()
@@ -193,7 +196,7 @@ func (e *encoder) address(v verb, a Address) error {
 	if f := a.Flags & settableFlags; f != 0 {
 		e.Uint32(unix.IFA_FLAGS, f)
 	}
-	if a.Valid != Forever {
+	if a.Valid != Forever || v == verbReplace {
 		var info [16]byte // struct ifa_cacheinfo
 		binary.NativeEndian.PutUint32(info[:], a.Preferred)
 		binary.NativeEndian.PutUint32(info[4:], a.Valid)
@@ -246,7 +249,7 @@ func (e *encoder) route(v verb, r Route) error {
 	if v != verbRemove && r.Expires != 0 && dst.Is6() {
 		e.Uint32(unix.RTA_EXPIRES, r.Expires)
 	}
-	if r.Type != "" {
+	if r.Type != "" && r.Type != "local" {
 		return nil
 	}
 	return e.hops(r)
@@ -259,6 +262,8 @@ func (r Route) scope(v verb) byte {
 		return unix.RT_SCOPE_UNIVERSE
 	case v == verbRemove:
 		return unix.RT_SCOPE_NOWHERE
+	case r.Type == "local":
+		return unix.RT_SCOPE_HOST
 	case r.Type == "" && len(r.Hops) == 1 && !r.Hops[0].Via.IsValid():
 		return unix.RT_SCOPE_LINK
 	}
@@ -266,6 +271,9 @@ func (r Route) scope(v verb) byte {
 }
 
 func (r Route) kernelType() byte {
+	if r.Type == "local" {
+		return unix.RTN_LOCAL
+	}
 	for _, n := range []byte{unix.RTN_BLACKHOLE, unix.RTN_UNREACHABLE, unix.RTN_PROHIBIT} {
 		if name, _ := routeType(n); name == r.Type {
 			return n

@@ -290,3 +290,16 @@ func TestSnapshotsAreChecked(t *testing.T) {
 		}
 	}
 }
+
+func TestAddressThatExpires(t *testing.T) {
+	m := inNamespace(t)
+	ip(t, "address add 10.1.0.1/24 dev a valid_lft 500 preferred_lft 400", "-6 address add fd00:1::1/64 dev a valid_lft 500 preferred_lft 400")
+	before := mustApply(t, m, `a: {addresses: [10.1.0.1/24, "fd00:1::1/64"]}`)
+	if now := shown(t, "address show dev a"); strings.Contains(now, "sec") {
+		t.Errorf("it still expires:\n%s", now)
+	}
+	mustRestore(t, m, before)
+	if now := shown(t, "address show dev a"); strings.Count(now, "valid_lft 500sec preferred_lft 400sec")+strings.Count(now, "valid_lft 499sec preferred_lft 399sec") != 2 {
+		t.Errorf("it no longer expires:\n%s", now)
+	}
+}

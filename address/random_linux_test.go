@@ -181,7 +181,16 @@ func ipLines(o map[string]any) []string {
 		}
 	}
 	slices.Sort(ipv6)
+	// The order counts within a network, of which the first is the source.
+	slices.SortStableFunc(lines[1:], func(a, b string) int { return strings.Compare(networkOf(a), networkOf(b)) })
 	return append(lines, ipv6...)
+}
+
+// networkOf returns what is the same in the addresses of one network.
+func networkOf(address string) string {
+	_, broadcast, _ := strings.Cut(address, "broadcast:")
+	broadcast, _, _ = strings.Cut(broadcast, " ")
+	return broadcast
 }
 
 func mustRun(t interface {

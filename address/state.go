@@ -213,8 +213,10 @@ func normal(hops []Hop) []Hop {
 }
 
 // same reports whether two addresses with one key are equal but for what the kernel
-// says of their age.
-func (a Address) same(o Address) bool { return a.Prefix == o.Prefix && a.Peer == o.Peer }
+// says of their age. One that expires is not one that stays.
+func (a Address) same(o Address) bool {
+	return a.Prefix == o.Prefix && a.Peer == o.Peer && (a.Valid == Forever) == (o.Valid == Forever)
+}
 
 func (a Address) String() string {
 	text := a.Prefix.String()

@@ -209,6 +209,12 @@ func (d *differ) addresses(exact bool) {
 		case a.Absent && ok:
 			d.add(a.Mark, phaseRemoveAddress, verbRemove, before, "remove %v from %s", before, a.Link)
 		case a.Absent || ok && before.same(a):
+		case ok && before.Prefix == a.Prefix && before.Peer == a.Peer:
+			text := "let %v on %s stay for good (it expires)"
+			if a.Valid != Forever {
+				text = "let %v on %s expire again"
+			}
+			d.add(a.Mark, phaseAddress, verbReplace, a, text, a, a.Link)
 		case ok:
 			d.add(a.Mark, phaseMakeRoom, verbRemove, before, "remove %v from %s, to make room for %v", before, a.Link, a)
 			fallthrough
@@ -250,8 +256,7 @@ func (d *differ) reorder(old map[addressKey]Address) {
 				late = late || position[w.key()] < last
 				last = position[w.key()]
 				if late {
-					d.add(w.Mark, phaseReorder, verbRemove, w, "remove %v from %s, to add it behind the others", w, w.Link)
-					d.add(w.Mark, phaseReorder, verbAdd, w, "add %v to %s", w, w.Link)
+					d.readd(w)
 				}
 				continue
 			}
@@ -262,6 +267,19 @@ func (d *differ) reorder(old map[addressKey]Address) {
 			d.add(w.Mark, phaseReorder, verbAdd, w, "add %v to %s", w, w.Link)
 		}
 	}
+}
+
+// readd removes an address and adds it again. A route of its own keeps it local in
+// between: else a session through it would look for it on the wire, and stall.
+func (d *differ) readd(a Address) {
+	stay := Route{
+		Type: "local", Destination: netip.PrefixFrom(a.Prefix.Addr(), 32), Table: tableLocal, Metric: 1, Protocol: protoStatic,
+		Hops: []Hop{{Link: a.Link}},
+	}
+	d.add(a.Mark, phaseReorder, verbAdd, stay, "keep %v local", a.Prefix.Addr())
+	d.add(a.Mark, phaseReorder, verbRemove, a, "remove %v from %s, to add it behind the others", a, a.Link)
+	d.add(a.Mark, phaseReorder, verbAdd, a, "add %v to %s", a, a.Link)
+	d.add(a.Mark, phaseReorder, verbRemove, stay, "keep %v local no longer", a.Prefix.Addr())
 }
 
 func (d *differ) routes() {
