@@ -164,6 +164,7 @@ func ipLines(o map[string]any) []string {
 	}
 	infos, isLink := o["addr_info"].([]any)
 	if !isLink {
+		delete(o, "flags") // linkdown comes and goes with the carrier
 		return []string{fmt.Sprint(o)}
 	}
 	lines := []string{fmt.Sprint(o["ifname"], o["mtu"], o["address"], strings.Contains(fmt.Sprint(o["flags"]), "UP "), o["master"])}
