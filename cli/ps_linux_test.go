@@ -45,7 +45,7 @@ done
 (wirelab ps)
 kill $! && wait $!`
 	freshContainer(t, serve+rest, "wirelab serve tcp --port 0")
-	freshContainer(t, serve+"mkdir -m 777 /run/wirelab"+rest, "no control socket, so that ps does not show this process")
+	freshContainer(t, serve+"mkdir -m 777 /run/wirelab-control"+rest, "no control socket, so that ps does not show this process")
 }
 
 // TestPsFindsWhoHasARuntimeDir asks without XDG_RUNTIME_DIR for a server with one.

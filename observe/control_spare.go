@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	sparePipes = 2                     // two descriptors each
-	sparePause = 20 * time.Millisecond // before another try when there is no descriptor at all
+	mostSpares = 8
+	sparePause = 5 * time.Millisecond // before another try when there is no descriptor at all
 )
 
 // A spareListener accepts requests even when others have used up the process's
@@ -37,6 +37,7 @@ func (s *spareListener) Accept() (net.Conn, error) {
 		c, err := s.Listener.Accept()
 		switch {
 		case err == nil:
+			s.refill()
 			return &spareConn{Conn: c, listener: s}, nil
 		case !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE):
 			return nil, err
@@ -75,12 +76,12 @@ func (s *spareListener) giveUp() bool {
 func (s *spareListener) refill() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for !s.closed && len(s.spares) < 2*sparePipes {
-		r, w, err := os.Pipe()
+	for !s.closed && len(s.spares) < mostSpares {
+		spare, err := os.Open("/") // which is there, whatever is not
 		if err != nil {
 			return
 		}
-		s.spares = append(s.spares, r, w)
+		s.spares = append(s.spares, spare)
 	}
 }
 

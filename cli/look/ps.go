@@ -146,7 +146,7 @@ func (a *app) askProcesses(ctx context.Context, paths []string) (found []process
 	statuses, errs := make([]observe.Status, len(paths)), make([]error, len(paths))
 	var wg sync.WaitGroup
 	for i, path := range paths {
-		wg.Go(func() { statuses[i], errs[i] = a.queryStatus(ctx, path) })
+		wg.Go(func() { statuses[i], errs[i] = a.queryPatiently(ctx, path) })
 	}
 	wg.Wait()
 	if ctx.Err() != nil {
@@ -163,21 +163,47 @@ func (a *app) askProcesses(ctx context.Context, paths []string) (found []process
 	return found, quiet, nil
 }
 
-// newSilent says what is known of the process whose control socket is at path, which
-// is named after its id.
-func newSilent(path string, err error) silent {
-	s := silent{Control: path, Problem: err.Error()}
-	name, _, _ := strings.Cut(filepath.Base(path), ".")
-	if s.PID, err = strconv.Atoi(name); err != nil {
-		return silent{Control: path, Problem: s.Problem}
+// mostAsked is how often a process is asked that does not answer and has not been
+// stopped: it may be busy.
+const mostAsked = 3
+
+// queryPatiently asks a process again that may only be busy.
+func (a *app) queryPatiently(ctx context.Context, path string) (status observe.Status, err error) {
+	for range mostAsked {
+		status, err = a.queryStatus(ctx, path)
+		if !errors.Is(err, observe.ErrControlSilent) || stopped(controlPID(path)) {
+			break
+		}
 	}
-	// proc_pid_stat(5): the state follows the name in parentheses. T is stopped by a
-	// signal, t by a debugger.
-	stat, _ := os.ReadFile("/proc/" + name + "/stat")
-	if _, state, ok := strings.Cut(string(stat), ") "); ok && (state[0] == 'T' || state[0] == 't') {
+	return status, err
+}
+
+// newSilent says what is known of the process whose control socket is at path.
+func newSilent(path string, err error) silent {
+	s := silent{PID: controlPID(path), Control: path, Problem: err.Error()}
+	if stopped(s.PID) {
 		s.State = "stopped"
 	}
 	return s
+}
+
+// controlPID returns the id of the process after which a control socket is named; 0:
+// it is named after none.
+func controlPID(path string) int {
+	name, _, _ := strings.Cut(filepath.Base(path), ".")
+	pid, err := strconv.Atoi(name)
+	if err != nil {
+		return 0
+	}
+	return pid
+}
+
+// stopped reports whether a process was stopped by a signal (T) or a debugger (t): the
+// state follows the name in parentheses (proc_pid_stat(5)).
+func stopped(pid int) bool {
+	stat, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	_, state, found := strings.Cut(string(stat), ") ")
+	return found && state != "" && strings.ContainsAny(state[:1], "Tt")
 }
 
 // queryStatus asks a process for its status, and makes of its sections what they are.

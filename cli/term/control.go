@@ -35,7 +35,7 @@ func commonDirs() []string {
 	uid := strconv.Itoa(os.Getuid())
 	dirs := []string{filepath.Join("/tmp", "wirelab-"+uid)}
 	if os.Getuid() == 0 {
-		return append(dirs, "/run/wirelab")
+		return append(dirs, "/run/wirelab-control")
 	}
 	if runtime := filepath.Join("/run/user", uid); ours(runtime) {
 		return append(dirs, filepath.Join(runtime, "wirelab"))
