@@ -150,8 +150,9 @@ func (w *iptablesWriter) one(t *iptablesTable, name string, c *firewall.Chain, r
 	if len(o.excluded) == 0 && (r.Effects.Limit == nil || len(ends) == 1 && len(o.matches) == 1) {
 		return w.lines(t, name, o.matches, ends, comment)
 	}
-	if r.Verdict.Kind == firewall.Return {
-		return errors.New("a return with a limit, a log or a list that is excluded")
+	// From the chain of its own it would come back to the rule's chain.
+	if r.Verdict.Kind == firewall.Return || r.Verdict.Kind == firewall.Goto {
+		return errors.New("a return or goto with a limit, a log or a list that is excluded")
 	}
 	return w.helper(t, name, o, ends, comment)
 }
@@ -236,6 +237,13 @@ func (w *iptablesWriter) text() []byte {
 			continue
 		}
 		fmt.Fprintf(&b, "*%s\n", name)
+		// A chain of the kernel's that is not named would keep the policy that it has.
+		for _, builtin := range []string{"INPUT", "FORWARD", "OUTPUT"} {
+			named := func(c string) bool { return strings.HasPrefix(c, ":"+builtin+" ") }
+			if name == "filter" && !slices.ContainsFunc(t.chains, named) {
+				fmt.Fprintf(&b, ":%s ACCEPT [0:0]\n", builtin)
+			}
+		}
 		for _, c := range t.chains {
 			fmt.Fprintln(&b, c)
 		}

@@ -159,9 +159,9 @@ func (g *generator) interfaces(hook string) []string {
 // effects returns limits that are never reached, and what changes no verdict.
 func (g *generator) effects(hook string) (words []string) {
 	if g.chance(10) {
-		words = append(words, "limit 1000000/second burst 1000000"+g.pick("", " per source"))
+		words = append(words, "limit 10000/second burst 10000"+g.pick("", " per source"))
 	} else if g.chance(5) {
-		words = append(words, "limit over 1000000/second burst 1000000")
+		words = append(words, "limit over 10000/second burst 10000")
 	}
 	if g.chance(10) {
 		words = append(words, `log "seen " group 3`)
