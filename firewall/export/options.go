@@ -202,6 +202,12 @@ func (o *optionWriter) otherOption(m *firewall.Match) ([]string, error) {
 			o.never = o.never || !m.Not // IPv6 has none
 			return nil, nil
 		}
+		if o.family == firewall.IPv6 && f.Number(m.From) == firewall.AddressUnicast {
+			if m.Not {
+				return nil, errors.New("all but unicast, which in ip6tables has local addresses, too")
+			}
+			return []string{"-m", "addrtype", f.Info().IPTables, "UNICAST", "-m", "addrtype", "!", f.Info().IPTables, "LOCAL"}, nil
+		}
 		return append([]string{"-m", "addrtype"}, not(m.Not, f.Info().IPTables, strings.ToUpper(f.Format(m.From)))...), nil
 	}
 	return nil, fmt.Errorf("%s", f)

@@ -20,7 +20,7 @@ var settings = [][2]string{
 	{"net/ipv6/conf/all/accept_dad", "0"}, {"net/ipv6/conf/default/accept_dad", "0"},
 	{"net/ipv6/conf/default/router_solicitations", "0"}, {"net/ipv6/conf/default/addr_gen_mode", "1"},
 	{"net/ipv4/icmp_ratelimit", "0"}, {"net/ipv4/icmp_ratemask", "0"}, {"net/ipv6/icmp/ratelimit", "0"},
-	{"net/ipv4/icmp_msgs_per_sec", "1000000000"},
+	{"net/ipv4/icmp_msgs_per_sec", "1000000"}, {"net/ipv4/icmp_msgs_burst", "1000000"}, {"net/ipv6/icmp/ratemask", "255"},
 }
 
 // configure writes the settings into the namespace of the calling thread.
