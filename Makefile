@@ -10,7 +10,7 @@ peers := iperf3 sockperf gcc libc6-dev
 FUZZTIME ?= 10s
 
 .DEFAULT_GOAL := help
-.PHONY: help build test check packages bench fuzz clean
+.PHONY: help build test check packages bench fuzz proof clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -51,6 +51,9 @@ fuzz: ## fuzz each parser for FUZZTIME (10s)
 			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
 		done; \
 	done
+
+proof: packages ## try 5,000,000 packets on 5,000 random firewalls: simulator, netlink, nft and iptables (as root, ten minutes)
+	go test -count=1 -timeout 60m -v -run TestProof ./firewall/trial -proof.packets 5000000 -proof.policies 5000
 
 clean: ## remove what was built
 	rm -f wirelab
