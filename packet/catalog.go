@@ -52,7 +52,7 @@ func (l *layout) fieldHelp(f *field) FieldHelp {
 	if f.when.mask != 0 && f.when.at == 0 {
 		h.Needs = l.needs(f)
 	}
-	if len(f.named) > 0 && f.kind != flags {
+	if len(f.named) > 9 && f.kind != flags || len(f.named) > 0 && f.kind == hexadecimal {
 		h.Allowed += " or a name: " + strings.Join(f.flagNames(), " ")
 	}
 	return h

@@ -27,6 +27,7 @@ func TestMistakes(t *testing.T) {
 		{"ip /", "position 5: a layer is expected beside the /"},
 		{"ip / / udp", "position 4: a layer is expected beside the /"},
 		{"icmp6 target=::1", "position 7: icmp6 has no target unless it has type=ns or type=na or type=redirect"},
+		{"icmp6 type=list:ns,echo", "position 7: type cannot vary: which fields icmp6 has depends on it"},
 		{"udp sport=1 sport=2", "position 13: sport is set twice"},
 		{"hex abc", "position 5: bytes in hexadecimal"},
 		{"text 'abc", "position 6: the quote is not closed"},

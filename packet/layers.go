@@ -87,7 +87,7 @@ var layouts = [layerCount]*layout{
 	IPv4: lay(layout{layer: IPv4, name: "ip", title: "Internet Protocol version 4", source: "RFC 791", next: ipProtocols, tail: ipOptions, sum: headerSum, fields: []field{
 		{name: "ver", also: []string{"version"}, bits: 4, value: 4, help: "version of IP"},
 		{name: "hdrlen", also: []string{"ihl"}, bits: 4, by: headerLength, unit: 4, help: "header length in units of 4 bytes, at least 5"},
-		{name: "tos", also: []string{"dscp"}, bits: 8, kind: trafficClass, help: "service class (DSCP, 6 bits) and congestion (ECN, 2 bits)"},
+		{name: "tos", also: []string{"tc"}, bits: 8, kind: trafficClass, help: "service class (DSCP, 6 bits) and congestion (ECN, 2 bits)"},
 		{name: "len", bits: 16, by: totalLength, help: "length of header and content in bytes"},
 		{name: "id", bits: 16, value: 1, help: "the fragments of one datagram have the same"},
 		{name: "flags", bits: 3, kind: flags, named: []named{{4, "rf", "reserved"}, {2, "df", "don't fragment"}, {1, "mf", "more fragments follow"}}, help: "fragmentation flags"},

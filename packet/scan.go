@@ -108,7 +108,7 @@ type scanner struct {
 	at, end  int // what is left for the layer
 	quoted   bool
 	fragment bool
-	gaps     [8][2]int
+	gaps     [8][2]int32
 	gapCount int
 }
 
@@ -117,7 +117,8 @@ func (s *scanner) header() bool {
 	l := layouts[s.layer]
 	h := &s.h.List[s.h.N]
 	s.h.N++
-	*h = Header{Layer: s.layer, Quoted: s.quoted, Partial: s.fragment, Offset: int32(s.at), End: int32(s.end)}
+	h.Layer, h.Fault, h.Quoted, h.Partial, h.FromFrame = s.layer, NoFault, s.quoted, s.fragment, false
+	h.Offset, h.Length, h.End = int32(s.at), 0, int32(s.end)
 	here := s.frame[min(s.at, len(s.frame)):min(s.end, len(s.frame))]
 	length := l.fixed
 	if len(here) >= l.fixed && l.conditional {
@@ -211,7 +212,7 @@ func isZeroLength(l *layout, here []byte) bool {
 // narrow moves the end, and remembers what lies behind it.
 func (s *scanner) narrow(end int) {
 	if end < s.end && s.gapCount < len(s.gaps) {
-		s.gaps[s.gapCount] = [2]int{end, s.end}
+		s.gaps[s.gapCount] = [2]int32{int32(end), int32(s.end)}
 		s.gapCount++
 	}
 	s.end = min(s.end, end)
@@ -277,8 +278,8 @@ func (s *scanner) finish() {
 		s.add(Data, s.at, s.end)
 	}
 	for i := s.gapCount - 1; i >= 0; i-- {
-		if gap := s.gaps[i]; gap[0] < len(s.frame) {
-			s.add(Trailer, gap[0], gap[1])
+		if gap := s.gaps[i]; int(gap[0]) < len(s.frame) {
+			s.add(Trailer, int(gap[0]), int(gap[1]))
 		}
 	}
 }
@@ -287,10 +288,9 @@ func (s *scanner) add(layer Layer, from, end int) {
 	if s.h.N == MaxHeaders {
 		return
 	}
-	s.h.List[s.h.N] = Header{
-		Layer: layer, Quoted: s.quoted, Partial: s.fragment,
-		Offset: int32(from), Length: int32(min(end, len(s.frame)) - from), End: int32(end),
-	}
+	h := &s.h.List[s.h.N]
+	h.Layer, h.Fault, h.Quoted, h.Partial, h.FromFrame = layer, NoFault, s.quoted, s.fragment, false
+	h.Offset, h.Length, h.End = int32(from), int32(min(end, len(s.frame))-from), int32(end)
 	s.h.N++
 }
 

@@ -143,8 +143,11 @@ func (t *Template) layOutFields(i, offset int) error {
 		t.write(header, i, offset, f)
 	}
 	for j := range p.set {
-		if !has(fields, p.set[j].field) {
-			a := &p.set[j]
+		a := &p.set[j]
+		if a.mode == varying && p.layout.decides(a.field) {
+			return a.where.fail("%s cannot vary: which fields %s has depends on it", a.field.name, p.name)
+		}
+		if !has(fields, a.field) {
 			return a.where.fail("%s has no %s unless it has %s", p.name, a.field.name, p.layout.needs(a.field))
 		}
 	}
@@ -157,6 +160,21 @@ func (t *Template) layOutFields(i, offset int) error {
 	t.span((offset+size)*8, len(p.tail)*8, ByUser, i, nil)
 	t.span((offset+size+len(p.tail))*8, (len(padded)-len(p.tail))*8, ByComputed, i, nil)
 	return nil
+}
+
+// decides reports whether which fields there are depends on f. The fields of ICMP
+// all have one place, whatever the type.
+func (l *layout) decides(f *field) bool {
+	if l.layer == ICMP || f.when.mask != 0 {
+		return false
+	}
+	for i := range l.fields {
+		c := &l.fields[i].when
+		if f.bit < 8*c.at+16 && f.bit+f.bits > 8*c.at && getBits([]byte{byte(c.mask >> 8), byte(c.mask)}, f.bit-8*c.at, f.bits).lo != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // room is enough for all fields.

@@ -312,7 +312,11 @@ func (f *field) allowed() string {
 	if f.kind == hexadecimal {
 		return fmt.Sprintf("0–%x", most(f.bits).lo)
 	}
-	return fmt.Sprintf("0–%d", most(f.bits).lo)
+	text := fmt.Sprintf("0–%d", most(f.bits).lo)
+	if len(f.named) > 0 && len(f.named) < 10 {
+		text += ", such as " + strings.Join(f.flagNames(), " ")
+	}
+	return text
 }
 
 // appendAddress appends the text of the address at b, of 4 or 16 bytes.
