@@ -66,7 +66,7 @@ func (a *app) commands() []commandGroup {
 		{"Keep time:", clocks.Commands(a.Console)},
 		{"See it work:", demo.Commands(a.Console)},
 		{"Change this machine:", slices.Concat(firewall.Commands(a.Console), address.Commands(a.Console), []*cobra.Command{guarded.HoldCommand(a.Console)})},
-		{"Look:", look.Commands(a.Console, append(load.Kinds(a.Console), clocks.Kinds(a.Console)...), statusKinds())},
+		{"Look:", look.Commands(a.Console, slices.Concat(load.Kinds(a.Console), packet.Kinds(a.Console), clocks.Kinds(a.Console)), statusKinds())},
 		{"Set up:", []*cobra.Command{
 			a.newConfigCommand(),
 			a.newVersionCommand(),

@@ -1,6 +1,7 @@
 package packet
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"wirelab/cli/term"
+	"wirelab/report"
 	"wirelab/wire"
 )
 
@@ -88,6 +90,39 @@ type deliveryReport struct {
 	AskedRate   float64         `json:"asked_rate_per_s"` // 0: as fast as it goes
 	Lateness    *latenessReport `json:"lateness"`
 	Interrupted bool            `json:"interrupted"`
+}
+
+// floodSchema names the form of what a flood saves.
+const floodSchema = "wirelab.packet.flood/1"
+
+// Kinds returns the reports that these commands save, with what prints them.
+func Kinds(c *term.Console) []term.SavedKind {
+	a := &app{c}
+	return []term.SavedKind{{
+		Kind: report.Kind{Schema: floodSchema, Check: report.CheckAs(func(*deliveryReport) error { return nil })},
+		Printer: func(saved json.RawMessage) (func() error, error) {
+			r := new(deliveryReport)
+			if err := json.Unmarshal(saved, r); err != nil {
+				return nil, fmt.Errorf("%w: %w", report.ErrReport, err)
+			}
+			return func() error {
+				if a.JSON {
+					return a.PrintJSON(r)
+				}
+				return a.printDelivery(floodHead(*r), *r, r.failure())
+			}, nil
+		},
+	}}
+}
+
+func floodHead(r deliveryReport) string { return "flood of " + r.Packet + " on " + r.Device }
+
+// failure says of a saved report that frames were lost.
+func (r *deliveryReport) failure() error {
+	if r.Lost > 0 {
+		return fmt.Errorf("%s are lost", term.Counted(r.Lost, "frame"))
+	}
+	return nil
 }
 
 type peerReport struct {

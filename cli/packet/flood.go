@@ -92,7 +92,7 @@ func (a *app) flood(cmd *cobra.Command, f *floodFlags, args []string) error {
 			if a.JSON {
 				return a.PrintJSON(r)
 			}
-			return a.printDelivery(fmt.Sprintf("flood of %s on %s", r.Packet, w.device.Name), r, failed)
+			return a.printDelivery(floodHead(r), r, failed)
 		},
 		Verdict: func(ctx context.Context, r deliveryReport) error { return term.Verdict(ctx, r.Interrupted, failed) },
 	})
@@ -127,7 +127,7 @@ func (a *app) runFlood(ctx context.Context, f *floodFlags, w *way) (deliveryRepo
 	if f.duration > 0 && outer.Err() == nil && d.Interrupted { // by its own duration
 		d.Asked, d.Interrupted = d.Accepted, false
 	}
-	r := newDeliveryReport("wirelab.packet.flood/1", w.device.Name, d)
+	r := newDeliveryReport(floodSchema, w.device.Name, d)
 	r.Packet, r.Length, r.AskedRate = w.spec.CLI(), len(w.first), float64(f.rate)
 	if w.spec.Varies() {
 		r.Seed = &w.spec.Seed

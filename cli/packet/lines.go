@@ -1,6 +1,7 @@
 package packet
 
 import (
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strconv"
@@ -101,6 +102,9 @@ func (v *viewer) appendLine(dst []byte, s *scanned) []byte {
 		dst = append(dst, ' ')
 	}
 	dst = packet.AppendSummary(dst, s.frame.Data, &s.headers)
+	if s.frame.Link.Unknown() {
+		dst = appendHex(append(dst, ' '), s.frame.Data)
+	}
 	dst = appendChecks(dst, s.checks)
 	for comment := range s.frame.Comments() {
 		dst = append(dst, "  # "...)
@@ -131,6 +135,16 @@ func appendPadded(dst []byte, n uint64, width int) []byte {
 	dst = strconv.AppendUint(dst, n, 10)
 	if missing := width - (len(dst) - at); missing > 0 {
 		dst = slices.Insert(dst, at, []byte("          ")[:missing]...)
+	}
+	return dst
+}
+
+// appendHex appends the beginning of a frame that nobody here can read.
+func appendHex(dst, data []byte) []byte {
+	const most = 32
+	dst = hex.AppendEncode(dst, data[:min(len(data), most)])
+	if len(data) > most {
+		dst = append(dst, "…"...)
 	}
 	return dst
 }

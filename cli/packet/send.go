@@ -105,7 +105,7 @@ type exchange struct {
 type question struct {
 	frame   []byte
 	headers packet.Headers
-	ip      []byte // the packet in it, nil if it is none
+	ip      []byte // the packet in it, or its last fragment; nil if it is none
 	left    int64  // when it left; by the kernel's stamp once that was seen
 	kernel  bool
 }
@@ -185,7 +185,7 @@ func (x *exchange) sendOne(n uint64) error {
 
 // transmit sends a frame, or the fragments that it was cut into.
 func (x *exchange) transmit(frame []byte, pieces [][]byte) error {
-	q := &question{frame: frame, ip: x.way.ip(frame), left: time.Now().UnixNano()}
+	q := &question{frame: frame, ip: x.way.ip(pieces[len(pieces)-1]), left: time.Now().UnixNano()}
 	packet.Scan(x.way.template.Link(), frame, len(frame), &q.headers)
 	x.sent = append(x.sent, q)
 	for _, piece := range pieces {

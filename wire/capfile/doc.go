@@ -58,6 +58,12 @@ func (l LinkType) String() string {
 	return fmt.Sprintf("link type %d", uint16(l))
 }
 
+// Unknown reports whether wirelab cannot read frames of this type.
+func (l LinkType) Unknown() bool {
+	_, ok := linkNames[l]
+	return !ok
+}
+
 // Flags is the flags word of a pcapng packet block (epb_flags).
 type Flags uint32
 
