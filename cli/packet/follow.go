@@ -145,6 +145,7 @@ func (f *follower) readAll(s *source) error {
 		if err := s.next(); err != nil {
 			return err
 		}
+		s.scan()
 		e, transport, ok := endpointsOf(s.frame.Data, &s.headers)
 		if !ok || e.protocol != packet.TCP {
 			continue

@@ -34,6 +34,9 @@ func (f *clockFlag) Set(s string) error {
 	return nil
 }
 
+// alone reports whether the time of a frame is shown whatever came before it.
+func (f clockFlag) alone() bool { return f != "relative" && f != "delta" }
+
 // timeWriter appends times. It formats each second once.
 type timeWriter struct {
 	form     clockFlag

@@ -78,7 +78,11 @@ func (a *app) show(s *source, flags readFlags) error {
 	if flags.statistics || a.JSON && !flags.verify && !flags.each {
 		v.conversations = newConversations()
 	}
-	damage, err := damageOf(v.readAll(s))
+	read := v.readAll
+	if v.conversations == nil && flags.clock.alone() {
+		read = v.readParallel
+	}
+	damage, err := damageOf(read(s))
 	if err != nil {
 		return err
 	}
@@ -126,6 +130,7 @@ func (v *viewer) readAll(s *source) error {
 		if err := s.next(); err != nil {
 			return err
 		}
+		s.scan()
 		v.totals.add(&s.scanned)
 		if v.conversations != nil {
 			v.conversations.add(&s.scanned)
@@ -139,16 +144,20 @@ func (v *viewer) readAll(s *source) error {
 
 // frame writes the line of a frame, if there is to be one.
 func (v *viewer) frame(s *scanned) error {
-	switch {
-	case v.json && v.flags.each:
-		v.line = appendJSON(v.line[:0], s)
-	case v.json, v.flags.statistics, v.flags.verify && !wrong(s):
-		return nil
-	default:
-		v.line = v.appendLine(v.line[:0], s)
-	}
+	v.line = v.append(v.line[:0], s)
 	_, err := v.out.Write(v.line)
 	return err
+}
+
+// append appends the line of a frame, if there is to be one.
+func (v *viewer) append(dst []byte, s *scanned) []byte {
+	switch {
+	case v.json && v.flags.each:
+		return appendJSON(dst, s)
+	case v.json, v.flags.statistics, v.flags.verify && !wrong(s):
+		return dst
+	}
+	return v.appendLine(dst, s)
 }
 
 // wrong reports whether a frame is malformed or has a bad checksum.

@@ -181,6 +181,7 @@ func (r *replayFrames) next(f *capfile.Frame) error {
 		}
 	}
 	s := &r.source.scanned
+	s.scan()
 	if err := r.allowed(s); err != nil {
 		return err
 	}

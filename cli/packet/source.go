@@ -78,7 +78,8 @@ func (s *source) Close() {
 	}
 }
 
-// next reads the next frame that passes the filter and returns io.EOF at the end.
+// next reads the next frame that passes the filter, which the caller scans, and returns
+// io.EOF at the end.
 func (s *source) next() error {
 	for {
 		if err := s.reader.Next(&s.frame); err != nil {
@@ -91,7 +92,6 @@ func (s *source) next() error {
 		}
 		if passed {
 			s.interfaces = s.reader.Interfaces()
-			s.scan()
 			return nil
 		}
 	}

@@ -62,6 +62,24 @@ func (t *totals) add(s *scanned) {
 	}
 }
 
+// merge adds what another has counted.
+func (t *totals) merge(o *totals) {
+	t.packets, t.bytes, t.captured = t.packets+o.packets, t.bytes+o.bytes, t.captured+o.captured
+	t.malformed, t.truncated = t.malformed+o.malformed, t.truncated+o.truncated
+	switch {
+	case o.timed && t.timed:
+		t.first, t.last = min(t.first, o.first), max(t.last, o.last)
+	case o.timed:
+		t.timed, t.first, t.last = true, o.first, o.last
+	}
+	for layer := range t.layers {
+		t.layers[layer] += o.layers[layer]
+		for verdict := range t.verdicts[layer] {
+			t.verdicts[layer][verdict] += o.verdicts[layer][verdict]
+		}
+	}
+}
+
 // readReport is the result of reading a capture file: wirelab.packet.read/1.
 type readReport struct {
 	Schema        string                                     `json:"schema"`
