@@ -129,7 +129,7 @@ func (a *app) runFlood(ctx context.Context, f *floodFlags, w *way) (deliveryRepo
 	}
 	r := newDeliveryReport(floodSchema, w.device.Name, d)
 	r.Packet, r.Length, r.AskedRate = w.spec.CLI(), len(w.first), float64(f.rate)
-	if w.spec.Varies() {
+	if w.spec.Random() {
 		r.Seed = &w.spec.Seed
 	}
 	return r, d.Check(w.device.Name), nil
