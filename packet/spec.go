@@ -2,6 +2,7 @@ package packet
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -346,4 +347,32 @@ func (l *layout) needs(f *field) string {
 		return "another type"
 	}
 	return strings.Join(values, " or ")
+}
+
+// Destinations returns the ranges of addresses, with both ends, that the outermost IP
+// header goes to in the first count packets; count is at least 1. Patches do not count.
+func (s *Spec) Destinations(count uint64) [][2]netip.Addr {
+	for i := range s.parts {
+		p := &s.parts[i]
+		if p.layer != IPv4 && p.layer != IPv6 {
+			continue
+		}
+		f := p.layout.find("dst")
+		address := func(v wide) netip.Addr { return v.address(f.bits) }
+		a := p.find(f)
+		if a == nil || a.mode != varying {
+			v, _ := p.initial(f)
+			return [][2]netip.Addr{{address(v), address(v)}}
+		}
+		var ranges [][2]netip.Addr
+		for _, v := range a.vary.list {
+			ranges = append(ranges, [2]netip.Addr{address(v), address(v)})
+		}
+		if len(ranges) > 0 {
+			return ranges
+		}
+		from, to := a.vary.span(count)
+		return [][2]netip.Addr{{address(from), address(to)}}
+	}
+	return nil
 }

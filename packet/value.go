@@ -420,3 +420,16 @@ func putBytes(b []byte, v wide) {
 		v.hi >>= 8
 	}
 }
+
+// address returns a value as an address of so many bits.
+func (a wide) address(bits int) netip.Addr {
+	if bits == 32 {
+		var b [4]byte
+		binary.BigEndian.PutUint32(b[:], uint32(a.lo))
+		return netip.AddrFrom4(b)
+	}
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:], a.hi)
+	binary.BigEndian.PutUint64(b[8:], a.lo)
+	return netip.AddrFrom16(b)
+}

@@ -216,3 +216,18 @@ func (v *vary) format(f *field) string {
 	}
 	return text
 }
+
+// span returns the least and the greatest value of the first count ones.
+func (v *vary) span(count uint64) (from, to wide) {
+	if v.count != 0 && count >= v.count || count-1 > (1<<62)/v.step {
+		return v.from, v.to
+	}
+	reach := (count - 1) * v.step
+	switch v.how {
+	case inc:
+		return v.from, v.from.add(reach)
+	case dec:
+		return v.to.sub(wide{lo: reach}), v.to
+	}
+	return v.from, v.to
+}
