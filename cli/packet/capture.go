@@ -54,7 +54,7 @@ func (a *app) newCaptureCommand() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&f.device, "iface", "i", "", "`interface` to listen on; any: all of them")
-	flags.StringVarP(&f.write, "write", "w", "", "write to this `file` (.pcap, else pcapng) instead of showing lines")
+	flags.StringVarP(&f.write, "write", "w", "", "write to this `file` (.pcap, else pcapng; - is standard output) instead of showing lines")
 	flags.StringVar(&f.comment, "comment", "", "comment for the file")
 	flags.Uint64Var(&f.count, "count", 0, "stop after so `many` frames; 0: never")
 	flags.DurationVar(&f.duration, "duration", 0, "stop after this `time`; 0: never")
@@ -95,6 +95,8 @@ func (f *captureFlags) check() error {
 		return term.Usagef("--snap, --files and --duration are not negative")
 	case f.fileSize > 0 && f.write == "", f.files > 0 && f.fileSize == 0:
 		return term.Usagef("--files goes with --file-size, and that with --write")
+	case f.fileSize > 0 && f.write == "-":
+		return term.Usagef("--file-size needs files, not standard output")
 	case f.comment != "" && (f.write == "" || capfile.FormatOf(f.write) == capfile.Pcap):
 		return term.Usagef("--comment needs a pcapng file to be in")
 	}
@@ -180,6 +182,7 @@ func (c *capturing) run(ctx context.Context) error {
 		if closed := c.ring.Close(); err == nil {
 			err = closed
 		}
+		err = term.UnlessGone(err)
 	}
 	if err = firstError(err, c.out.Flush()); err != nil {
 		return term.UnlessGone(err)
@@ -190,10 +193,18 @@ func (c *capturing) run(ctx context.Context) error {
 	return outer.Err()
 }
 
+// into returns standard output for the file "-", nil for others.
+func (a *app) into(name string) io.Writer {
+	if name == "-" {
+		return a.Stdout
+	}
+	return nil
+}
+
 func (c *capturing) openRing() {
 	f := c.flags
 	c.ring = &capfile.Ring{
-		Path: f.write, Format: capfile.FormatOf(f.write), Comment: f.comment,
+		Path: f.write, Into: c.into(f.write), Format: capfile.FormatOf(f.write), Comment: f.comment,
 		Interfaces: append([]capfile.Interface(nil), c.capture.Interfaces()...), Size: int64(f.fileSize), Keep: f.files,
 		Finished: func(w *capfile.Writer) error {
 			received, dropped, err := c.capture.Counts()
@@ -272,11 +283,11 @@ func (c *capturing) finish() error {
 	if err != nil {
 		return err
 	}
-	if c.JSON {
+	if c.JSON && c.flags.write != "-" {
 		return term.UnlessGone(c.PrintEvent(captureReport{"wirelab.packet.capture/1", c.captured, c.bytes, received, dropped, c.flags.write}))
 	}
 	where := ""
-	if c.flags.write != "" {
+	if c.flags.write != "" && c.flags.write != "-" {
 		where = " written to " + c.flags.write
 	}
 	c.Note("%s%s, %s dropped by the kernel", term.Counted(c.captured, "frame"), where, term.Count(dropped))

@@ -46,7 +46,7 @@ func (a *app) newReadCommand() *cobra.Command {
 	f.Uint64Var(&flags.follow, "follow", 0, "show what TCP conversation `N` carried, as --stats numbers them")
 	f.BoolVar(&flags.each, "each", false, "with -o json: a line for each frame before the result")
 	f.Uint64Var(&flags.count, "count", 0, "stop after so `many` frames; 0: never")
-	f.StringVarP(&flags.write, "write", "w", "", "write the frames to this `file` instead of showing them (.pcap, else pcapng)")
+	f.StringVarP(&flags.write, "write", "w", "", "write the frames to this `file` (.pcap, else pcapng; - is standard output) instead of showing them")
 	f.Var(&flags.clock, "time", "how to show times: clock, utc, epoch, relative or delta")
 	cmd.MarkFlagsMutuallyExclusive("verify", "stats", "follow", "write")
 	cmd.MarkFlagsMutuallyExclusive("each", "follow", "write")
@@ -173,7 +173,7 @@ func wrong(s *scanned) bool {
 
 // rewrite copies the frames that pass the filter to another file.
 func (a *app) rewrite(s *source, flags readFlags) error {
-	ring := &capfile.Ring{Path: flags.write, Format: capfile.FormatOf(flags.write)}
+	ring := &capfile.Ring{Path: flags.write, Into: a.into(flags.write), Format: capfile.FormatOf(flags.write)}
 	if err := ring.Open(); err != nil {
 		return err
 	}
@@ -185,7 +185,9 @@ func (a *app) rewrite(s *source, flags readFlags) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", flags.write, err)
 	}
-	a.Note("%s written to %s", term.Counted(copied, "frame"), flags.write)
+	if flags.write != "-" {
+		a.Note("%s written to %s", term.Counted(copied, "frame"), flags.write)
+	}
 	if damage != nil {
 		return term.FailedCheck(fmt.Errorf("%s: %w", s.name, damage))
 	}

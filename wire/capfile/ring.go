@@ -2,6 +2,7 @@ package capfile
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,8 @@ import (
 type Ring struct {
 	// Path is the name to number. With Size 0 it is the one file.
 	Path string
+	// Into, if set, takes the capture instead of a file. It is not closed.
+	Into io.Writer
 	// Format and Comment are those of each file.
 	Format  Format
 	Comment string
@@ -26,7 +29,7 @@ type Ring struct {
 	Finished func(*Writer) error
 
 	number int
-	file   *os.File
+	file   *os.File // nil: none is open
 	writer *Writer
 }
 
@@ -45,12 +48,16 @@ func (r *Ring) Open() error { return r.open() }
 
 func (r *Ring) open() error {
 	r.number++
-	file, err := os.OpenFile(r.name(r.number), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
+	out := r.Into
+	if out == nil {
+		file, err := os.OpenFile(r.name(r.number), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+		if err != nil {
+			return err
+		}
+		r.file, out = file, file
 	}
-	r.file = file
-	if r.writer, err = NewWriter(file, r.Format, r.Comment); err != nil {
+	var err error
+	if r.writer, err = NewWriter(out, r.Format, r.Comment); err != nil {
 		return err
 	}
 	for _, i := range r.Interfaces {
@@ -100,7 +107,7 @@ func (r *Ring) Flush() error { return r.writer.Flush() }
 
 // Close finishes the present file. It may be called more than once.
 func (r *Ring) Close() error {
-	if r.file == nil {
+	if r.writer == nil {
 		return nil
 	}
 	var err error
@@ -110,9 +117,11 @@ func (r *Ring) Close() error {
 	if flushed := r.writer.Flush(); err == nil {
 		err = flushed
 	}
-	if closed := r.file.Close(); err == nil {
-		err = closed
+	if r.file != nil {
+		if closed := r.file.Close(); err == nil {
+			err = closed
+		}
 	}
-	r.file = nil
+	r.file, r.writer = nil, nil
 	return err
 }
