@@ -32,16 +32,19 @@ func (a *app) newFloodCommand() *cobra.Command {
 	f := floodFlags{rate: defaultRate, count: defaultCount}
 	cmd := &cobra.Command{
 		Use:   "flood LAYER KEY=VALUE... / LAYER...",
-		Short: "Send a packet many times, at an exact rate, and count what arrives",
-		Long: "Sends a packet again and again; fields with inc:, dec:, rand: and list: vary from frame\n" +
-			"to frame, with right checksums. The fastest way that delivers is chosen and named:\n" +
-			"live (an XDP program in the kernel), xdp (AF_XDP), sendmmsg, sendto, or raw for\n" +
-			"destinations on this machine. Four counts are compared: asked, taken by the kernel,\n" +
+		Short: "Send a packet many times and count what arrives",
+		Long: "Sends a packet again and again at an exact rate. Fields with inc:, dec:, rand: and list:\n" +
+			"vary from frame to frame, with right checksums. The fastest way that delivers is chosen\n" +
+			"and named: live (an XDP program in the kernel), xdp (AF_XDP), sendmmsg, sendto, or raw\n" +
+			"for destinations on this machine. Four counts are compared: asked, taken by the kernel,\n" +
 			"sent by the interface, and received by the other end where it is ours. Frames that got\n" +
 			"lost are an error.",
-		Example: "  wirelab packet flood ip dst=127.0.0.1 / udp dport=9 / text hello --rate 1000 --count 1000\n" +
-			"  wirelab packet flood --iface veth0 eth dst=02:00:00:00:00:09 / ip src=inc:10.64.37.1-10.64.37.254 dst=10.64.37.35 / udp sport=rand:1024-65535 dport=9 --rate 100k --count 1M\n" +
-			"  wirelab packet flood --iface veth0 eth dst=02:00:00:00:00:09 / ip dst=192.0.2.1 / udp --rate max --duration 5s --via xdp",
+		Example: "  wirelab packet flood ip dst=127.0.0.1 / udp dport=9 --rate 1000 --count 1000\n" +
+			"  wirelab packet flood -i veth0 eth dst=02:00:00:00:00:09 / ip dst=192.0.2.1 / udp \\\n" +
+			"    --rate max --duration 5s --via xdp\n" +
+			"  wirelab packet flood -i veth0 eth dst=02:00:00:00:00:09 / \\\n" +
+			"    ip src=inc:10.64.37.1-10.64.37.254 dst=10.64.37.35 / \\\n" +
+			"    udp sport=rand:1024-65535 dport=9 --rate 100k --count 1M",
 		RunE: func(cmd *cobra.Command, args []string) error { return a.flood(cmd, &f, args) },
 	}
 	f.add(cmd, strings.Join(wire.Backends(), ", "))

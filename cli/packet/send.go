@@ -38,7 +38,7 @@ func (a *app) newSendCommand() *cobra.Command {
 			"that header in front of any packet. What a raw socket would silently correct is refused.\n" +
 			"--handshake opens a TCP connection by hand, sends the payload, and closes it, while a\n" +
 			"socket on the source port keeps the kernel from resetting it.",
-		Example: "  wirelab packet send ip dst=127.0.0.1 ttl=3 / tcp dport=12345 flags=syn opts=mss:1460,sackok\n" +
+		Example: "  wirelab packet send ip dst=127.0.0.1 ttl=3 / tcp dport=12345 flags=syn\n" +
 			"  wirelab packet send ip dst=127.0.0.1 / udp dport=12345 csum=bad / text hello\n" +
 			"  wirelab packet send ip dst=127.0.0.1 / icmp type=echo / text hello --count 3\n" +
 			"  wirelab packet send --handshake ip dst=127.0.0.1 / tcp dport=12345 / text hello",
