@@ -10,7 +10,7 @@ peers := iperf3 sockperf gcc libc6-dev
 FUZZTIME ?= 10s
 
 .DEFAULT_GOAL := help
-.PHONY: help build test check packages bench fuzz proof clean
+.PHONY: help build test check packages bench pictures fuzz proof clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -42,6 +42,9 @@ bench: ## measure wirelab against its peers, and rewrite bench/RESULTS.md (takes
 	@sh .ci/packages $(peers)
 	$(MAKE) --no-print-directory build
 	go -C bench run . -wirelab $(CURDIR)/wirelab -o RESULTS.md
+
+pictures: build ## record the pictures of the README in a terminal (as root, for virtual hosts)
+	script --quiet --return --command 'stty cols 80; exec ./wirelab demo time' /dev/null </dev/null | tail -n +2 | go -C bench run ./picture wirelab demo time > docs/pictures/demo.svg
 
 fuzz: ## fuzz each parser for FUZZTIME (10s)
 	@for package in $$(go list ./...); do \

@@ -71,6 +71,7 @@ func (a *app) commands() []commandGroup {
 			a.newConfigCommand(),
 			a.newVersionCommand(),
 			a.newCompletionCommand(),
+			a.newManCommand(),
 		}},
 	}
 }
