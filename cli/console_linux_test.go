@@ -190,6 +190,7 @@ func TestConsoleEditsLinesAndHalfCloses(t *testing.T) {
 	p.types(ctrlD)
 	p.sees("goodbye\r\n")
 	p.sees("sent 13 B in 2 messages, received 7 B in 1 message, in ")
+	p.sees("; closed from here")
 	p.leaves(0)
 	if text := <-got; text != "hello\nhello!\n" {
 		t.Errorf("the peer got %q", text)
@@ -262,6 +263,7 @@ func TestConsoleEndsWithPeer(t *testing.T) {
 	p := sitDown(t, "connect", "tcp", listen(t, func(c *net.TCPConn) { io.WriteString(c, "bye\n") }))
 	p.sees("bye\r\n")
 	p.sees("received 4 B")
+	p.sees("; the peer closed the connection")
 	p.leaves(0)
 }
 

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"log/slog"
@@ -20,6 +21,7 @@ type talk struct {
 	view    connect.View  // of the bytes
 	console *term.Editor  // nil unless a person types
 	safe    *term.Escaper // nil unless stdout is a terminal without console
+	closed  string        // who was the first to close, in words; "": nobody yet
 	release []func()      // undo what opening did, last first
 }
 
@@ -114,7 +116,10 @@ func (t *talk) record(e *connect.Event) {
 		t.log.Debug("sent", "bytes", len(e.Data))
 	case connect.EventReceived:
 		t.log.Debug("received", "bytes", len(e.Data))
+	case connect.EventInputEnded:
+		t.closed = cmp.Or(t.closed, "; closed from here")
 	case connect.EventPeerEnded:
+		t.closed = cmp.Or(t.closed, "; the peer closed the connection")
 		t.log.Debug("peer sends no more")
 	}
 }
@@ -159,9 +164,17 @@ func (t *talk) sumUp(c connect.Conversation, failed error) (err error) {
 		return t.app.PrintEvent(newClosedEvent(c, failed))
 	}
 	if c.Local.IsValid() && (term.IsTerminal(t.app.Stderr) || t.app.Verbose) {
-		t.app.Note("%s", describeConversation(c))
+		t.app.Note("%s%s", describeConversation(c), t.closedFirst(c, failed))
 	}
 	return err
+}
+
+// closedFirst says which side of a TCP connection was the first to close it.
+func (t *talk) closedFirst(c connect.Conversation, failed error) string {
+	if c.Network != "tcp" || failed != nil {
+		return ""
+	}
+	return t.closed
 }
 
 func newClosedEvent(c connect.Conversation, failed error) closedEvent {

@@ -165,33 +165,6 @@ func (s *service) runParts(ctx context.Context, control *observe.Control) error 
 	return task.Run(ctx, around, servers)
 }
 
-// reloadOnHangup reads the access rules again on each SIGHUP. A file with
-// mistakes changes nothing.
-func (s *service) reloadOnHangup(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-s.hangup:
-			s.reload()
-		}
-	}
-}
-
-func (s *service) reload() {
-	cfg, err := s.app.Settings(s.cmd)
-	if err == nil && cfg.File() == "" && s.rulesFile != "" {
-		// Without a file there would be no rules: everybody would be let in.
-		err = fmt.Errorf("%s is gone", s.rulesFile)
-	}
-	if err != nil {
-		s.app.Complain(fmt.Sprintf("not reloaded, the old access rules stay: %v", err))
-		return
-	}
-	s.setAccess(cfg)
-	s.app.Note("access rules reloaded: %d allow, %d deny", len(cfg.Server.Allow), len(cfg.Server.Deny))
-}
-
 func (s *service) status() observe.Status {
 	st := observe.Status{
 		Schema: observe.StatusSchema, PID: os.Getpid(), Command: "wirelab " + strings.Join(s.app.Args, " "),
