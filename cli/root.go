@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -134,6 +135,11 @@ func (a *app) prepare(cmd *cobra.Command) {
 	}
 	cmd.Flags().SortFlags = false
 	term.ReadFigures(cmd.Flags())
+	completeValues(cmd)
+	if len(a.Args) > 0 && strings.HasPrefix(a.Args[0], cobra.ShellCompRequestCmd) {
+		plainUsage(cmd.Flags())
+		plainUsage(cmd.PersistentFlags())
+	}
 	cmd.DisableFlagsInUseLine = true
 	run := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

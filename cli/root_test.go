@@ -3,6 +3,9 @@ package cli
 import (
 	"bytes"
 	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -13,6 +16,7 @@ import (
 
 	"wirelab/cli/term"
 	"wirelab/cli/term/termtest"
+	"wirelab/internal/require"
 )
 
 // newTestApp returns an app without terminal and environment, and what it prints.
@@ -197,6 +201,47 @@ func TestCompletionScripts(t *testing.T) {
 		a, stdout, _ := newTestApp("")
 		if status := a.run(context.Background(), []string{"completion", shell}); status != 0 || !strings.Contains(stdout.String(), "wirelab") {
 			t.Errorf("%s: status %d, %d bytes", shell, status, stdout.Len())
+		}
+	}
+}
+
+// Values are completed where they are known, files only where files are meant, and
+// descriptions have no quotes.
+func TestCompletesValues(t *testing.T) {
+	const files, none = ":0\n", ":4\n" // cobra's directives
+	for args, want := range map[string]string{
+		"load tcp -o ": "text\njson\n" + none, "serve tcp --engine ": "goroutine\nthread\nepoll\nuring\nauto\n" + none,
+		"load tcp --clients ": none, "load tcp ": none, "version ": none, "load tcp --save ": files, "--config ": files, "report show ": files,
+		"logs --level ": "debug\ninfo\nwarn\nerror\n" + none, "completion z": "zsh\n",
+	} {
+		a, stdout, _ := newTestApp("")
+		a.run(context.Background(), append([]string{"__completeNoDesc"}, strings.Split(args, " ")...))
+		if !strings.HasPrefix(stdout.String(), want) {
+			t.Errorf("%s: %q, want %q", args, stdout, want)
+		}
+	}
+	a, stdout, _ := newTestApp("")
+	a.run(context.Background(), []string{"__complete", "load", "tcp", "--"})
+	if text := stdout.String(); !strings.Contains(text, "--clients\tnumber of clients at once\n") || strings.Contains(text, "`") {
+		t.Errorf("%s", text)
+	}
+}
+
+// The script for bash works without the package bash-completion.
+func TestCompletesInBash(t *testing.T) {
+	bash := require.Program(t, "bash")
+	for line, want := range map[string]string{"wirelab ser": "serve", "wirelab config s": "show", "wirelab load tcp --output=j": "json"} {
+		script := `source <(wirelab completion bash)
+			COMP_LINE=$1 COMP_POINT=${#1} COMP_TYPE=9
+			read -r -a COMP_WORDS <<<"$1"
+			COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+			__start_wirelab 2>/dev/null # compopt has no place here
+			echo "${COMPREPLY[@]}"`
+		cmd := exec.Command(bash, "--norc", "--noprofile", "-c", script, "bash", line)
+		cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(require.Program(t, "wirelab"))+":"+os.Getenv("PATH"))
+		out, err := cmd.CombinedOutput()
+		if got := strings.TrimSpace(string(out)); err != nil || got != want {
+			t.Errorf("%s: %q, %v, want %q", line, got, err, want)
 		}
 	}
 }
