@@ -1,17 +1,35 @@
 package measure
 
-import "time"
+import (
+	"math"
+	"time"
 
-// A wallWatch notices when somebody sets this host's clock: CLOCK_REALTIME then moves
-// against CLOCK_MONOTONIC, which nothing else does.
+	"wirelab/internal/sys/clock"
+)
+
+// A wallWatch notices when somebody sets this host's clock, or changes its rate. When it is
+// set, CLOCK_REALTIME moves against CLOCK_MONOTONIC, which nothing else makes it do; rates are
+// asked of the kernel.
 type wallWatch struct {
 	origin time.Time
 	before time.Duration // wall clock less monotonic clock
+	rate   rate
 }
 
-// stepNoise is by how much two readings of the two clocks differ by chance, when the
-// process is not interrupted between them.
-const stepNoise = 2 * time.Microsecond
+// A rate is how fast the clock runs, as somebody has ordered.
+type rate struct {
+	known bool
+	ppb   float64 // beside the natural rate
+}
+
+const (
+	// stepNoise is by how much two readings of the two clocks differ by chance, when the
+	// process is not interrupted between them.
+	stepNoise = 2 * time.Microsecond
+	// fastest is how fast a clock runs that makes up for its crystal alone; beyond, it is
+	// being slewed.
+	fastest = 450e3 // ppb
+)
 
 func newWallWatch() wallWatch { return wallWatch{origin: time.Now()} }
 
@@ -20,8 +38,17 @@ func (w *wallWatch) read() time.Duration {
 	return now.Round(0).Sub(w.origin.Round(0)) - now.Sub(w.origin)
 }
 
-// begin takes the difference to compare with.
-func (w *wallWatch) begin() { w.before = w.read() }
+func readRate() rate {
+	s, err := clock.ReadState()
+	if err != nil {
+		return rate{} // no kernel that could be asked
+	}
+	const usualTick = 10 * time.Millisecond // of USER_HZ, 100 a second
+	return rate{true, s.Frequency + float64(s.Tick-usualTick)/float64(usualTick)*1e9}
+}
+
+// begin takes what to compare with.
+func (w *wallWatch) begin() { w.before, w.rate = w.read(), readRate() }
 
 // stepped reports whether the clock was set since begin. An interrupted reading is
 // repeated: it would have to be interrupted each time to be taken for a step.
@@ -31,7 +58,12 @@ func (w *wallWatch) stepped() bool {
 			return false
 		}
 	}
-	before := w.before
-	w.begin()
-	return (w.before - before).Abs() > stepNoise
+	return true
+}
+
+// slewed reports whether the clock's rate was changed since begin, or is one that no
+// clock has for long.
+func (w *wallWatch) slewed() bool {
+	now := readRate()
+	return now.known && (w.rate.known && now.ppb != w.rate.ppb || math.Abs(now.ppb) > fastest)
 }

@@ -203,6 +203,8 @@ func (r *run) exchange(ctx context.Context) (done []probed, err error) {
 	case r.local.stepped():
 		// Nothing with a stamp of before can be used with one of after.
 		r.host.leaveOut(ownStep)
+	case r.local.slewed():
+		r.host.leaveOut(ownSlew)
 	case p.followed:
 		if !r.host.tells && r.host.Taken <= beforeTelling {
 			r.host.forget() // servers begin to keep send stamps when somebody asks for one

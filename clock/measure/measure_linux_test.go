@@ -187,6 +187,13 @@ func TestSteppedClocksAreLeftOut(t *testing.T) {
 	if !w.stepped() {
 		t.Error("a step of a millisecond is not seen")
 	}
+	if w.slewed() {
+		t.Error("nobody changed the clock's rate")
+	}
+	w.rate.ppb++
+	if !w.slewed() {
+		t.Error("a change of the rate is not seen")
+	}
 }
 
 func TestSamplesShowStepsBetweenThem(t *testing.T) {
