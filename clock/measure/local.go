@@ -38,6 +38,19 @@ func (w *wallWatch) read() time.Duration {
 	return now.Round(0).Sub(w.origin.Round(0)) - now.Sub(w.origin)
 }
 
+// steady returns a reading that the next one agrees with: it was not interrupted.
+func (w *wallWatch) steady() time.Duration {
+	last := w.read()
+	for range 10 {
+		next := w.read()
+		if (next - last).Abs() <= stepNoise/2 {
+			return next
+		}
+		last = next
+	}
+	return last
+}
+
 func readRate() rate {
 	s, err := clock.ReadState()
 	if err != nil {
@@ -48,18 +61,10 @@ func readRate() rate {
 }
 
 // begin takes what to compare with.
-func (w *wallWatch) begin() { w.before, w.rate = w.read(), readRate() }
+func (w *wallWatch) begin() { w.before, w.rate = w.steady(), readRate() }
 
-// stepped reports whether the clock was set since begin. An interrupted reading is
-// repeated: it would have to be interrupted each time to be taken for a step.
-func (w *wallWatch) stepped() bool {
-	for range 5 {
-		if (w.read() - w.before).Abs() <= stepNoise {
-			return false
-		}
-	}
-	return true
-}
+// stepped reports whether the clock was set since begin.
+func (w *wallWatch) stepped() bool { return (w.steady() - w.before).Abs() > stepNoise }
 
 // slewed reports whether the clock's rate was changed since begin, or is one that no
 // clock has for long.
