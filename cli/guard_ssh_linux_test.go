@@ -27,7 +27,7 @@ const hostAddress = "10.213.1.1"
 // newRemoteHost starts it. The program wirelab is this test binary.
 func newRemoteHost(t *testing.T) *remoteHost {
 	t.Helper()
-	for _, program := range []string{"/usr/sbin/sshd", "ssh", "ssh-keygen", "ip", "tmux"} {
+	for _, program := range []string{"/usr/sbin/sshd", "ssh", "ssh-keygen", "ip", "tmux", "nft"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skip(err)
 		}
@@ -235,4 +235,53 @@ func TestLockedOut(t *testing.T) {
 	if out, err := h.ssh("wirelab address confirm", "-S", "none"); err == nil || !strings.Contains(out, "was reverted") {
 		t.Errorf("confirm afterwards: %v: %s", err, out)
 	}
+}
+
+// TestForgottenSSH applies a policy that forgets SSH.
+func TestForgottenSSH(t *testing.T) {
+	h := newRemoteHost(t)
+	h.write("wirelab.yaml", "firewall:\n  policy: {in: drop}\n  in: [accept ping]\n")
+	out, err := h.ssh("wirelab firewall apply", "-S", "none")
+	if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() != 1 || !strings.Contains(out, "refused, nothing was changed") {
+		t.Errorf("without --force: %v: %s", err, out)
+	}
+	for _, kill := range []string{"", "kill -9 $! $PPID; kill -9 -$$"} {
+		_, _ = h.ssh("{ wirelab firewall apply --force --confirm 6s --wait >apply.out 2>&1 & } ; sleep 2; "+kill, "-S", "none")
+		h.waitReachable(false, 3*time.Second)
+		h.waitReachable(true, 15*time.Second)
+	}
+	if out := h.must("ip", "netns", "exec", h.server, "nft", "list", "ruleset"); strings.Contains(out, "wirelab") {
+		t.Errorf("what was nothing is something now: %s", out)
+	}
+}
+
+// TestBothAtOnce takes addresses and firewall back together.
+func TestBothAtOnce(t *testing.T) {
+	h := newRemoteHost(t)
+	h.write("wirelab.yaml", "addresses:\n  eth0: {addresses: [10.213.1.9/24]}\nfirewall:\n  policy: {in: drop}\n  in: [accept ssh, accept ping]\n")
+	out, err := h.ssh("wirelab apply", "-S", "none")
+	if err != nil || !strings.Contains(out, "add 10.213.1.9/24 to eth0; firewall: ") {
+		t.Fatalf("%v: %s", err, out)
+	}
+	now := func() string {
+		return h.must("ip", "-n", h.server, "address", "show", "dev", "eth0") + h.must("ip", "netns", "exec", h.server, "nft", "list", "ruleset")
+	}
+	if s := now(); !strings.Contains(s, "10.213.1.9/24") || !strings.Contains(s, "table inet wirelab") {
+		t.Errorf("not both: %s", s)
+	}
+	if out, err := h.ssh("wirelab firewall rollback", "-S", "none"); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+	if s := now(); strings.Contains(s, "10.213.1.9/24") || strings.Contains(s, "table inet wirelab") {
+		t.Errorf("not both back: %s", s)
+	}
+	_, _ = h.ssh("wirelab apply", "-S", "none")
+	time.Sleep(20 * time.Millisecond)
+	if out, err := h.ssh("wirelab firewall confirm && wirelab address rollback --list && wirelab address rollback --yes", "-S", "none"); err != nil || !strings.Contains(out, "before the first change") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if s := now(); strings.Contains(s, "10.213.1.9/24") || !strings.Contains(s, "table inet wirelab") {
+		t.Errorf("addresses were to go back, and the firewall to stay: %s", s)
+	}
+	h.must("ip", "-n", h.server, "address", "add", "10.213.1.9/24", "dev", "eth0")
 }

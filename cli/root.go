@@ -66,7 +66,7 @@ func (a *app) commands() []commandGroup {
 		{"Make and read packets:", packet.Commands(a.Console)},
 		{"Keep time:", clocks.Commands(a.Console)},
 		{"See it work:", demo.Commands(a.Console)},
-		{"Change this machine:", slices.Concat(firewall.Commands(a.Console), address.Commands(a.Console), []*cobra.Command{guarded.HoldCommand(a.Console)})},
+		{"Change this machine:", slices.Concat(firewall.Commands(a.Console), address.Commands(a.Console), []*cobra.Command{a.newApplyCommand(), guarded.HoldCommand(a.Console)})},
 		{"Look:", look.Commands(a.Console, slices.Concat(load.Kinds(a.Console), packet.Kinds(a.Console), clocks.Kinds(a.Console)), statusKinds())},
 		{"Set up:", []*cobra.Command{
 			a.newConfigCommand(),

@@ -179,7 +179,7 @@ func (a *app) apply(ctx context.Context, cmd *cobra.Command, o *guarded.Options)
 	}
 	if len(change.Steps()) == 0 {
 		if a.JSON {
-			return a.PrintJSON(guarded.Result{Schema: "wirelab.apply/1", Title: "nothing to do", Result: "unchanged"})
+			return a.PrintJSON(guarded.Result{Schema: guarded.ResultSchema, Title: "nothing to do", Result: "unchanged"})
 		}
 		_, err := fmt.Fprintln(a.Stdout, "nothing to do")
 		return err
@@ -189,5 +189,5 @@ func (a *app) apply(ctx context.Context, cmd *cobra.Command, o *guarded.Options)
 			return err
 		}
 	}
-	return s.Apply(ctx, change.Title(), guarded.AddressChange(address.Machine{}, change))
+	return s.Apply(ctx, change.Title(), guarded.OfAddresses(change))
 }

@@ -70,7 +70,7 @@ func (a *app) nothingToDo(ctx context.Context, o *guarded.Options) error {
 		a.Note("wirelab: %s", note)
 	}
 	if a.JSON {
-		return a.PrintJSON(guarded.Result{Schema: "wirelab.apply/1", Title: "the kernel has the policy", Result: "unchanged"})
+		return a.PrintJSON(guarded.Result{Schema: guarded.ResultSchema, Title: "the kernel has the policy", Result: "unchanged"})
 	}
 	_, err := fmt.Fprintln(a.Stdout, "nothing to do: the kernel has the policy")
 	return err

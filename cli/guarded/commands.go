@@ -85,7 +85,7 @@ func confirm(ctx context.Context, c *term.Console, o *Options, k kind) error {
 	if err != nil {
 		return privileged(failed(err))
 	}
-	return s.print(Result{Schema: "wirelab.apply/1", Title: p.Title, ID: p.ID, Result: "confirmed"}, "confirmed: "+p.Title)
+	return s.print(Result{Schema: ResultSchema, Title: p.Title, ID: p.ID, Result: "confirmed"}, "confirmed: "+p.Title)
 }
 
 // failed makes of err one with status 1, unless it is about privilege.
@@ -141,7 +141,7 @@ func (s *Session) rollback(ctx context.Context, k kind, args []string) error {
 		if err := s.guard.Revert(ctx); err != nil {
 			return failed(err)
 		}
-		return s.print(Result{Schema: "wirelab.apply/1", Title: p.Title, ID: p.ID, Result: string(guard.Reverted)}, "taken back: "+p.Title)
+		return s.print(Result{Schema: ResultSchema, Title: p.Title, ID: p.ID, Result: string(guard.Reverted)}, "taken back: "+p.Title)
 	case !errors.Is(err, guard.ErrNothing):
 		return privileged(err)
 	}

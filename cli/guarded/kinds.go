@@ -86,11 +86,12 @@ func toAddresses(snapshots [][]byte, note func(string, ...any)) (*Change, error)
 	for _, link := range missing {
 		note("wirelab: link %s is not there; what was confirmed for it is left out", link)
 	}
-	return AddressChange(m, change), nil
+	return OfAddresses(change), nil
 }
 
-// AddressChange makes a Change of one of package address.
-func AddressChange(m address.Machine, c *address.Change) *Change {
+// OfAddresses makes a Change of one of package address.
+func OfAddresses(c *address.Change) *Change {
+	m := address.Machine{}
 	return &Change{
 		Kind: Addresses, Title: c.Title(), Save: c.Before.Snapshot,
 		Apply: func(ctx context.Context) error { return m.Apply(ctx, c) },

@@ -95,6 +95,9 @@ func (o *Options) dir(c *term.Console) string {
 	return "/run/wirelab/" + name + "-" + boot
 }
 
+// ResultSchema names the form of a Result.
+const ResultSchema = "wirelab.apply/1"
+
 // Result is what Apply prints with -o json.
 type Result struct {
 	Schema string `json:"schema"`
@@ -180,7 +183,7 @@ func (s *Session) remote() bool {
 }
 
 func (s *Session) report(ctx context.Context, title, verb string, pending *guard.Pending) error {
-	r := Result{Schema: "wirelab.apply/1", Title: title, Result: "kept"}
+	r := Result{Schema: ResultSchema, Title: title, Result: "kept"}
 	text := "done: " + title
 	if pending != nil {
 		r.ID, r.Result, r.LeftS, r.Verb = pending.ID, "pending", int(pending.Left.Round(time.Second).Seconds()), "wirelab "+verb+" confirm"
