@@ -137,6 +137,9 @@ func (e *explainer) header1(b []byte) {
 		v := getBits(b, f.bit, f.bits)
 		row := e.row(f.name, f.bit, f.bits)
 		row.Value, row.Meaning, row.Allowed, row.Help = f.show(v), f.meaning(v), f.allowed(), f.help
+		if e.header.FromFrame && (f.by == totalLength || f.by == payloadLength) {
+			row.Meaning = "not said: the length is taken from the frame"
+		}
 		e.fields = append(e.fields, row)
 		at = end
 	}

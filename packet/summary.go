@@ -147,6 +147,9 @@ func (w *writer) internet(i int, h *Header, b []byte) {
 	w.endpoint(src, sport, ok)
 	w.text(" >")
 	w.endpoint(dst, dport, ok)
+	if h.FromFrame {
+		w.text(" [length from the frame]")
+	}
 	switch {
 	case h.Layer == IPv4 && word(b, 6)&0x3fff != 0:
 		w.pair(" fragment at ", uint64(word(b, 6)&0x1fff)*8)
