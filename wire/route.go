@@ -32,8 +32,9 @@ const (
 	neighbourKnown   = 0x02 | 0x04 | 0x08 | 0x10 | 0x80 | 0x40 // reachable … permanent, no ARP
 )
 
-// FindRoute asks the kernel for the way to an address.
-func FindRoute(to netip.Addr) (Route, error) {
+// FindRoute asks the kernel for the way to an address, by way of a device unless that is
+// the zero Device.
+func FindRoute(to netip.Addr, by Device) (Route, error) {
 	conn, err := netlink.Dial(routeProtocol)
 	if err != nil {
 		return Route{}, err
@@ -44,6 +45,9 @@ func FindRoute(to netip.Addr) (Route, error) {
 	e.Message(getRoute, 0)
 	e.Raw([]byte{family, length, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}) // struct rtmsg
 	e.Bytes(routeTo, to.AsSlice())
+	if by.Index != 0 {
+		e.Uint32(routeOut, uint32(by.Index))
+	}
 	m, err := conn.Get(&e, netlink.Named("find route to", to.String()))
 	if err != nil {
 		return Route{}, err

@@ -313,7 +313,7 @@ func TestReplayInItsOwnTime(t *testing.T) {
 func TestRoute(t *testing.T) {
 	s := newSpace(t)
 	s.do(t, func() {
-		r, err := FindRoute(netip.MustParseAddr("10.99.0.2"))
+		r, err := FindRoute(netip.MustParseAddr("10.99.0.2"), Device{})
 		if err != nil || r.Device.Name != "vo" || r.Source != netip.MustParseAddr("10.99.0.1") || r.Local {
 			t.Fatalf("%+v, %v", r, err)
 		}
@@ -321,14 +321,14 @@ func TestRoute(t *testing.T) {
 		if err != nil || len(header) != 14 || bytes.Equal(header[:6], make([]byte, 6)) || !bytes.Equal(header[12:], []byte{8, 0}) {
 			t.Errorf("%x, %v", header, err)
 		}
-		r, _ = FindRoute(netip.MustParseAddr("10.99.0.77"))
+		r, _ = FindRoute(netip.MustParseAddr("10.99.0.77"), Device{})
 		if _, err := r.EthernetHeader(100 * time.Millisecond); !errors.Is(err, ErrUnresolved) {
 			t.Errorf("nobody: %v", err)
 		}
-		if r, err := FindRoute(netip.MustParseAddr("10.99.0.1")); err != nil || !r.Local {
+		if r, err := FindRoute(netip.MustParseAddr("10.99.0.1"), Device{}); err != nil || !r.Local {
 			t.Errorf("%+v, %v", r, err)
 		}
-		if _, err := FindRoute(netip.MustParseAddr("192.0.2.1")); err == nil {
+		if _, err := FindRoute(netip.MustParseAddr("192.0.2.1"), Device{}); err == nil {
 			t.Error("a route to nowhere")
 		}
 	})

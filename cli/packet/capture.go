@@ -253,7 +253,7 @@ func (c *capturing) record(f *capfile.Frame) error {
 func (c *capturing) explainFrame(f *capfile.Frame) error {
 	e := explainFrame(packet.LinkType(f.Link), f.Data, f.Length, offload(f.Flags), nil)
 	if c.JSON {
-		return firstError(c.out.Flush(), c.PrintEvent(e))
+		return firstError(c.out.Flush(), c.PrintEvent(explained{"wirelab.packet.explain/1", e}))
 	}
 	_, err := c.out.WriteString(explanationText(e, c.Colors(c.Stdout), c.flags.brief) + "\n")
 	return err

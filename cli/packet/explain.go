@@ -67,6 +67,12 @@ type shownFrame struct {
 	made   *packet.Template // nil: it was not built here
 }
 
+// explained is an explanation for programs.
+type explained struct {
+	Schema string `json:"schema"`
+	*packet.Explanation
+}
+
 func (a *app) explain(f *explainFlags, args []string) error {
 	frame, err := a.shownFrame(f, args)
 	if err != nil {
@@ -79,10 +85,7 @@ func (a *app) explain(f *explainFlags, args []string) error {
 	}
 	e := explainFrame(frame.link, frame.bytes, frame.length, frame.known, frame.made)
 	if a.JSON {
-		return a.PrintJSON(struct {
-			Schema string `json:"schema"`
-			*packet.Explanation
-		}{"wirelab.packet.explain/1", e})
+		return a.PrintJSON(explained{"wirelab.packet.explain/1", e})
 	}
 	_, err = io.WriteString(a.Stdout, explanationText(e, a.Colors(a.Stdout), f.brief))
 	return err

@@ -19,6 +19,7 @@ type block struct {
 	frames []scanned
 	data   []byte // what the frames point into
 	text   []byte // their lines
+	end    int64  // offset in the file behind them
 	done   chan struct{}
 }
 
@@ -46,6 +47,7 @@ func (v *viewer) readParallel(s *source) error {
 	var failed error
 	for b := range order {
 		<-b.done
+		v.progress.Update(uint64(b.end))
 		if failed == nil {
 			if _, failed = v.out.Write(b.text); failed != nil {
 				stop.Store(true)
@@ -66,7 +68,7 @@ func (v *viewer) readBlocks(s *source, stop *atomic.Bool, free <-chan *block, jo
 	for !stop.Load() {
 		b := <-free
 		err := b.fill(s, &left, v.flags.count > 0)
-		if len(b.frames) > 0 {
+		if b.end = s.reader.Offset(); len(b.frames) > 0 {
 			jobs <- b
 			order <- b
 		}

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -79,10 +81,12 @@ func (a *app) show(s *source, flags readFlags) error {
 		v.conversations = newConversations()
 	}
 	read := v.readAll
-	if v.conversations == nil && flags.clock.alone() {
+	if v.conversations == nil && flags.clock.alone() && s.name != "-" {
 		read = v.readParallel
 	}
+	v.progress = a.readProgress(s)
 	damage, err := damageOf(read(s))
+	v.progress.Clear()
 	if err != nil {
 		return err
 	}
@@ -102,6 +106,19 @@ func (a *app) show(s *source, flags readFlags) error {
 	return report.verdict(s.name, flags.verify)
 }
 
+// readProgress is about how much of a file was read. Where lines go to the terminal, they
+// show it themselves.
+func (a *app) readProgress(s *source) *term.Progress {
+	plan := term.Plan{Label: "read", Unit: "bytes"}
+	if info, err := os.Stat(s.name); err == nil && info.Mode().IsRegular() && !strings.HasSuffix(s.name, ".gz") {
+		plan.Total = uint64(info.Size())
+	}
+	if plan.Total == 0 || term.IsTerminal(a.Stdout) {
+		return &term.Progress{}
+	}
+	return a.Progress(plan)
+}
+
 func firstError(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {
@@ -119,6 +136,7 @@ type viewer struct {
 	line  []byte
 	times timeWriter
 
+	progress      *term.Progress
 	totals        totals
 	conversations *conversations // nil: not wanted
 }
@@ -137,6 +155,14 @@ func (v *viewer) readAll(s *source) error {
 		}
 		if err := v.frame(&s.scanned); err != nil {
 			return err
+		}
+		if s.name == "-" { // others may be waiting for what comes now
+			if err := v.out.Flush(); err != nil {
+				return err
+			}
+		}
+		if v.totals.packets%1024 == 0 {
+			v.progress.Update(uint64(s.reader.Offset()))
 		}
 	}
 	return io.EOF

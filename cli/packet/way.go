@@ -164,8 +164,12 @@ func (w *way) onRoute(f *wayFlags) error {
 		return term.Usagef("the packet has no IP header that says where it goes")
 	}
 	ip := w.spec.Layers()[0]
-	route, err := wire.FindRoute(to)
-	routed := f.routed
+	onLink := to.IsLinkLocalUnicast() || to.IsLinkLocalMulticast()
+	if onLink && w.device.Index == 0 {
+		return term.Usagef("%v is an address of a link: say with --iface of which", to)
+	}
+	route, err := wire.FindRoute(to, w.device)
+	routed := f.routed && !onLink // a raw socket would want to be told the link too
 	switch {
 	case err == nil && (w.device.Index == 0 || w.device.Index == route.Device.Index):
 		w.device, w.source = route.Device, route.Source

@@ -150,9 +150,10 @@ func (x *XDPSocket) Send(first uint64, count int) (int, error) {
 }
 
 // kick makes the kernel send until it has taken all descriptors up to end, and returns
-// how many it took.
+// how many it took. It gives up on a device that takes none for a second.
 func (x *XDPSocket) kick(end uint32) (uint32, error) {
 	first := atomic.LoadUint32(x.sent.consumer)
+	last, since := first, time.Now()
 	for {
 		_, _, errno := unix.Syscall6(unix.SYS_SENDTO, uintptr(x.fd), 0, 0, unix.MSG_DONTWAIT, 0, 0)
 		x.reap()
@@ -162,8 +163,15 @@ func (x *XDPSocket) kick(end uint32) (uint32, error) {
 		default:
 			return atomic.LoadUint32(x.sent.consumer) - first, sys.NewOpError("send through AF_XDP", errno)
 		}
-		if atomic.LoadUint32(x.sent.consumer) == end {
+		switch now := atomic.LoadUint32(x.sent.consumer); {
+		case now == end:
 			return end - first, nil
+		case now != last:
+			last, since = now, time.Now()
+		case time.Since(since) > time.Second:
+			return now - first, sys.NewOpError("send through AF_XDP", unix.ETIMEDOUT)
+		default:
+			time.Sleep(20 * time.Microsecond)
 		}
 	}
 }
