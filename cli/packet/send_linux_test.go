@@ -229,7 +229,7 @@ func TestCaptureAndReplay(t *testing.T) {
 		}
 		for range 2 {
 			var f capfile.Frame
-			ok, err := capture.Next(&f, time.Second)
+			ok, err := capture.Next(&f, 5*time.Second)
 			if !ok || err != nil || string(f.Data[6:16]) != "\x02\x00\x00\x00\x00\x01\x81\x00\x00\x05" {
 				t.Fatalf("%x, %v", f.Data, err)
 			}
