@@ -160,13 +160,17 @@ type Peer struct {
 func (p *Peer) Counters() (Counters, error) { return p.counters() }
 
 // Peer finds the other end of a veth, in this network namespace or in one that has a
-// name. It returns nil if there is none, or nobody knows where.
+// name; a loopback is its own. It returns nil if there is none, or nobody knows where.
 func (d Device) Peer() *Peer {
+	here := func(f func() error) error { return f() }
+	if d.Loopback {
+		return peerAt(d.Index, "", here)
+	}
 	if d.Kind != "veth" || d.peer == 0 {
 		return nil
 	}
 	if d.peerSpace < 0 {
-		return peerAt(d.peer, "", func(f func() error) error { return f() })
+		return peerAt(d.peer, "", here)
 	}
 	names, err := netns.Names()
 	if err != nil {

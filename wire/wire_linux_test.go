@@ -350,7 +350,7 @@ func TestFindDevice(t *testing.T) {
 		t.Error(err)
 	}
 	lo, err := FindDevice("lo")
-	if err != nil || !lo.Loopback || lo.Link != capfile.LinkEthernet || lo.Peer() != nil {
+	if err != nil || !lo.Loopback || lo.Link != capfile.LinkEthernet || lo.Peer() == nil || lo.Peer().Name != "lo" {
 		t.Errorf("%+v, %v", lo, err)
 	}
 	i, _ := net.InterfaceByName("lo")
