@@ -176,7 +176,13 @@ func updateLine(st steer.Status) string {
 	return line
 }
 
-func micros(d time.Duration) string { return term.Micros(float64(d) / 1e3) }
+// micros writes a span with three digits, and a great one as people say it.
+func micros(d time.Duration) string {
+	if d.Abs() >= 10*time.Minute {
+		return term.Duration(d)
+	}
+	return term.Micros(float64(d) / 1e3)
+}
 
 func signed(d time.Duration) string {
 	if d > 0 {

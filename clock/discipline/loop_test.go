@@ -279,7 +279,7 @@ func TestOrdersKeepTheirLimits(t *testing.T) {
 			rt.Fatal(errA, errB)
 		}
 		raw := time.Duration(0)
-		for range rapid.IntRange(1, 40).Draw(rt, "samples") {
+		for range rapid.IntRange(1, 12).Draw(rt, "samples") {
 			raw += time.Duration(rapid.Int64Range(1, 1e12).Draw(rt, "passed"))
 			s := Sample{
 				Source: rapid.SampledFrom([]string{"a", "b", "c"}).Draw(rt, "source"), Reading: Reading{raw, raw + time.Duration(rapid.Int64Range(-1e18, 1e18).Draw(rt, "clock"))},

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -93,8 +94,8 @@ func TestDaemonKeepsASimulatedClock(t *testing.T) {
 		time.Sleep(time.Minute)
 		for range 600 {
 			time.Sleep(time.Second)
-			if off, err := clock.Offset(); err != nil || off.Abs() > 50*time.Microsecond {
-				t.Fatalf("the clock is %v off, %v", off, err)
+			if st, err := d.Status(); err != nil || st.TrueOffset.Abs() > 50*time.Microsecond {
+				t.Fatalf("the clock is %v off, %v", st.TrueOffset, err)
 			}
 		}
 		st, err := d.Status()
@@ -114,17 +115,17 @@ func TestDaemonKeepsASimulatedClock(t *testing.T) {
 func TestDaemonHoldsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clock := simulated(t, 0, 20e3)
-		gone := false
+		var gone atomic.Bool
 		answer := server(rand.New(rand.NewPCG(1, 1)), honest)
 		d, stop := startDaemon(t, usual(clock, Source{"a", func(ctx context.Context) (Measurement, error) {
-			if gone {
+			if gone.Load() {
 				return Measurement{}, errors.New("no answer within 1s")
 			}
 			return answer(ctx)
 		}}))
 		defer stop()
 		time.Sleep(10 * time.Minute)
-		gone = true
+		gone.Store(true)
 		var bounds []time.Duration
 		for range 10 {
 			time.Sleep(time.Hour)
@@ -143,7 +144,7 @@ func TestDaemonHoldsOver(t *testing.T) {
 			}
 			bounds = append(bounds, st.Bound)
 		}
-		gone = false
+		gone.Store(false)
 		time.Sleep(time.Hour)
 		if st, err := d.Status(); err != nil || st.State != string(discipline.Locked) {
 			t.Errorf("an hour after the server is back: %s, %v", st.State, err)
@@ -181,11 +182,11 @@ func TestDaemonPanics(t *testing.T) {
 	for _, jump := range []time.Duration{time.Hour, -time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
 			clock := simulated(t, 0, 0)
-			lie := time.Duration(0)
-			d, stop := startDaemon(t, usual(clock, Source{"a", server(rand.New(rand.NewPCG(1, 1)), func() time.Duration { return lie })}))
+			var lie atomic.Int64
+			d, stop := startDaemon(t, usual(clock, Source{"a", server(rand.New(rand.NewPCG(1, 1)), func() time.Duration { return time.Duration(lie.Load()) })}))
 			defer stop()
 			time.Sleep(10 * time.Minute)
-			lie = jump
+			lie.Store(int64(jump))
 			time.Sleep(2 * time.Hour)
 			st, err := d.Status()
 			if err != nil {

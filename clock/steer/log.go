@@ -3,6 +3,7 @@ package steer
 import (
 	"context"
 	"log/slog"
+	"math"
 	"slices"
 	"time"
 
@@ -42,11 +43,14 @@ func (d *Daemon) report(i int, m Measurement, failed error, order discipline.Ord
 func (d *Daemon) reportOrder(order discipline.Order) {
 	switch {
 	case d.cfg.Passive:
-		d.cfg.Log.Info("measured", "offset", order.Estimate.String(), "bound", order.Bound.String(), "freq_ppm", order.Frequency/1e3)
+		d.cfg.Log.Info("measured", "offset", order.Estimate.String(), "bound", order.Bound.String(), "freq_ppm", ppm(order.Frequency))
 	case order.Step != 0:
 		d.cfg.Log.Warn("step", "by", order.Step.String())
 	default:
 		d.cfg.Log.Info("slew", "by", order.Slew.String(), "over", order.SlewOver.Round(time.Millisecond).String(),
-			"freq_ppm", order.Frequency/1e3, "skew_ppm", order.Skew/1e3, "bound", order.Bound.String(), "poll", order.Poll.String())
+			"freq_ppm", ppm(order.Frequency), "skew_ppm", ppm(order.Skew), "bound", order.Bound.String(), "poll", order.Poll.String())
 	}
 }
+
+// ppm makes ppm of ppb, with the digits that matter.
+func ppm(ppb float64) float64 { return math.Round(ppb) / 1e3 }
