@@ -2,6 +2,7 @@ package time
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -64,7 +65,26 @@ func (a *app) runSync(cmd *cobra.Command, f *syncFlags, args []string) error {
 	if err := s.announce(settings); err != nil {
 		return err
 	}
-	return s.run(cmd.Context(), control)
+	return errors.Join(s.run(cmd.Context(), control), s.summarize())
+}
+
+// ended is the last line with -o json.
+type ended struct {
+	Event string `json:"event"` // "stopped"
+	steer.Status
+}
+
+// summarize says how the clock was left.
+func (s *syncing) summarize() error {
+	st, err := s.daemon.Status()
+	if err != nil {
+		return err
+	}
+	if s.app.JSON {
+		return term.UnlessGone(s.app.PrintEvent(ended{"stopped", st}))
+	}
+	_, err = fmt.Fprintln(s.app.Stdout, syncBody{st}.View("clock "+st.Clock, st.At).Summary)
+	return term.UnlessGone(err)
 }
 
 // settings makes the daemon's configuration of the flags.
