@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -57,6 +58,7 @@ func (a *app) newAskCommand() *cobra.Command {
 	_ = cmd.Flags().MarkHidden("arrow") // it exists
 	live := cmd.Flags().Bool("live", false, "ask all tables that this machine's kernel has, instead of the policy")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		args = withArrow(a.Args, args)
 		if *live {
 			s, others, err := askLive()
 			if err != nil {
@@ -113,6 +115,21 @@ func (a *app) ask(ctx context.Context, s asker, args []string) error {
 		err = term.ErrCheckFailed
 	}
 	return err
+}
+
+// withArrow puts an arrow that was read as a flag back to where it stood between the
+// words of the question, given all arguments of the command line.
+func withArrow(all, args []string) []string {
+	before := 0
+	for _, word := range all {
+		switch {
+		case word == "->":
+			return slices.Insert(slices.Clone(args), before, word)
+		case before < len(args) && word == args[before]:
+			before++
+		}
+	}
+	return args
 }
 
 // asExpected reports whether the answer is the verdict that the question names.

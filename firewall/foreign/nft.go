@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 
+	"wirelab/internal/sys"
 	"wirelab/internal/sys/netns"
 )
 
@@ -43,12 +44,24 @@ func NFT(name string, text []byte) (Result, error) {
 	if err != nil {
 		return Result{}, fmt.Errorf("%s is for nft, which is not here to read it; where it is, \"nft -j list ruleset\" prints what import reads without nft", name)
 	}
-	space, err := netns.New()
+	list, listing, err := loaded(tool, text)
 	if err != nil {
-		return Result{}, fmt.Errorf("a namespace to read %s in (run as root, or import what \"nft -j list ruleset\" prints): %w", name, err)
+		return Result{}, fmt.Errorf("%s: nft does not load it: %w", name, err)
+	}
+	return readNFT(name, list, ruleTexts(listing), lineNumbers(text))
+}
+
+// loaded returns what nft lists, as JSON and as text, once it has loaded the file in
+// a namespace of its own.
+func loaded(tool string, text []byte) (list, listing []byte, err error) {
+	space, err := netns.New()
+	if errors.Is(err, sys.ErrNotPermitted) {
+		return loadedByUser(tool, text, err)
+	}
+	if err != nil {
+		return nil, nil, err
 	}
 	defer space.Close()
-	var list, listing []byte
 	err = space.Do(func() error {
 		if _, err := run(tool, text, "-f", "-"); err != nil {
 			return err
@@ -59,10 +72,20 @@ func NFT(name string, text []byte) (Result, error) {
 		listing, err = run(tool, nil, "-a", "list", "ruleset")
 		return err
 	})
+	return list, listing, err
+}
+
+// loadedByUser does the same for a user without privilege, in a user namespace, if
+// the system lets users have one.
+func loadedByUser(tool string, text []byte, denied error) (list, listing []byte, err error) {
+	const between = "#### what nft lists ####"
+	script := `"$0" -f - && "$0" -j list ruleset && echo '` + between + `' && "$0" -a list ruleset`
+	out, err := run("unshare", text, "--map-root-user", "--net", "sh", "-c", script, tool)
 	if err != nil {
-		return Result{}, fmt.Errorf("%s: nft does not load it: %w", name, err)
+		return nil, nil, fmt.Errorf("%w (%w: run as root, or import what \"nft -j list ruleset\" prints)", err, denied)
 	}
-	return readNFT(name, list, ruleTexts(listing), lineNumbers(text))
+	list, listing, _ = bytes.Cut(out, []byte(between))
+	return list, listing, nil
 }
 
 // run runs a program and returns what it prints, or what it complains about.

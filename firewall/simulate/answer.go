@@ -45,7 +45,7 @@ type Step struct {
 func (s Step) Text() string {
 	switch {
 	case s.Chain == nil:
-		return "no rules"
+		return "no chain that looks at it"
 	case s.Rule == nil:
 		return fmt.Sprintf("policy %s of %s", s.Chain.Policy, s.Chain.Name)
 	case s.Element != nil && s.Element.Text != "":

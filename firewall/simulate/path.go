@@ -87,6 +87,8 @@ func (r *run) route(q *firewall.Question, before netip.Addr) (out string, forwar
 		return out, true
 	case changed:
 		return q.Out, true
+	case q.Out == "" && q.Destination.IsValid():
+		r.answer.Notes = append(r.answer.Notes, to.String()+" is taken for an address of this host; \"out NAME\" would say that it is not")
 	}
 	return q.Out, q.Out != ""
 }

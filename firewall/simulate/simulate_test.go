@@ -52,7 +52,7 @@ func TestExample(t *testing.T) {
 		{"udp [fe80::1]:547 -> [fe80::2]:546 on eth0", `accept by "dhcpv6:`},
 		{"tcp 203.0.113.9 -> :22 on eth0 state established", `accept by "established`},
 		{"tcp 203.0.113.9 -> 10.0.0.1:22 on eth0 out eth1", `drop by "policy drop of forward"`},
-		{"tcp -> 10.0.0.1:22", `accept by "no rules"`},
+		{"tcp -> 10.0.0.1:22", `accept by "no chain that looks at it"`},
 		{"ssh 10.64.37.9", `accept by "accept ssh`},
 		{"tcp:SA 10.64.37.9 -> :9999", `drop by "policy drop of input"`},
 	}

@@ -167,7 +167,7 @@ func (f *file) value(path string, node ast.Node) Value {
 	case *ast.SequenceNode:
 		v.Kind = List
 		for _, item := range node.Values {
-			v.Items = append(v.Items, f.value(path, item))
+			v.Items = append(v.Items, f.item(path, item))
 		}
 	case *ast.MappingNode:
 		v.Kind = Map
@@ -179,6 +179,23 @@ func (f *file) value(path string, node ast.Node) Value {
 		v.Kind, v.description = Other, describe(node)
 	}
 	return v
+}
+
+// item returns what an item of a list holds. Within braces the parser takes
+// 2001:db8::1 for a key with a value; YAML has a key there only before ": ".
+func (f *file) item(path string, node ast.Node) Value {
+	v := f.value(path, node)
+	if v.Kind != Map || len(v.Entries) != 1 || v.Entries[0].Value.Kind != Scalar {
+		return v
+	}
+	key, value := v.Entries[0].Place, v.Entries[0].Value
+	line := []rune(value.line)
+	before := value.Place.Column - 2 // the colon
+	end := before + 1 + utf8.RuneCountInString(value.Text)
+	if key.Line != value.Place.Line || key.Column > before || end > len(line) || line[before] != ':' || string(line[before+1:end]) != value.Text {
+		return v
+	}
+	return Value{Place: key, Path: v.Path, Kind: Scalar, Text: string(line[key.Column-1 : end]), line: value.line, width: end - key.Column + 1}
 }
 
 // entries fills a map.

@@ -80,3 +80,24 @@ func visit(v setting.Value) {
 		visit(e.Value)
 	}
 }
+
+func TestAddressesInBracesAreNoKeys(t *testing.T) {
+	file, errs := setting.Read("f", []byte("a: {b: [2001:db8::/64, 192.0.2.1, accept tcp 10.0.0.1 -> :22], c: [{d: e}]}"))
+	if errs != nil {
+		t.Fatal(errs)
+	}
+	a, _ := file.Get("a")
+	b, _ := a.Get("b")
+	want := []string{"2001:db8::/64", "192.0.2.1", "accept tcp 10.0.0.1 -> :22"}
+	for i, item := range b.Items {
+		if item.Kind != setting.Scalar || item.Text != want[i] {
+			t.Errorf("item %d: %v %q, want %q", i, item.Kind, item.Text, want[i])
+		}
+	}
+	if at := b.Items[0].PlaceAt(5); at.Column != 14 {
+		t.Errorf("place %v, want column 14", at)
+	}
+	if c, _ := a.Get("c"); c.Items[0].Kind != setting.Map {
+		t.Errorf("a map became %v", c.Items[0])
+	}
+}
