@@ -39,6 +39,11 @@ func (a *app) runSync(cmd *cobra.Command, f *syncFlags, args []string) error {
 		return err
 	}
 	servers, err := openServers(cmd.Context(), args, f)
+	defer func() {
+		for _, r := range servers {
+			r.close()
+		}
+	}()
 	if err != nil {
 		return err
 	}
@@ -57,11 +62,6 @@ func (a *app) runSync(cmd *cobra.Command, f *syncFlags, args []string) error {
 		return err
 	}
 	defer control.Close()
-	defer func() {
-		for _, r := range servers {
-			r.close()
-		}
-	}()
 	if err := s.announce(settings); err != nil {
 		return err
 	}

@@ -52,18 +52,27 @@ func (f *ntsFlags) establish(ctx context.Context, address string, host *measure.
 	if host.Protocol != measure.NTP {
 		return term.Usagef("--nts is for NTP, not for %s", host.Protocol)
 	}
-	roots, err := f.roots()
+	session, err := f.session(ctx, address)
 	if err != nil {
 		return err
-	}
-	name, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return err
-	}
-	session, err := nts.Establish(ctx, nts.Config{Server: net.JoinHostPort(name, strconv.Itoa(int(f.port))), Roots: roots})
-	if err != nil {
-		return fmt.Errorf("%w; --nts-ca names the certificates to trust, --nts-port the port", err)
 	}
 	host.Host, host.Protection = session.Server(), session
 	return nil
+}
+
+// session exchanges keys with the host of HOST:PORT.
+func (f *ntsFlags) session(ctx context.Context, address string) (*nts.Session, error) {
+	roots, err := f.roots()
+	if err != nil {
+		return nil, err
+	}
+	name, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	session, err := nts.Establish(ctx, nts.Config{Server: net.JoinHostPort(name, strconv.Itoa(int(f.port))), Roots: roots})
+	if err != nil {
+		return nil, fmt.Errorf("%w; --nts-ca names the certificates to trust, --nts-port the port", err)
+	}
+	return session, nil
 }

@@ -47,6 +47,7 @@ type remote struct {
 	from    netip.Addr
 	burst   int
 	public  bool // public servers may be asked
+	nts     *ntsFlags
 	client  *ntp.Client
 	peer    netip.AddrPort
 	failed  int // since the last answer
@@ -68,9 +69,21 @@ func (r *remote) resolve(ctx context.Context) error {
 	return nil
 }
 
-// open opens a socket for the server.
-func (r *remote) open() (err error) {
-	r.client, err = ntp.Dial(ntp.Config{Server: r.peer, From: r.from, Basic: probe.Public(r.peer.Addr())})
+// open opens a socket for the server, with NTS after an exchange of keys, which also
+// says where the server is.
+func (r *remote) open(ctx context.Context) (err error) {
+	cfg := ntp.Config{Server: r.peer, From: r.from, Basic: probe.Public(r.peer.Addr())}
+	if r.nts.on {
+		session, err := r.nts.session(ctx, r.address)
+		if err != nil {
+			return err
+		}
+		if cfg.Server = session.Server(); probe.Public(cfg.Server.Addr()) && !r.public {
+			return term.Usagef("%s says that its NTP server is %s, a public address: it is asked only with --allow-public", r.word, cfg.Server)
+		}
+		cfg.Protection = session
+	}
+	r.client, err = ntp.Dial(cfg)
 	return err
 }
 
@@ -91,7 +104,7 @@ func (r *remote) ask(ctx context.Context) (steer.Measurement, error) {
 		r.failed = 0
 	}
 	if r.client == nil {
-		if err := r.open(); err != nil {
+		if err := r.open(ctx); err != nil {
 			r.failed++
 			return steer.Measurement{}, err
 		}
@@ -122,7 +135,7 @@ func measurement(a *ntp.Answer) steer.Measurement {
 	return m
 }
 
-// openServers resolves all servers. The caller closes them.
+// openServers resolves all servers. The caller closes them, also after an error.
 func openServers(ctx context.Context, words []string, f *syncFlags) ([]*remote, error) {
 	if len(words) > maxServers {
 		return nil, term.Usagef("%d servers are more than %d", len(words), maxServers)
@@ -141,7 +154,7 @@ func openServers(ctx context.Context, words []string, f *syncFlags) ([]*remote, 
 		if err != nil {
 			return nil, err
 		}
-		r := &remote{word: word, address: address, from: from, burst: f.burst, public: f.allowPublic}
+		r := &remote{word: word, address: address, from: from, burst: f.burst, public: f.allowPublic, nts: &f.nts}
 		if err := r.resolve(ctx); err != nil {
 			return nil, err
 		}
@@ -149,6 +162,11 @@ func openServers(ctx context.Context, words []string, f *syncFlags) ([]*remote, 
 			return nil, term.Usagef("%s and %s are the same server, %s: it would vote twice", other, word, r.peer)
 		}
 		known[r.peer] = word
+		if f.nts.on { // what is wrong with certificates is best said at once
+			if err := r.open(ctx); err != nil {
+				return all, err
+			}
+		}
 		all = append(all, r)
 	}
 	return all, nil
