@@ -23,8 +23,9 @@ type CaptureConfig struct {
 	Promiscuous bool
 	// Memory is the size of the kernel's buffer in bytes; 0: 64 MiB.
 	Memory int
-	// Prompt hands frames over within a millisecond instead of ten.
-	Prompt bool
+	// Latency is how long frames may wait before they are handed over, in whole
+	// milliseconds; 0: 60 ms. The shorter, the sooner a slow reader loses frames.
+	Latency time.Duration
 }
 
 // Capture takes frames that pass an interface. It belongs to one goroutine.
@@ -40,10 +41,7 @@ type Capture struct {
 // OpenCapture begins to capture. It returns a *filter.Error for a wrong filter.
 func OpenCapture(config CaptureConfig) (*Capture, error) {
 	c := &Capture{config: config, devices: make(map[int]int)}
-	ring := frame.RingConfig{Interface: config.Device.Index, Memory: config.Memory, Promiscuous: config.Promiscuous}
-	if config.Prompt {
-		ring.Latency = 1
-	}
+	ring := frame.RingConfig{Interface: config.Device.Index, Memory: config.Memory, Latency: int(config.Latency.Milliseconds()), Promiscuous: config.Promiscuous}
 	var err error
 	if config.Device.Index == 0 {
 		c.filter, err = filter.NewLinks(config.Filter)

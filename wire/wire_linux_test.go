@@ -210,13 +210,13 @@ func TestCaptureInTheKernelAndHere(t *testing.T) {
 	s := newSpace(t)
 	s.do(t, func() {
 		for _, where := range []Device{device(t, "vb"), {}} {
-			c, err := OpenCapture(CaptureConfig{Device: where, Filter: "ether[27] = 7 and inbound", Prompt: true, SnapLength: 40})
+			c, err := OpenCapture(CaptureConfig{Device: where, Filter: "ether[27] = 7 and inbound", Latency: time.Millisecond, SnapLength: 40})
 			if where.Index == 0 {
 				if err != nil {
 					t.Fatal(err)
 				}
 				c.Close()
-				c, err = OpenCapture(CaptureConfig{Device: where, Filter: "ether[27] = 7", Prompt: true, SnapLength: 40})
+				c, err = OpenCapture(CaptureConfig{Device: where, Filter: "ether[27] = 7", Latency: time.Millisecond, SnapLength: 40})
 			}
 			if err != nil {
 				t.Fatal(err)
@@ -249,7 +249,7 @@ func TestCaptureInTheKernelAndHere(t *testing.T) {
 func TestLiveVLANFilter(t *testing.T) {
 	s := newSpace(t)
 	s.do(t, func() {
-		c, err := OpenCapture(CaptureConfig{Device: device(t, "vb"), Filter: "vlan 5 and ether[12:2] = 0x88b5 or vlan 6", Prompt: true})
+		c, err := OpenCapture(CaptureConfig{Device: device(t, "vb"), Filter: "vlan 5 and ether[12:2] = 0x88b5 or vlan 6", Latency: time.Millisecond})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -273,7 +273,7 @@ func TestLiveVLANFilter(t *testing.T) {
 func TestReplayInItsOwnTime(t *testing.T) {
 	s := newSpace(t)
 	s.do(t, func() {
-		c, err := OpenCapture(CaptureConfig{Device: device(t, "vb"), Prompt: true})
+		c, err := OpenCapture(CaptureConfig{Device: device(t, "vb"), Latency: time.Millisecond})
 		if err != nil {
 			t.Fatal(err)
 		}

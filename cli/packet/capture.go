@@ -123,10 +123,11 @@ func (a *app) capture(ctx context.Context, f *captureFlags, args []string) error
 	if err != nil {
 		return err
 	}
-	c, err := wire.OpenCapture(wire.CaptureConfig{
-		Device: device, Filter: strings.Join(args, " "), SnapLength: f.snap, Promiscuous: f.promiscuous, Memory: int(f.memory),
-		Prompt: f.write == "",
-	})
+	config := wire.CaptureConfig{Device: device, Filter: strings.Join(args, " "), SnapLength: f.snap, Promiscuous: f.promiscuous, Memory: int(f.memory)}
+	if f.write == "" { // somebody is looking
+		config.Latency = 10 * time.Millisecond
+	}
+	c, err := wire.OpenCapture(config)
 	if err != nil {
 		return privileged(usageOf(err))
 	}

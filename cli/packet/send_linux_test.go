@@ -218,7 +218,7 @@ func TestCaptureAndReplay(t *testing.T) {
 		if _, complaints, status := run(t, words("build eth dst=02:00:00:00:00:09 / vlan id=5 / ip dst=10.64.37.35 / udp sport=inc:1000-1002 / text hello --count 3 -w "+three)...); status != 0 {
 			t.Fatal(complaints)
 		}
-		capture, err := wire.OpenCapture(wire.CaptureConfig{Device: mustFind(t, "vb"), Filter: "vlan 5 and udp src port 1001", Prompt: true})
+		capture, err := wire.OpenCapture(wire.CaptureConfig{Device: mustFind(t, "vb"), Filter: "vlan 5 and udp src port 1001", Latency: time.Millisecond})
 		if err != nil {
 			t.Fatal(err)
 		}

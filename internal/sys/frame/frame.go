@@ -37,7 +37,8 @@ type RingConfig struct {
 	// Memory is the size of the ring in bytes, rounded up to blocks; 0 means 64 MiB.
 	Memory int
 	// Latency is after how many milliseconds a block that is not full is handed over;
-	// 0 means 10.
+	// 0 means 60. Of the ring's blocks of 512 KiB each holds what comes in that time, so
+	// that a short one wants a reader that keeps up.
 	Latency int
 	// Promiscuous asks the device for frames to others too.
 	Promiscuous bool

@@ -157,7 +157,7 @@ func TestSendersDeliver(t *testing.T) {
 	for _, name := range []string{"sendmmsg", "sendto", "xdp", "live"} {
 		t.Run(name, func(t *testing.T) {
 			inPair(t, "on", func(a, b *net.Interface) {
-				ring, err := OpenRing(RingConfig{Interface: b.Index})
+				ring, err := OpenRing(RingConfig{Interface: b.Index, Latency: 1000})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	blockSize  = 1 << 20
+	blockSize  = 512 << 10
 	tagLength  = 4
 	addressEnd = 12 // of the two addresses of Ethernet, where a VLAN tag goes
 
@@ -53,7 +53,7 @@ func (r *Ring) prepare(config RingConfig) error {
 		config.Memory = 64 << 20
 	}
 	if config.Latency == 0 {
-		config.Latency = 10
+		config.Latency = 60
 	}
 	r.blocks = max(2, (config.Memory+blockSize-1)/blockSize)
 	if err := r.setOptions(config); err != nil {
