@@ -120,7 +120,7 @@ func (a *app) newExchange(f *sendFlags, w *way) (*exchange, error) {
 		where = w.device
 	}
 	var err error
-	if x.capture, err = wire.OpenCapture(wire.CaptureConfig{Device: where, Memory: 4 << 20, Latency: time.Millisecond}); err != nil {
+	if x.capture, err = wire.OpenCapture(wire.CaptureConfig{Device: where, Memory: 16 << 20, Latency: 5 * time.Millisecond}); err != nil {
 		return nil, err
 	}
 	if x.sender, err = wire.OpenSender(w.device, w.raw); err != nil {
