@@ -31,6 +31,7 @@ type Reader struct {
 	errno   syscall.Errno
 	receive func(fd uintptr)
 	wait    *socketWait
+	vain    int         // attempts in a row that found nothing
 	queue   *errorQueue // with Config.SendStamps
 }
 
@@ -74,9 +75,13 @@ func (r *Reader) Read() ([]Datagram, error) {
 		if err := r.conn.usable(&r.conn.readDeadline); err != nil {
 			return nil, sys.NewOpError("recvmmsg", err)
 		}
-		err := r.conn.raw.Control(r.receive)
-		if err != nil || r.errno != unix.EAGAIN {
-			return r.result(err)
+		if !r.waitFirst() {
+			err := r.conn.raw.Control(r.receive)
+			if err != nil || r.errno != unix.EAGAIN {
+				r.vain = 0
+				return r.result(err)
+			}
+			r.vain++
 		}
 		if err := r.wait.readable(); err != nil {
 			return r.result(err)
@@ -86,7 +91,29 @@ func (r *Reader) Read() ([]Datagram, error) {
 			r.queue.begin()
 			return nil, r.conn.raw.Control(r.queue.drain)
 		}
+		if err := r.conn.raw.Control(r.receive); err != nil || r.errno != unix.EAGAIN {
+			return r.result(err)
+		}
 	}
+}
+
+// vainly is after how many attempts in a row that found nothing Read waits first, and
+// waitsFirst is how often before it tries again: a peer that waits for each
+// answer has not sent the next datagram yet when it leaves.
+const (
+	vainly     = 4
+	waitsFirst = 32
+)
+
+func (r *Reader) waitFirst() bool {
+	if r.vain < vainly {
+		return false
+	}
+	if r.vain++; r.vain > vainly+waitsFirst {
+		r.vain = vainly - 1 // one more attempt in vain will do
+		return false
+	}
+	return true
 }
 
 // SendStamps returns the stamps of datagrams that have left, as far as they have
