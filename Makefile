@@ -5,7 +5,7 @@
 packages := netcat-openbsd ncat socat python3-scapy openssl procps iproute2 lsof gcc libc6-dev tshark tcpdump openssh-server openssh-client tmux sudo chrony ntpsec-ntpdig nftables iptables
 
 # And of the peers that bench/ does not build itself.
-peers := iperf3 sockperf gcc libc6-dev
+peers := iperf3 sockperf gcc libc6-dev netsniff-ng
 
 FUZZTIME ?= 10s
 
