@@ -182,18 +182,35 @@ func (s *syncing) updated() {
 
 // updateLine is the state of a clock in a line.
 func updateLine(st steer.Status) string {
-	line := fmt.Sprintf("%s  %-9s  offset %-9s ± %-8s  %+.3f ppm ± %.3f", st.At.Format("15:04:05"), st.State,
-		signed(st.LastOffset), micros(st.Bound), st.Frequency/1e3, st.Skew/1e3)
+	line := fmt.Sprintf("%s  %-9s  offset unknown", st.At.Format("15:04:05"), st.State)
+	if st.Bound > 0 {
+		line = fmt.Sprintf("%s  %-9s  offset %-9s ± %-8s  %+.3f ppm ± %.3f", st.At.Format("15:04:05"), st.State,
+			signed(st.LastOffset), micros(st.Bound), st.Frequency/1e3, st.Skew/1e3)
+	}
 	if st.TrueOffset != nil {
 		line += "  truly off by " + signed(*st.TrueOffset)
 	}
 	if st.LastStep != 0 {
 		line += "  set by " + signed(st.LastStep)
 	}
-	if st.Reason != "" {
-		line += "  (" + st.Reason + ")"
+	why := st.Reason
+	for _, source := range st.Sources {
+		if source.Error != "" && !strings.Contains(why, source.Error) {
+			why += "; " + source.Name + ": " + source.Error
+		}
+	}
+	if why != "" {
+		line += "  (" + term.OneLine(strings.TrimPrefix(why, "; ")) + ")"
 	}
 	return line
+}
+
+// offsetText is an offset with its bound, if there is any.
+func offsetText(offset, bound time.Duration) string {
+	if bound == 0 {
+		return "unknown"
+	}
+	return signed(offset) + " ± " + micros(bound)
 }
 
 // micros writes a span with three digits, and a great one as people say it.
@@ -205,6 +222,9 @@ func micros(d time.Duration) string {
 }
 
 func signed(d time.Duration) string {
+	if d > -5*time.Nanosecond && d < 5*time.Nanosecond {
+		return micros(0)
+	}
 	if d > 0 {
 		return "+" + micros(d)
 	}

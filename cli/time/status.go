@@ -155,7 +155,7 @@ func (d daemonStatus) write(a *app, p term.Palette) error {
 	}
 	lines := [][2]string{
 		{"process", fmt.Sprintf("%d, since %s, the clock %s", d.PID, d.Since.Format("15:04:05"), steers)},
-		{"offset", fmt.Sprintf("%s ± %s (before the last correction %s, %s ago)", signed(d.Offset), micros(d.Bound), signed(d.LastOffset), seconds(d.UpdatedAgo))},
+		{"offset", fmt.Sprintf("%s (before the last correction %s, %s ago)", offsetText(d.Offset, d.Bound), signed(d.LastOffset), seconds(d.UpdatedAgo))},
 		{"frequency", fmt.Sprintf("%+.3f ppm ± %.3f", d.Frequency/1e3, d.Skew/1e3)},
 		{"root delay", fmt.Sprintf("%s, dispersion %s, stratum %d", micros(d.RootDelay), micros(d.RootDispersion), d.Stratum)},
 	}

@@ -31,11 +31,11 @@ func (b syncBody) View(name string, _ time.Time) observe.View {
 	v := observe.View{
 		Columns: []observe.Column{{Name: "HANDLER", Text: handler}, {Name: "STATE", Text: st.State}},
 		Details: []string{
-			fmt.Sprintf("offset %s ± %s", signed(st.Offset), micros(st.Bound)),
+			"offset " + offsetText(st.Offset, st.Bound),
 			fmt.Sprintf("%+.3f ppm ± %.3f", st.Frequency/1e3, st.Skew/1e3),
 		},
 		Lists:   []observe.List{{What: "source", Grids: []observe.Grid{sourceGrid(st.Sources), fitGrid(st.Sources)}}},
-		Summary: fmt.Sprintf("%s stopped: %s, offset %s ± %s, %+.3f ppm ± %.3f", name, st.State, signed(st.Offset), micros(st.Bound), st.Frequency/1e3, st.Skew/1e3),
+		Summary: fmt.Sprintf("%s stopped: %s, offset %s, %+.3f ppm ± %.3f", name, st.State, offsetText(st.Offset, st.Bound), st.Frequency/1e3, st.Skew/1e3),
 	}
 	if st.Reason != "" {
 		v.Details = append(v.Details, st.Reason)

@@ -180,6 +180,7 @@ func (d *Daemon) take(i int, before Reading, m Measurement, failed error) (time.
 		return 0, err
 	}
 	d.noticeSleep(now)
+	m.Offset += now.Real - now.Clock // of this clock, which need not be CLOCK_REALTIME
 	s := &d.sources[i]
 	order, err := d.event(i, before, now, m, failed)
 	if err != nil {
@@ -226,7 +227,7 @@ func (d *Daemon) event(i int, before, now Reading, m Measurement, failed error) 
 	return d.loop.Sample(discipline.Sample{
 		Source:  name,
 		Reading: discipline.Reading{Raw: now.Raw - ago, Clock: now.Clock - ago},
-		Offset:  m.Offset + now.Real - now.Clock,
+		Offset:  m.Offset,
 		Delay:   max(m.Delay, 0), Dispersion: m.Dispersion + now.Error,
 		RootDelay: m.RootDelay, RootDispersion: m.RootDispersion, Stratum: m.Stratum, Leap: m.Leap,
 	})

@@ -45,7 +45,7 @@ type SourceStatus struct {
 	Poll           float64       `json:"poll_s"`
 	NextIn         float64       `json:"next_in_s"`
 	LastAgo        float64       `json:"last_ago_s"` // < 0: never
-	Offset         time.Duration `json:"offset_ns"`  // of its last answer
+	Offset         time.Duration `json:"offset_ns"`  // of the clock, at its last answer
 	Delay          time.Duration `json:"delay_ns"`
 	Bound          time.Duration `json:"bound_ns"` // of the last answer, to UTC as the server claims
 	Stamps         string        `json:"stamps,omitempty"`
