@@ -16,6 +16,7 @@ import (
 type Question struct {
 	Value    setting.Value // as it was written
 	Expected VerdictKind   // Continue: not said
+	Reply    string        // what a reject must answer: "icmp 3", "icmpv6 4", "tcp reset"; "": not said
 
 	Protocol        uint8
 	Source          netip.Addr // invalid: any
@@ -76,6 +77,7 @@ func (q *Question) String() string {
 //	accept udp 10.0.0.7:4000 -> 192.0.2.1:53 on eth1 out eth0
 //	icmp/8 203.0.113.9 -> 10.0.0.1
 //	drop tcp 203.0.113.9:4000 -> 10.0.0.1:80 on eth0 flags syn,ack
+//	reject udp 203.0.113.9 -> :53 icmp 3
 //
 // "->" may be left out where both ends are given. The policy's own services are not
 // known here; Policy.Question knows them.
@@ -202,6 +204,10 @@ func (r *questionReader) part(w word) {
 		r.q.Mark = uint32(r.number("a mark"))
 	case "flags":
 		r.flags()
+	case "icmp", "icmpv6":
+		r.q.Reply = fmt.Sprintf("%s %d", w.text, r.number("the code of the answer"))
+	case "tcp":
+		r.q.Reply = "tcp " + r.take("\"reset\"").text
 	default:
 		r.ends = append(r.ends, w)
 		if len(r.ends) > 2 {

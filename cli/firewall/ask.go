@@ -111,7 +111,7 @@ func (a *app) ask(ctx context.Context, s asker, args []string) error {
 	} else {
 		_, err = io.WriteString(a.Stdout, a.answerText(answer))
 	}
-	if err == nil && !asExpected(answer) {
+	if err == nil && !answer.Kept() {
 		err = term.ErrCheckFailed
 	}
 	return err
@@ -130,12 +130,6 @@ func withArrow(all, args []string) []string {
 		}
 	}
 	return args
-}
-
-// asExpected reports whether the answer is the verdict that the question names.
-func asExpected(answer *simulate.Answer) bool {
-	expected := answer.Question.Expected
-	return expected == firewall.Continue || answer.Verdict == expected || expected == firewall.Reject && answer.Silent != ""
 }
 
 func parseQuestion(file string, line int, text string) (*firewall.Question, error) {
@@ -174,7 +168,7 @@ func (a *app) askAll(ctx context.Context, s asker, from io.Reader) error {
 		}
 		answer := s(question)
 		asked++
-		if !asExpected(answer) {
+		if !answer.Kept() {
 			wrong++
 		}
 		if err := a.printAnswer(out, answer); err != nil {
@@ -204,7 +198,7 @@ func (a *app) printAnswer(out *bufio.Writer, answer *simulate.Answer) error {
 		reply = " (" + reply + ")"
 	}
 	note := ""
-	if !asExpected(answer) {
+	if !answer.Kept() {
 		note = "  expected " + answer.Question.Expected.String() + ";"
 	}
 	if len(answer.Uncertain) > 0 {
@@ -293,7 +287,7 @@ type nearJSON struct {
 
 func answerOf(answer *simulate.Answer) answerJSON {
 	j := answerJSON{
-		Schema: answerSchema, Question: answer.Question.Value.Text, Verdict: answer.Verdict.String(), Reply: answer.Reply, Silent: answer.Silent, Kept: asExpected(answer),
+		Schema: answerSchema, Question: answer.Question.Value.Text, Verdict: answer.Verdict.String(), Reply: answer.Reply, Silent: answer.Silent, Kept: answer.Kept(),
 		Rule: answer.By.Text(), Place: answer.By.Where(), Table: answer.By.Table, Path: answer.Path.String(), State: firewall.ConnectionState.Format(hostNumber(answer.State)),
 		Near: []nearJSON{}, Notes: answer.Notes, MayDiffer: answer.Uncertain,
 	}

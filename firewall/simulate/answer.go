@@ -179,6 +179,19 @@ func (r *run) reply(a firewall.Answer) (reply, silent string) {
 	return fmt.Sprintf("icmp %d", code), ""
 }
 
+// Kept reports whether the answer is what the question expects, if it does. A rule
+// that rejects in silence may be expected either way.
+func (a *Answer) Kept() bool {
+	q := a.Question
+	switch {
+	case q.Expected == firewall.Continue:
+		return true
+	case a.Silent != "" && q.Expected == firewall.Reject:
+		return q.Reply == ""
+	}
+	return a.Verdict == q.Expected && (q.Reply == "" || q.Reply == a.Reply)
+}
+
 // String returns the answer in one line.
 func (a *Answer) String() string {
 	var b strings.Builder

@@ -35,17 +35,11 @@ func (s *Simulator) Check(p *firewall.Policy) []Failure {
 	var failures []Failure
 	for i := range p.Expect {
 		q := &p.Expect[i]
-		if a := s.Ask(q); !kept(q.Expected, a) {
+		if a := s.Ask(q); !a.Kept() {
 			failures = append(failures, Failure{Place: q.Value.Place, Text: q.Value.Text, Packet: describe(q), Wanted: q.Expected, Answer: a})
 		}
 	}
 	return append(failures, s.CheckProtected(p)...)
-}
-
-// kept reports whether the answer is what was expected: a rule that rejects in
-// silence may be expected either way.
-func kept(expected firewall.VerdictKind, a *Answer) bool {
-	return a.Verdict == expected || a.Silent != "" && expected == firewall.Reject
 }
 
 // CheckProtected returns what the policy protects and its program cuts off. It asks

@@ -67,6 +67,20 @@ func TestExample(t *testing.T) {
 	}
 }
 
+func TestExpectedAnswers(t *testing.T) {
+	_, program := policy(t, "firewall:\n  in:\n    - accept icmp/8\n    - reject tcp with tcp-reset\n    - reject\n")
+	s := New(Host{}, program)
+	for question, kept := range map[string]bool{
+		"reject tcp 203.0.113.9 -> :22 tcp reset": true, "reject tcp 203.0.113.9 -> :22 icmp 3": false, "reject udp 203.0.113.9 -> :22 icmp 3": true, "reject udp 203.0.113.9 -> :22 icmp 10": false,
+		"drop icmp/3 203.0.113.9": true, "reject icmp/3 203.0.113.9": true, "accept icmp/8 203.0.113.9": true, "reject eth0 udp 2001:db8::1 [2001:db8::2]:53 icmpv6 4": true,
+		"drop tcp:R 203.0.113.9 :22": true,
+	} {
+		if a := ask(t, s, question); a.Kept() != kept {
+			t.Errorf("%s: %s: %t, want %t", question, a, a.Kept(), kept)
+		}
+	}
+}
+
 // rules returns a policy of n rules that differ in address and port.
 func rules(n int, unlike bool) string {
 	var b strings.Builder
