@@ -19,7 +19,7 @@ type app struct{ *term.Console }
 // Commands returns the commands of this package.
 func Commands(c *term.Console) []*cobra.Command {
 	a := &app{c}
-	return []*cobra.Command{a.newConnectCommand(), a.newLoadCommand()}
+	return []*cobra.Command{a.newConnectCommand(), a.newListenCommand(), a.newRelayCommand(), a.newLoadCommand()}
 }
 
 // Kinds returns the reports that these commands save, with what prints them.

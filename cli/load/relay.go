@@ -1,0 +1,244 @@
+package load
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"wirelab/cli/term"
+	"wirelab/internal/setting"
+	"wirelab/lab/impair"
+	"wirelab/lab/relay"
+	"wirelab/load/connect"
+)
+
+// relayFlags are the flags of relay tcp and relay udp. Of a pair of impairments the
+// first is to the target, the second back.
+type relayFlags struct {
+	hex                           bool
+	delay, jitter                 []time.Duration
+	lose, double, reorder, damage []float64
+	rate                          []string
+	seed                          uint64
+	readyFile                     string
+}
+
+func (a *app) newRelayCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "relay",
+		Short: "Stand between clients and a server, and make the way between them bad",
+		Long: "Relays what clients send to a target, and what that answers. It shows what passes\n" +
+			"(--hex), and delays, loses, doubles, reorders or damages it, in each direction, by\n" +
+			"chances that follow from a seed.",
+		Example: "  wirelab relay udp :9000 127.0.0.1:12345 --delay 20ms --lose 0.01\n  wirelab relay tcp :9000 127.0.0.1:12345 --hex",
+	}
+	cmd.AddCommand(a.newRelayOf("tcp"), a.newRelayOf("udp"))
+	return cmd
+}
+
+func (a *app) newRelayOf(network string) *cobra.Command {
+	var f relayFlags
+	cmd := &cobra.Command{
+		Use:   network + " LISTEN TARGET",
+		Short: "Relay " + strings.ToUpper(network),
+		Long: "Listens on LISTEN, a port or [HOST]:PORT, and relays to TARGET until Ctrl-C, then sums\n" +
+			"up. Without HOST it listens on 127.0.0.1.\n\n" +
+			"An impairment with one value holds in both directions; with two, TO,FROM, the first\n" +
+			"is on the way to the target and the second on the way back: --delay 20ms,0s.",
+		Example: relayExample(network),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 2 {
+				return term.Usagef("give where to listen and the target, as in: relay %s 9000 127.0.0.1:12345", network)
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return a.runRelay(cmd, network, args, &f) },
+	}
+	flags := cmd.Flags()
+	flags.BoolVar(&f.hex, "hex", false, "show what passes as hexadecimal and text, with times")
+	flags.DurationSliceVar(&f.delay, "delay", nil, "hold everything for this `time`, one way")
+	flags.DurationSliceVar(&f.jitter, "jitter", nil, "vary the delay by up to this `time`; order is kept")
+	if network == "udp" {
+		flags.Float64SliceVar(&f.lose, "lose", nil, "lose this `share` of the datagrams, 0 to 1")
+		flags.Float64SliceVar(&f.double, "double", nil, "let this `share` arrive twice")
+		flags.Float64SliceVar(&f.reorder, "reorder", nil, "let this `share` overtake: it is not delayed")
+	}
+	flags.Float64SliceVar(&f.damage, "corrupt", nil, "turn a bit in this `share` of what passes")
+	flags.StringSliceVar(&f.rate, "rate", nil, "let so many `bits` a second pass, such as 1M")
+	flags.Uint64Var(&f.seed, "seed", 1, "`number` that chances follow from")
+	flags.StringVar(&f.readyFile, "ready-file", "", "`file` to write a JSON line to when the relay listens")
+	return cmd
+}
+
+func relayExample(network string) string {
+	if network == "tcp" {
+		return "  wirelab relay tcp 9000 127.0.0.1:12345 --hex\n  wirelab relay tcp 9000 127.0.0.1:12345 --delay 50ms --rate 10M"
+	}
+	return "  wirelab relay udp 9000 127.0.0.1:12345 --lose 0.1 --double 0.02\n  wirelab relay udp 9000 127.0.0.1:12345 --delay 20ms,0s --jitter 5ms --seed 7"
+}
+
+// way returns the impairments of a direction: 0 to the target, 1 back.
+func (f *relayFlags) way(direction int) (impair.Config, error) {
+	c := impair.Config{
+		Delay: ofPair(f.delay, direction), Jitter: ofPair(f.jitter, direction), Loss: ofPair(f.lose, direction),
+		Double: ofPair(f.double, direction), Reorder: ofPair(f.reorder, direction), Corrupt: ofPair(f.damage, direction),
+	}
+	if text := ofPair(f.rate, direction); text != "" {
+		rate, err := setting.ParseRate(text)
+		if err != nil {
+			return c, term.Usagef("--rate %s: %v", text, err)
+		}
+		c.Rate = rate
+	}
+	return c, nil
+}
+
+// ofPair returns the value of a direction where one value stands for both.
+func ofPair[T any](values []T, direction int) (v T) {
+	switch len(values) {
+	case 0:
+		return v
+	case 1:
+		return values[0]
+	}
+	return values[direction]
+}
+
+func (f *relayFlags) check() error {
+	for name, n := range map[string]int{"delay": len(f.delay), "jitter": len(f.jitter), "lose": len(f.lose), "double": len(f.double),
+		"reorder": len(f.reorder), "corrupt": len(f.damage), "rate": len(f.rate)} {
+		if n > 2 {
+			return term.Usagef("--%s takes one value, or two: TO,FROM", name)
+		}
+	}
+	return nil
+}
+
+func (a *app) runRelay(cmd *cobra.Command, network string, args []string, f *relayFlags) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	settings, err := a.Settings(cmd)
+	if err != nil {
+		return err
+	}
+	target, err := term.Target(settings, args[1:])
+	if err != nil {
+		return err
+	}
+	to, err := f.way(0)
+	if err != nil {
+		return err
+	}
+	from, err := f.way(1)
+	if err != nil {
+		return err
+	}
+	cfg := relay.Config{Network: network, Listen: listenAddress(args[0]), Target: target, To: to, From: from, Seed: f.seed}
+	if f.hex {
+		cfg.View = a.relayView(network)
+	}
+	logs := a.OpenLogs(settings)
+	cfg.Log = logs.Component("relay")
+	r, err := relay.Listen(cfg)
+	if errors.Is(err, impair.ErrConfig) {
+		return term.Usagef("%w", err)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("relay: %w", err), logs.Close())
+	}
+	if err := a.announceListening(network, r.Addr(), "relay to "+target, f.readyFile); err != nil {
+		return errors.Join(err, r.Close(), logs.Close())
+	}
+	begun := time.Now()
+	err = r.Run(cmd.Context())
+	return errors.Join(err, a.sumUpRelay(r.Counts(), time.Since(begun)), logs.Close())
+}
+
+// listenAddress makes HOST:PORT of a port, :PORT or HOST:PORT.
+func listenAddress(arg string) string {
+	if strings.Trim(arg, "0123456789") == "" {
+		return "127.0.0.1:" + arg
+	}
+	if strings.HasPrefix(arg, ":") {
+		return "127.0.0.1" + arg
+	}
+	return arg
+}
+
+// relayView shows what passes, with who sent it.
+func (a *app) relayView(network string) func(netip.AddrPort, relay.Direction, []byte) {
+	view := connect.HexView(a.Stdout)
+	var mu sync.Mutex
+	offsets := map[netip.AddrPort]*[2]uint64{} // of streams; as many as there are clients
+	return func(client netip.AddrPort, d relay.Direction, data []byte) {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(offsets) > relay.MaxClients {
+			clear(offsets)
+		}
+		if offsets[client] == nil {
+			offsets[client] = new([2]uint64)
+		}
+		kind := connect.EventSent
+		if d == relay.ToClient {
+			kind = connect.EventReceived
+		}
+		fmt.Fprintf(a.Stdout, "%v %s\n", client, d)
+		_ = view(&connect.Event{Kind: kind, Time: time.Now(), Network: network, Offset: offsets[client][d], Data: data}) // what cannot be shown passes all the same
+		offsets[client][d] += uint64(len(data))
+	}
+}
+
+// relaySummary is the last line of relay -o json.
+type relaySummary struct {
+	Schema    string        `json:"schema"`
+	Event     string        `json:"event"` // "stopped"
+	Clients   uint64        `json:"clients"`
+	BytesTo   uint64        `json:"bytes_to_target"`
+	BytesFrom uint64        `json:"bytes_to_clients"`
+	To        relayImpaired `json:"to_target"`
+	From      relayImpaired `json:"to_clients"`
+	Elapsed   float64       `json:"elapsed_s"`
+}
+
+type relayImpaired struct {
+	Lost      uint64 `json:"lost"`
+	Doubled   uint64 `json:"doubled"`
+	Reordered uint64 `json:"reordered"`
+	Corrupted uint64 `json:"corrupted"`
+}
+
+func newRelayImpaired(c impair.Counts) relayImpaired {
+	return relayImpaired{c.Lost + c.Overflowed, c.Doubled, c.Reordered, c.Corrupted}
+}
+
+func (a *app) sumUpRelay(c relay.Counts, elapsed time.Duration) error {
+	if a.JSON {
+		return a.PrintEvent(relaySummary{
+			Schema: "wirelab.relay/1", Event: "stopped", Clients: c.Clients, BytesTo: c.BytesTo, BytesFrom: c.BytesFrom,
+			To: newRelayImpaired(c.ImpairedTo), From: newRelayImpaired(c.ImpairedFrom), Elapsed: elapsed.Seconds(),
+		})
+	}
+	a.Note("relayed %s: %s to the target, %s back%s", term.Counted(c.Clients, "client"), term.Bytes(c.BytesTo), term.Bytes(c.BytesFrom),
+		impairedWords(newRelayImpaired(c.ImpairedTo), newRelayImpaired(c.ImpairedFrom)))
+	return nil
+}
+
+func impairedWords(to, from relayImpaired) string {
+	words := ""
+	for _, part := range []struct {
+		what     string
+		to, from uint64
+	}{{"lost", to.Lost, from.Lost}, {"doubled", to.Doubled, from.Doubled}, {"reordered", to.Reordered, from.Reordered}, {"damaged", to.Corrupted, from.Corrupted}} {
+		if part.to+part.from > 0 {
+			words += fmt.Sprintf("; %s %s there and %s back", part.what, term.Count(part.to), term.Count(part.from))
+		}
+	}
+	return words
+}
