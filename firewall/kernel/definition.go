@@ -80,7 +80,7 @@ func (d *definition) signature(s *firewall.Set) (string, bool) {
 	for _, width := range d.fields {
 		b = append(b, byte(width))
 	}
-	b = append(b, 0, flag(s.Counters))
+	b = append(b, 0, bit(s.Counters))
 	if s.Dynamic {
 		b = binary.BigEndian.AppendUint32(b, s.Size)
 		b = binary.BigEndian.AppendUint64(b, uint64(s.Timeout))
@@ -88,7 +88,7 @@ func (d *definition) signature(s *firewall.Set) (string, bool) {
 	return string(b), !d.unknown
 }
 
-func flag(on bool) byte {
+func bit(on bool) byte {
 	if on {
 		return 1
 	}

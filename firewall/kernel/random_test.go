@@ -342,3 +342,5 @@ func (g *generator) natRules(hook firewall.Hook) (rules []firewall.Rule) {
 	}
 	return rules
 }
+
+func g7() setting.Place { return setting.Place{File: "wirelab.yaml", Line: 7, Column: 3} }

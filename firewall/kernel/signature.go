@@ -54,7 +54,7 @@ func (s *signer) match(m *firewall.Match) bool {
 	if m.Unknown != "" {
 		return false
 	}
-	s.buf = append(s.buf, 'M', byte(m.Field), flag(m.Not))
+	s.buf = append(s.buf, 'M', byte(m.Field), bit(m.Not))
 	if m.Set != "" {
 		s.fields(m.Concat)
 		return s.set('S', m.Set)
@@ -100,14 +100,14 @@ func (s *signer) effects(e *firewall.Effects) (ok bool) {
 			burst = defaultBurst
 		}
 		s.number('L', l.Rate)
-		s.number(flag(l.Over), uint64(l.Per))
+		s.number(bit(l.Over), uint64(l.Per))
 		s.number('B', uint64(burst))
 		if l.Set != "" {
 			s.buf = append(s.buf, byte(l.Source))
 			ok = s.set('D', l.Set)
 		}
 	}
-	s.buf = append(s.buf, 'E', flag(e.Counter), flag(e.ClampMSS))
+	s.buf = append(s.buf, 'E', bit(e.Counter), bit(e.ClampMSS))
 	if l := e.Log; l != nil {
 		s.bytes('G', []byte(l.Prefix))
 		if l.HasGroup {
@@ -123,7 +123,7 @@ func (s *signer) effects(e *firewall.Effects) (ok bool) {
 }
 
 func (s *signer) nat(n *firewall.NAT) {
-	s.buf = append(s.buf, 'A', byte(n.Kind), flag(n.Random), flag(n.Persistent))
+	s.buf = append(s.buf, 'A', byte(n.Kind), bit(n.Random), bit(n.Persistent))
 	if n.Kind == firewall.DestinationNAT || n.Kind == firewall.SourceNAT {
 		s.buf = append(s.buf, byte(natFamily(n, s.program)))
 	}

@@ -1,0 +1,98 @@
+package trial
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"wirelab/firewall"
+	"wirelab/firewall/kernel"
+	"wirelab/firewall/simulate"
+)
+
+// While one policy after the other is applied, rule by rule, a storm of packets
+// sees of each packet the verdict of one of the policies that can be in force, and
+// never that of a mixture.
+func TestStormDuringApplies(t *testing.T) {
+	const applies = 100
+	h := mustNew(t)
+	programs := make([]*firewall.Program, applies+1)
+	simulators := make([]*simulate.Simulator, applies+1)
+	g := newGenerator(4711)
+	for i := range programs {
+		policy := g.policy()
+		for strings.Contains(policy, "  nat:\n") { // NAT decides before the filter does, by itself
+			policy = g.policy()
+		}
+		program, text, err := possible(policy)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, text)
+		}
+		programs[i], simulators[i] = program, simulate.New(proofHost(), program)
+	}
+	packets := make([]Packet, 200)
+	for i := range packets {
+		packets[i] = g.packet()
+	}
+	if err := h.Load(programs[0]); err != nil {
+		t.Fatal(err)
+	}
+	var begun, done atomic.Int64
+	finished := make(chan error, 1)
+	go func() {
+		finished <- h.Do(func() error {
+			k, err := kernel.Open()
+			if err != nil {
+				return err
+			}
+			defer k.Close()
+			for i := 1; i <= applies; i++ {
+				plan, err := k.Plan(programs[i])
+				if err != nil {
+					return err
+				}
+				begun.Store(int64(i))
+				if err := k.Apply(plan); err != nil {
+					return fmt.Errorf("apply %d: %w", i, err)
+				}
+				done.Store(int64(i))
+			}
+			return nil
+		})
+	}()
+	for storms := 0; ; storms++ {
+		from := done.Load()
+		outcomes, err := h.Try(packets)
+		if err != nil {
+			t.Fatal(err)
+		}
+		to := begun.Load()
+		for i := range outcomes {
+			if !possibleOutcome(simulators[from:to+1], &packets[i], outcomes[i]) {
+				t.Errorf("between policies %d and %d, %+v: %+v", from, to, packets[i], outcomes[i])
+			}
+		}
+		select {
+		case err := <-finished:
+			if err != nil {
+				t.Error(err)
+			}
+			t.Logf("%d storms of %d packets", storms, len(packets))
+			return
+		default:
+		}
+	}
+}
+
+// possibleOutcome reports whether one of the policies accepts, or does not accept,
+// as it came out.
+func possibleOutcome(in []*simulate.Simulator, p *Packet, o Outcome) bool {
+	for _, s := range in {
+		a := s.Ask(p.question())
+		if (a.Verdict == firewall.Accept) == o.Accepted {
+			return true
+		}
+	}
+	return false
+}
