@@ -114,6 +114,7 @@ Written by %s; run it again rather than edit this file.
 	writeFloods(&text, r.floods)
 	writeCosts(&text, r.costs)
 	writeTemplates(&text, r.templates)
+	writeFirewall(&text, r.firewall)
 	writeMissing(&text, r)
 	text.WriteString(notes)
 	_, err := io.WriteString(w, text.String())

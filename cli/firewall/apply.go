@@ -89,13 +89,23 @@ func changeTo(k *kernel.Kernel, program *firewall.Program) (*guarded.Change, err
 			if err := k.Apply(plan); err != nil {
 				return advised(err)
 			}
-			after, err := k.Plan(program)
-			if err == nil && !after.Empty() {
-				err = fmt.Errorf("the kernel does not have what was applied: %s", changeText(&after.Changes[0]))
-			}
-			return advised(err)
+			return advised(verify(k, plan))
 		},
 	}, nil
+}
+
+// verify returns an error if the kernel does not have what was applied. Where the
+// ruleset is of the very next generation nobody else has touched it.
+func verify(k *kernel.Kernel, plan *kernel.Plan) error {
+	now, err := k.Generation()
+	if err != nil || now == plan.Generation()+1 {
+		return err
+	}
+	after, err := k.Plan(plan.Program())
+	if err == nil && !after.Empty() {
+		err = fmt.Errorf("the kernel does not have what was applied: %s", changeText(&after.Changes[0]))
+	}
+	return err
 }
 
 func planTitle(p *kernel.Plan) string {

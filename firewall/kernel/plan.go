@@ -85,6 +85,9 @@ type elementStep struct {
 // Empty reports whether there is nothing to do.
 func (p *Plan) Empty() bool { return len(p.Changes) == 0 }
 
+// Generation returns that of the ruleset that the plan was made for.
+func (p *Plan) Generation() uint32 { return p.live.Generation }
+
 // Program returns what the plan is for.
 func (p *Plan) Program() *firewall.Program { return p.want }
 
