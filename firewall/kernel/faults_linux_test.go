@@ -282,7 +282,9 @@ func again(t *testing.T, attributes *syscall.SysProcAttr) {
 // net.core.wmem_max; 2,000 rules fit, and what does not says so in one line.
 func TestUserNamespace(t *testing.T) {
 	if !*child {
-		self := func(id int) []syscall.SysProcIDMap { return []syscall.SysProcIDMap{{ContainerID: 0, HostID: id, Size: 1}} }
+		self := func(id int) []syscall.SysProcIDMap {
+			return []syscall.SysProcIDMap{{ContainerID: 0, HostID: id, Size: 1}}
+		}
 		again(t, &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET, UidMappings: self(os.Getuid()), GidMappings: self(os.Getgid())})
 		return
 	}
