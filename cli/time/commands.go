@@ -21,6 +21,7 @@ func Commands(c *term.Console) []*cobra.Command {
 		Short: "Measure clocks and keep them in step",
 		Long: "Measures how far clocks are apart, keeps a clock in step with servers, says who\n" +
 			"steers this host's clock, and shows what the loop that steers would do.",
+		Example: "  wirelab time measure 127.0.0.1:12123\n  wirelab time status",
 	}
 	cmd.AddCommand(a.newMeasureCommand(), a.newStatusCommand(), a.newSyncCommand(), a.newDisciplineCommand())
 	return []*cobra.Command{cmd}
