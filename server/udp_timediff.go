@@ -146,12 +146,17 @@ func (h TimeDiff) followUp(d *Datagram, packet clock.SenderPacket, r *clock.Refl
 // packet's zeros alone do not tell it from chance.
 const plausible = time.Minute
 
+// plausibleDecade is how near it must be without an error estimate: the same octets of text
+// are decades away.
+const plausibleDecade = 10 * 365 * 24 * time.Hour
+
 // isTestPacket reports whether a datagram is a Session-Sender's test packet of
 // STAMP or TWAMP-Light, unauthenticated:
 //
 //   - it has 14 octets or more,
-//   - the multiplier of its error estimate is not 0 (RFC 4656, section 4.1.2), and in
-//     the PTP format its nanoseconds are less than a billion,
+//   - the multiplier of its error estimate is not 0, as RFC 4656, section 4.1.2, has it, or
+//     its timestamp is within ten years of received, and in the PTP format its nanoseconds
+//     are less than a billion,
 //   - the octets from 16 to 43, those that it has, are zeros (RFC 8762, section 4.2.1), and
 //   - it has 41 octets or more, or its timestamp is within a minute of received.
 //
@@ -163,7 +168,7 @@ func isTestPacket(b []byte, received time.Time) bool {
 		return false // before an error is made, which costs an allocation
 	}
 	packet, err := clock.ParseSender(b)
-	if err != nil || !packet.Estimate.Valid() {
+	if err != nil {
 		return false
 	}
 	if packet.Estimate.Format() == clock.PTP && uint32(packet.Timestamp) >= 1e9 {
@@ -173,11 +178,12 @@ func isTestPacket(b []byte, received time.Time) bool {
 	if len(b) > reserved && !allZero(b[reserved:min(len(b), clock.TestPacketLen)]) {
 		return false
 	}
-	if len(b) >= clock.ShortReflectorLen {
-		return true
-	}
 	sent, known := packet.Sent(received)
-	return known && received.Sub(sent).Abs() <= plausible
+	off := received.Sub(sent).Abs()
+	if len(b) < clock.ShortReflectorLen {
+		return known && off <= plausible
+	}
+	return packet.Estimate.Valid() || known && off <= plausibleDecade
 }
 
 func allZero(b []byte) bool {

@@ -241,7 +241,14 @@ func describeConversation(c connect.Conversation) string {
 	if c.Network == "udp" {
 		unit = "datagram"
 	}
-	return fmt.Sprintf("sent %s in %s, received %s in %s, in %s",
+	answers := ""
+	if c.Late > 0 {
+		answers += fmt.Sprintf(", %d late", c.Late)
+	}
+	if c.Duplicates > 0 {
+		answers += ", " + term.Counted(c.Duplicates, "duplicate")
+	}
+	return fmt.Sprintf("sent %s in %s, received %s in %s%s, in %s",
 		term.Bytes(c.BytesOut), term.Counted(c.MessagesOut, unit),
-		term.Bytes(c.BytesIn), term.Counted(c.MessagesIn, unit), term.Duration(c.Duration))
+		term.Bytes(c.BytesIn), term.Counted(c.MessagesIn, unit), answers, term.Duration(c.Duration))
 }

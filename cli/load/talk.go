@@ -116,6 +116,9 @@ func (t *talk) record(e *connect.Event) {
 		t.log.Debug("sent", "bytes", len(e.Data))
 	case connect.EventReceived:
 		t.log.Debug("received", "bytes", len(e.Data))
+	case connect.EventUnanswered:
+		t.app.Note("packet %d: no answer within %v", e.Number, e.Wait)
+		t.log.Debug("not answered", "number", e.Number)
 	case connect.EventInputEnded:
 		t.closed = cmp.Or(t.closed, "; closed from here")
 	case connect.EventPeerEnded:
@@ -143,6 +146,9 @@ type closedEvent struct {
 	BytesIn     uint64  `json:"bytes_in"`
 	MessagesOut uint64  `json:"messages_out"`
 	MessagesIn  uint64  `json:"messages_in"`
+	Answered    uint64  `json:"answered,omitempty"` // messages of --payload over UDP, in time
+	Late        uint64  `json:"late,omitempty"`
+	Duplicates  uint64  `json:"duplicates,omitempty"`
 	Elapsed     float64 `json:"elapsed_s"`
 	Error       string  `json:"error,omitempty"`
 }
@@ -181,7 +187,7 @@ func newClosedEvent(c connect.Conversation, failed error) closedEvent {
 	e := closedEvent{
 		Schema: connect.Schema, Event: "closed", Network: c.Network, Attempts: c.Attempts,
 		BytesOut: c.BytesOut, BytesIn: c.BytesIn, MessagesOut: c.MessagesOut, MessagesIn: c.MessagesIn,
-		Elapsed: c.Duration.Seconds(),
+		Answered: c.Answered, Late: c.Late, Duplicates: c.Duplicates, Elapsed: c.Duration.Seconds(),
 	}
 	if c.Local.IsValid() {
 		e.Local, e.Remote = c.Local.String(), c.Remote.String()

@@ -64,7 +64,11 @@ type Conversation struct {
 	BytesIn     uint64
 	MessagesOut uint64 // writes, or datagrams
 	MessagesIn  uint64 // reads, or datagrams
-	Duration    time.Duration
+
+	// Of Config.Message over UDP, with an IdleTimeout: messages that were answered in time
+	// and too late, and further answers to messages that had one.
+	Answered, Late, Duplicates uint64
+	Duration                   time.Duration
 }
 
 // The ways in which a conversation ends early although nothing broke.

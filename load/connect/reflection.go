@@ -47,7 +47,7 @@ func (r *Reflection) json() *jsonReflection {
 // is no reflection, such as an echo, which has no stamps of its own.
 func parseReflection(b []byte, received time.Time) *Reflection {
 	packet, err := clock.ParseReflector(b)
-	if err != nil || !packet.Estimate.Valid() {
+	if err != nil {
 		return nil
 	}
 	t1, t2, t3, ok := packet.Times(received)

@@ -18,7 +18,7 @@ type Event struct {
 	Time time.Time
 
 	Attempt int           // EventRetry, EventConnected: how many so far
-	Wait    time.Duration // EventRetry: until the next attempt
+	Wait    time.Duration // EventRetry: until the next attempt; EventUnanswered: that was in vain
 	Err     error         // EventRetry: why the last one failed
 
 	Network       string // EventConnected
@@ -30,6 +30,9 @@ type Event struct {
 	Data       []byte
 	Offset     uint64
 	Reflection *Reflection // EventReceived: what Data says as a STAMP packet
+	Duplicate  bool        // EventReceived: the message was answered before
+	Late       bool        // EventReceived: after the wait for it
+	Number     uint64      // EventUnanswered: of the message, from 0
 }
 
 // EventKind says what has happened.
@@ -43,6 +46,7 @@ const (
 	EventReceived                    // bytes have come from the peer
 	EventInputEnded                  // nothing will be sent any more
 	EventPeerEnded                   // TCP: the peer will send no more
+	EventUnanswered                  // UDP: a message of Config.Message has no answer in time
 )
 
 // A View shows the events of a conversation. It is called by one goroutine at
@@ -56,7 +60,7 @@ func RawView(w io.Writer) View {
 		switch {
 		case e.Kind != EventReceived:
 		case e.Reflection != nil:
-			_, err = fmt.Fprintln(w, e.Reflection)
+			_, err = fmt.Fprintf(w, "%v%s\n", e.Reflection, e.remark())
 		default:
 			_, err = w.Write(e.Data)
 		}
@@ -76,15 +80,28 @@ func HexView(w io.Writer) View {
 		case EventReceived:
 			writeHex(out, '<', "received", e)
 			if e.Reflection != nil {
-				fmt.Fprintln(out, "<", e.Reflection)
+				fmt.Fprintf(out, "< %v%s\n", e.Reflection, e.remark())
 			}
 		case EventInputEnded:
 			fmt.Fprintf(out, "> %s  end of input\n", clockTime(e.Time))
 		case EventPeerEnded:
 			fmt.Fprintf(out, "< %s  the peer has closed\n", clockTime(e.Time))
+		case EventUnanswered:
+			fmt.Fprintf(out, "< %s  no answer to message %d within %v\n", clockTime(e.Time), e.Number, e.Wait)
 		}
 		return out.Flush()
 	}
+}
+
+// remark says what is unusual about an answer.
+func (e *Event) remark() string {
+	switch {
+	case e.Duplicate:
+		return ", duplicate"
+	case e.Late:
+		return ", late"
+	}
+	return ""
 }
 
 func clockTime(t time.Time) string { return t.Format("15:04:05.000000") }
@@ -133,7 +150,7 @@ const Schema = "wirelab.connect/1"
 // jsonEvent is one line of JSONView.
 type jsonEvent struct {
 	Schema     string          `json:"schema"`
-	Event      string          `json:"event"` // retry, connected, sent, received, input_ended, peer_ended
+	Event      string          `json:"event"` // retry, connected, sent, received, input_ended, peer_ended, unanswered
 	Time       string          `json:"time"`  // RFC 3339, UTC, microseconds
 	Network    string          `json:"network,omitempty"`
 	Local      string          `json:"local,omitempty"`
@@ -147,6 +164,9 @@ type jsonEvent struct {
 	Data       []byte          `json:"data_base64,omitempty"`
 	Text       string          `json:"text,omitempty"` // the same bytes, where they are UTF-8
 	Reflection *jsonReflection `json:"reflection,omitempty"`
+	Duplicate  bool            `json:"duplicate,omitempty"`
+	Late       bool            `json:"late,omitempty"`
+	Number     *uint64         `json:"number,omitempty"` // of an unanswered message, from 0
 }
 
 // JSONView writes each event to w as one line of JSON. Bytes are given in base64
@@ -161,10 +181,13 @@ func newJSONEvent(e *Event) *jsonEvent {
 	j := &jsonEvent{
 		Schema: Schema, Event: e.Kind.String(), Time: jsonTime(e.Time),
 		Network: e.Network, TLS: e.TLS, Attempt: e.Attempt, WaitUS: e.Wait.Microseconds(),
-		Reflection: e.Reflection.json(),
+		Reflection: e.Reflection.json(), Duplicate: e.Duplicate, Late: e.Late,
 	}
 	if e.Local.IsValid() {
 		j.Local, j.Remote = e.Local.String(), e.Remote.String()
+	}
+	if e.Kind == EventUnanswered {
+		j.Number = &e.Number
 	}
 	if e.Err != nil {
 		j.Error = e.Err.Error()
@@ -195,6 +218,8 @@ func (k EventKind) String() string {
 		return "input_ended"
 	case EventPeerEnded:
 		return "peer_ended"
+	case EventUnanswered:
+		return "unanswered"
 	}
 	return "unknown"
 }
