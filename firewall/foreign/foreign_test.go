@@ -18,7 +18,12 @@ import (
 // compiled reads a policy back, as the kernel would get it.
 func compiled(t testing.TB, policy []byte) *firewall.Program {
 	t.Helper()
-	file, errs := setting.Read("policy.yaml", policy)
+	return compiledAs(t, "policy.yaml", policy)
+}
+
+func compiledAs(t testing.TB, name string, policy []byte) *firewall.Program {
+	t.Helper()
+	file, errs := setting.Read(name, policy)
 	if errs != nil {
 		t.Fatalf("%v\n%s", errs, policy)
 	}

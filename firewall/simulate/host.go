@@ -2,7 +2,6 @@ package simulate
 
 import (
 	"net/netip"
-	"slices"
 
 	"wirelab/firewall"
 )
@@ -101,9 +100,4 @@ func (h *Host) route(a netip.Addr) string {
 		}
 	}
 	return out
-}
-
-// has reports whether the interface is one of the host's.
-func (h *Host) has(name string) bool {
-	return slices.ContainsFunc(h.Interfaces, func(i Interface) bool { return i.Name == name })
 }
