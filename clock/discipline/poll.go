@@ -10,9 +10,10 @@ import (
 const (
 	doubt      = 0.75 // how uncertain the clock may become
 	greatDoubt = 1.3  // when it is asked whatever was spent
+	fewDoubt   = 8    // how many samples it takes to believe what the fit says of its errors
 	credits    = 5    // requests that may be made early, before they must be earned
 	earning    = 3    // credits earned while the crystal begins to drown the noise
-	slowest    = 240  // seconds in which a credit is earned at least
+	slowest    = 255  // seconds in which a credit is earned at least
 	longest    = 1.4  // polls, in the time that earns a credit: to save up more is no use
 )
 
@@ -32,7 +33,7 @@ func (s *source) nextPoll(least, most time.Duration) time.Duration {
 // useful returns when the source's time will have become so uncertain, in standard
 // deviations of a usual measurement.
 func (s *source) useful(least, most time.Duration, doubt float64) time.Duration {
-	limit := square(doubt * s.typical)
+	limit := square(doubt*s.typical) / (1 + fewDoubt/float64(s.fit.n))
 	enough := func(poll time.Duration) bool {
 		_, variance := s.fit.phase(poll.Seconds())
 		return variance <= limit

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -229,4 +230,21 @@ func TestDriftFile(t *testing.T) {
 	if ppb, err := ReadDrift(name); err != nil || *ppb != -12345.678 {
 		t.Errorf("%v, %v", ppb, err)
 	}
+}
+
+func FuzzReadDrift(f *testing.F) {
+	f.Add("-12.345678 0.012\n")
+	f.Add("")
+	f.Add("NaN")
+	f.Add("1e999 x")
+	f.Fuzz(func(t *testing.T, text string) {
+		name := filepath.Join(t.TempDir(), "drift")
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		ppb, err := ReadDrift(name)
+		if err == nil && !(*ppb >= -500e3 && *ppb <= 500e3) || err != nil && !errors.Is(err, ErrDriftFile) {
+			t.Errorf("%q: %v, %v", text, ppb, err)
+		}
+	})
 }
