@@ -218,6 +218,18 @@ func TestConsoleKeepsTypedLine(t *testing.T) {
 	p.leaves(0)
 }
 
+// Home and End are keys, whatever the terminal calls them.
+func TestConsoleHomeAndEnd(t *testing.T) {
+	p := sitDown(t, "connect", "tcp", listen(t, echo))
+	p.sees("> ")
+	for _, keys := range [][2]string{{"\x1b[H", "\x1b[F"}, {"\x1b[1~", "\x1b[4~"}, {"\x1bOH", "\x1bOF"}} {
+		p.types("ell" + keys[0] + "h" + keys[1] + "o\r")
+		p.sees("\x1b[Khello\r\n")
+	}
+	p.types(ctrlD)
+	p.leaves(0)
+}
+
 func TestConsoleInterrupted(t *testing.T) {
 	p := sitDown(t, "connect", "tcp", listen(t, echo))
 	p.sees("> ")

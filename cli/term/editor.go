@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -139,7 +140,11 @@ func (k keys) Read(p []byte) (int, error) {
 	}
 	k.typed.Store(true)
 	k.resize()
-	return n, err
+	return copy(p, homeAndEnd.Replace(string(p[:n]))), err
 }
+
+// homeAndEnd makes of what the keys Home and End send on the Linux console, in tmux and
+// in the application mode of xterm what the line editor knows, which is no longer.
+var homeAndEnd = strings.NewReplacer("\x1b[1~", "\x1b[H", "\x1b[7~", "\x1b[H", "\x1bOH", "\x1b[H", "\x1b[4~", "\x1b[F", "\x1b[8~", "\x1b[F", "\x1bOF", "\x1b[F")
 
 func (k keys) Write(p []byte) (int, error) { return k.out.Write(p) }
