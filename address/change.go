@@ -288,9 +288,14 @@ func (s *State) bears(name string, ipv6, route bool) bool {
 
 // Title says in one line what a change is about, for people.
 func (c *Change) Title() string {
-	steps := c.Steps()
-	if len(steps) == 1 {
+	switch steps := c.Steps(); len(steps) {
+	case 0:
+		return "nothing to do"
+	case 1:
 		return steps[0].Text
+	case 2:
+		return steps[0].Text + ", " + steps[1].Text
+	default:
+		return fmt.Sprintf("%s, and %d more steps", steps[0].Text, len(steps)-1)
 	}
-	return fmt.Sprintf("%d steps on links, addresses and routes", len(steps))
 }

@@ -53,6 +53,13 @@ func newRemoteHost(t *testing.T) *remoteHost {
 	h.must("ip", "-n", h.server, "address", "add", hostAddress+"/24", "dev", "eth0")
 	h.must("ip", "-n", h.user, "address", "add", "10.213.1.2/24", "dev", "eth0")
 	h.startServer()
+	_, state, _ := strings.Cut(h.must("ip", "netns", "exec", h.server, h.file("wirelab"), "address", "install", "--print"), "--state ")
+	state, _, _ = strings.Cut(state, "\n")
+	t.Cleanup(func() {
+		if strings.HasPrefix(state, "/run/wirelab/netns-") {
+			_ = os.RemoveAll(state)
+		}
+	})
 	return h
 }
 

@@ -225,7 +225,7 @@ func (s *Session) print(r any, text string) error {
 
 // privileged says what to do about a missing privilege.
 func privileged(err error) error {
-	if errors.Is(err, fs.ErrPermission) {
+	if errors.Is(err, fs.ErrPermission) && !strings.Contains(err.Error(), "CAP_NET_ADMIN") {
 		return fmt.Errorf("%w: changing the machine needs root (CAP_NET_ADMIN, and a state directory: --state)", err)
 	}
 	return err
