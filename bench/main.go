@@ -45,7 +45,7 @@ func parse(arguments []string, stderr io.Writer) (o options, err error) {
 	flags.SetOutput(stderr)
 	flags.StringVar(&o.wirelab, "wirelab", "../wirelab", "the `program` to measure, as make build makes it")
 	flags.StringVar(&o.output, "o", "", "write the report to `file` instead of standard output")
-	flags.StringVar(&o.only, "only", "", "measure only what has `text` in a server's name; or tail, udp, generator, packets, firewall")
+	flags.StringVar(&o.only, "only", "", "measure only what has `text` in a server's name; or tail, udp, generator, packets, firewall, addresses")
 	flags.IntVar(&o.rounds, "rounds", 7, "how often each pair is measured")
 	flags.IntVar(&o.requests, "requests", 150000, "requests in a run, over all connections")
 	if err := flags.Parse(arguments); err != nil {
@@ -117,6 +117,7 @@ type results struct {
 
 	templates []templateResult
 	firewall  []firewallResult
+	addresses *addressResult
 }
 
 // missing is a measurement that came to nothing, and why.
@@ -182,6 +183,10 @@ func (b *bench) measureAll(ctx context.Context) (*results, error) {
 	if b.wanted("firewall") && ctx.Err() == nil {
 		r.firewall, err = b.measureFirewall(ctx)
 		miss(err, "firewall")
+	}
+	if b.wanted("addresses") && ctx.Err() == nil {
+		r.addresses, err = b.measureAddresses(ctx)
+		miss(err, "addresses")
 	}
 	return r, ctx.Err()
 }

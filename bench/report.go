@@ -115,6 +115,7 @@ Written by %s; run it again rather than edit this file.
 	writeCosts(&text, r.costs)
 	writeTemplates(&text, r.templates)
 	writeFirewall(&text, r.firewall)
+	writeAddresses(&text, r.addresses)
 	writeMissing(&text, r)
 	text.WriteString(notes)
 	_, err := io.WriteString(w, text.String())

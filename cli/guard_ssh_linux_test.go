@@ -32,7 +32,9 @@ func newRemoteHost(t *testing.T) *remoteHost {
 			t.Skip(err)
 		}
 	}
-	h := &remoteHost{t: t, dir: t.TempDir(), server: fmt.Sprintf("wlsshs%d", os.Getpid()), user: fmt.Sprintf("wlsshu%d", os.Getpid())}
+	t.Parallel() // they mostly wait
+	id := fmt.Sprintf("%d-%s", os.Getpid(), strings.ToLower(t.Name()[len("Test"):]))
+	h := &remoteHost{t: t, dir: t.TempDir(), server: "wlsshs-" + id, user: "wlsshu-" + id}
 	for _, name := range []string{h.server, h.user} {
 		n, err := netns.Add(name)
 		if err != nil {
