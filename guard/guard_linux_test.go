@@ -183,13 +183,14 @@ func runRole(t *testing.T, args ...string) (string, error) {
 }
 
 func TestRevertsAtDeadline(t *testing.T) {
+	t.Parallel()
 	file, g := setUp(t)
-	p, err := g.Apply(t.Context(), fileChange(file, "", 700*time.Millisecond))
+	p, err := g.Apply(t.Context(), fileChange(file, "", 2*time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}
 	waitFor(t, file, "new")
-	if p.Left <= 0 || p.Left > 700*time.Millisecond || p.Applying {
+	if p.Left <= 0 || p.Left > 2*time.Second || p.Applying {
 		t.Errorf("pending: %+v", p)
 	}
 	o, err := g.Wait(t.Context(), p.ID)
@@ -278,8 +279,9 @@ func TestKilled(t *testing.T) {
 
 // TestKilledAfter kills the process that made the change when it waits.
 func TestKilledAfter(t *testing.T) {
+	t.Parallel()
 	file, g := setUp(t)
-	if out, err := runRole(t, "apply", file, "", "500ms", g.Dir); err != nil {
+	if out, err := runRole(t, "apply", file, "", "3s", g.Dir); err != nil {
 		t.Fatal(out, err)
 	}
 	waitFor(t, file, "new") // its maker is gone
@@ -295,7 +297,7 @@ func TestGuardKilled(t *testing.T) {
 			t.Parallel()
 			file, g := setUp(t)
 			// With guard-save the guard dies before it can say that all is well.
-			_, err := runRole(t, "apply", file, step, "300ms", g.Dir)
+			_, err := runRole(t, "apply", file, step, "2s", g.Dir)
 			if (err != nil) != (step == "guard-save") {
 				t.Error(err)
 			}
@@ -325,6 +327,7 @@ func waitUnlocked(t *testing.T, g *Guard) {
 }
 
 func TestKillsGuardWhileWaiting(t *testing.T) {
+	t.Parallel()
 	file, g := setUp(t)
 	p, err := g.Apply(t.Context(), fileChange(file, "", time.Minute))
 	if err != nil {
@@ -379,6 +382,7 @@ func TestDiesBetweenCommitAndCleanUp(t *testing.T) {
 }
 
 func TestSecondApplyRefused(t *testing.T) {
+	t.Parallel()
 	file, g := setUp(t)
 	c := fileChange(file, "", time.Minute)
 	apply := c.Apply
@@ -404,9 +408,10 @@ func TestSecondApplyRefused(t *testing.T) {
 // TestStopped stops the process that makes the change until its deadline is past:
 // once continued it must not go on.
 func TestStopped(t *testing.T) {
+	t.Parallel()
 	file, g := setUp(t)
 	exe, _ := os.Executable()
-	cmd := exec.Command(exe, "apply", file, "stop:apply-middle", "400ms", g.Dir)
+	cmd := exec.Command(exe, "apply", file, "stop:apply-middle", "2s", g.Dir)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -423,13 +428,14 @@ func TestStopped(t *testing.T) {
 
 // TestGuardStopped stops the holding process beyond its deadline.
 func TestGuardStopped(t *testing.T) {
+	t.Parallel()
 	file, g := setUp(t)
-	p, err := g.Apply(t.Context(), fileChange(file, "", 300*time.Millisecond))
+	p, err := g.Apply(t.Context(), fileChange(file, "", 2*time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = syscall.Kill(p.Holder, syscall.SIGSTOP)
-	time.Sleep(400 * time.Millisecond)
+	time.Sleep(2100 * time.Millisecond)
 	waitFor(t, file, "new")
 	_ = syscall.Kill(p.Holder, syscall.SIGCONT)
 	if err := g.Confirm(t.Context()); err == nil {
@@ -440,6 +446,7 @@ func TestGuardStopped(t *testing.T) {
 }
 
 func TestToldToEnd(t *testing.T) {
+	t.Parallel()
 	file, g := setUp(t)
 	p, err := g.Apply(t.Context(), fileChange(file, "", time.Minute))
 	if err != nil {
@@ -492,7 +499,7 @@ func TestCannotRestore(t *testing.T) {
 	exe, _ := os.Executable()
 	missing := filepath.Join(filepath.Dir(file), "no", "file") // the guard's own view of it
 	g.Command = []string{exe, "hold", missing, ""}
-	p, err := g.Apply(t.Context(), fileChange(file, "", 200*time.Millisecond))
+	p, err := g.Apply(t.Context(), fileChange(file, "", 2*time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -98,7 +98,7 @@ func TestConfirmOfWhatIsGone(t *testing.T) {
 	t.Parallel()
 	address, login := otherMachine(t)
 	file, g := setUp(t)
-	if _, err := g.Apply(t.Context(), fileChange(file, "", 2*time.Second)); err != nil {
+	if _, err := g.Apply(t.Context(), fileChange(file, "", 5*time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(file, []byte("lost"), 0o600); err != nil {
