@@ -36,7 +36,7 @@ func (g *Guard) Hold(ctx context.Context, id string) error {
 	if done, err := g.remembered(id); done || err != nil {
 		return errors.Join(err, g.removeJournal())
 	}
-	left := session.LeaveCgroup() // where it fails, the guard ends with the control group, and reverts then
+	left := session.LeaveCgroup(unitName(id)) // where it fails, the guard ends with the control group, and reverts then
 	_ = os.Remove(g.path(socketName))
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: g.path(socketName), Net: "unix"})
 	if err != nil {

@@ -54,13 +54,16 @@ func systemdRuns() bool {
 	return err == nil && info.IsDir() && os.Geteuid() == 0 && session.FirstNamespace()
 }
 
+// unitName is the name of the transient unit of a change, and of its control group.
+func unitName(id string) string { return "wirelab-guard-" + id }
+
 // startUnit has systemd start the guard, and start it again if it is killed: it
 // then finds the journal without the program that wrote it, and restores.
 func startUnit(ctx context.Context, id string, args []string) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	run := exec.CommandContext(ctx, "systemd-run", append([]string{
-		"--quiet", "--collect", "--unit=wirelab-guard-" + id,
+		"--quiet", "--collect", "--unit=" + unitName(id),
 		"--description=Takes a change of wirelab back unless it is confirmed",
 		"--property=Restart=on-abnormal", "--property=OOMScoreAdjust=-900", "--",
 	}, args...)...)

@@ -11,8 +11,9 @@ import (
 
 // LeaveCgroup moves the calling process to the root of each control group
 // hierarchy that it is somewhere below in (cgroups(7)), so that it is not ended
-// with the session that started it. It tries all of them.
-func LeaveCgroup() error {
+// with the session that started it. It tries all of them. A control group that has
+// own in its name is the process's own, and is not left.
+func LeaveCgroup(own string) error {
 	text, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {
 		return err
@@ -26,7 +27,7 @@ func LeaveCgroup() error {
 		_, rest, _ := strings.Cut(strings.TrimSpace(string(line)), ":")
 		controllers, path, _ := strings.Cut(rest, ":")
 		root, mounted := mounts[controllers]
-		if path == "/" || path == "" || !mounted {
+		if path == "/" || path == "" || !mounted || strings.Contains(path, own) {
 			continue
 		}
 		if err := os.WriteFile(root+"/cgroup.procs", []byte("0"), 0); err != nil {

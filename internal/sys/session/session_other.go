@@ -31,7 +31,7 @@ func Kill(int, time.Duration) error { return sys.ErrUnsupported }
 func FirstConnection(int) (Connection, bool) { return Connection{}, false }
 
 // LeaveCgroup moves the calling process out of its control group.
-func LeaveCgroup() error { return sys.ErrUnsupported }
+func LeaveCgroup(string) error { return sys.ErrUnsupported }
 
 // NetworkNamespace returns the network namespace of the calling thread.
 func NetworkNamespace() string { return "" }
