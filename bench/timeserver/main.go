@@ -6,6 +6,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -17,7 +18,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
+	"unsafe"
 )
 
 const (
@@ -148,6 +151,17 @@ func (b *bench) serverCost(name string, window, requests int) (perSecond float64
 	return float64(requests/window*window) / (cpu(cmd.Process.Pid) - before).Seconds(), nil
 }
 
+// segment is the control message that has the kernel cut a payload into requests of 48
+// octets (UDP_SEGMENT in udp(7)), so that those of a window arrive together.
+func segment() []byte {
+	b := make([]byte, syscall.CmsgSpace(2))
+	h := (*syscall.Cmsghdr)(unsafe.Pointer(&b[0]))
+	h.Level, h.Type = syscall.IPPROTO_UDP, 103
+	h.SetLen(syscall.CmsgLen(2))
+	binary.NativeEndian.PutUint16(b[syscall.CmsgLen(0):], 48)
+	return b
+}
+
 // ask sends requests as an interleaved client does, window at a time.
 func ask(port, window, requests int) error {
 	conn, err := net.DialUDP("udp4", nil, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
@@ -155,22 +169,22 @@ func ask(port, window, requests int) error {
 		return err
 	}
 	defer conn.Close()
-	questions := make([][48]byte, window)
-	answer := make([]byte, 100)
+	questions := make([]byte, 48*window)
+	control, answer := segment(), make([]byte, 100)
 	for n := 0; n < requests/window; n++ {
-		for i := range questions {
-			q := &questions[i]
+		for i := range window {
+			q := questions[48*i:][:48]
 			q[0], q[40], q[41], q[42] = 0x23, byte(n>>8), byte(n), byte(i+1)
-			if _, err := conn.Write(q[:]); err != nil {
-				return err
-			}
+		}
+		if _, _, err := conn.WriteMsgUDP(questions, control, nil); err != nil {
+			return err
 		}
 		_ = conn.SetReadDeadline(time.Now().Add(2 * time.Second))
 		for i := range window {
 			if _, err := conn.Read(answer); err != nil {
 				return fmt.Errorf("after %d answers: %w", n*window+i, err)
 			}
-			q := &questions[i]
+			q := questions[48*i:][:48]
 			copy(q[24:32], answer[32:40]) // origin: the receive timestamp of the last answer
 			copy(q[32:40], q[40:48])
 			q[39] ^= 0xff
