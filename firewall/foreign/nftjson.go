@@ -49,7 +49,7 @@ type nftSet struct {
 	Type                json.RawMessage
 	Map                 json.RawMessage
 	Elem                []json.RawMessage
-	Flags               []string
+	Flags               json.RawMessage // a list, or since nft 1.1 a lone word
 }
 
 // NFTJSON reads what "nft -j list ruleset" prints.

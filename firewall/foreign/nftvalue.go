@@ -1,12 +1,12 @@
 package foreign
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strconv"
 
 	"wirelab/firewall"
@@ -29,7 +29,7 @@ func (r *nftReader) set(from *nftSet, isMap bool) {
 	if p == nil {
 		return
 	}
-	s := firewall.Set{Name: from.Name, Dynamic: slices.Contains(from.Flags, "dynamic")}
+	s := firewall.Set{Name: from.Name, Dynamic: bytes.Contains(from.Flags, []byte("dynamic"))}
 	var types []string
 	var one string
 	if json.Unmarshal(from.Type, &one) == nil {
