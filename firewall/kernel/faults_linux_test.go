@@ -321,7 +321,7 @@ func TestWithoutPrivilege(t *testing.T) {
 // A dump that another program interrupts again and again is still whole.
 func TestReadUnderChurn(t *testing.T) {
 	n, k := namespace(t)
-	p := manyRules(2000)
+	p := manyRules(200)
 	mustApply(t, k, p)
 	stop := make(chan struct{})
 	done := make(chan error, 1)
@@ -331,7 +331,7 @@ func TestReadUnderChurn(t *testing.T) {
 			case <-stop:
 				done <- nil
 				return
-			case <-time.After(30 * time.Millisecond):
+			case <-time.After(100 * time.Millisecond):
 			}
 			if err := n.Do(func() error {
 				return exec.Command("nft", fmt.Sprintf("add table inet churn; add chain inet churn c%d", i)).Run()

@@ -68,7 +68,7 @@ func nft(t testing.TB, n *netns.Namespace, arguments ...string) string {
 // other leave exactly the second.
 func TestAppliedReadsBackEqual(t *testing.T) {
 	n, k := namespace(t)
-	for seed := range uint64(300) {
+	for seed := range uint64(200) {
 		p := newGenerator(seed).next()
 		mustApply(t, k, p)
 		plan := mustPlan(t, k, p)

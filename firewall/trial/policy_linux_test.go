@@ -22,14 +22,13 @@ func (g *generator) pick(from ...string) string { return from[g.IntN(len(from))]
 // The addresses of the host that policies are tried on are 10.64.37.35 and fd64::35
 // on eth0, and 192.0.2.1 on eth1; all else is behind eth1.
 var (
-	near4   = []string{"10.64.37.1", "10.64.37.9", "10.64.37.34", "192.0.2.7", "203.0.113.9", "198.51.100.77", "10.9.9.9"}
-	near6   = []string{"fd64::1", "fd64::9", "fd64::34", "2001:db8::9", "2001:db8:1::77"}
-	local4  = []string{"10.64.37.35", "192.0.2.1"}
-	local6  = []string{"fd64::35"}
-	nets4   = []string{"10.64.37.0/24", "10.0.0.0/8", "192.0.2.0/28", "203.0.113.9", "10.64.37.1-10.64.37.9", "198.51.100.0/25", "0.0.0.0/0"}
-	nets6   = []string{"fd64::/64", "fd00::/8", "2001:db8::/48", "fd64::9", "fd64::1-fd64::9", "2001:db8:1::/49"}
-	ports   = []string{"22", "80", "443", "53", "1000-1010", "8000-8010", "0-21", "60000-65535"}
-	answers = []string{"", " with port-unreachable", " with no-route", " with host-unreachable", " with admin-prohibited"}
+	near4  = []string{"10.64.37.1", "10.64.37.9", "10.64.37.34", "192.0.2.7", "203.0.113.9", "198.51.100.77", "10.9.9.9"}
+	near6  = []string{"fd64::1", "fd64::9", "fd64::34", "2001:db8::9", "2001:db8:1::77"}
+	local4 = []string{"10.64.37.35", "192.0.2.1"}
+	local6 = []string{"fd64::35"}
+	nets4  = []string{"10.64.37.0/24", "10.0.0.0/8", "192.0.2.0/28", "203.0.113.9", "10.64.37.1-10.64.37.9", "198.51.100.0/25", "0.0.0.0/0"}
+	nets6  = []string{"fd64::/64", "fd00::/8", "2001:db8::/48", "fd64::9", "fd64::1-fd64::9", "2001:db8:1::/49"}
+	ports  = []string{"22", "80", "443", "53", "1000-1010", "8000-8010", "0-21", "60000-65535"}
 )
 
 // policy returns the text of a random policy.

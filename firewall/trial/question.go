@@ -1,7 +1,6 @@
 package trial
 
 import (
-	"errors"
 	"net/netip"
 	"slices"
 	"sync"
@@ -58,7 +57,12 @@ func Ask(known simulate.Host, p *firewall.Program, questions []firewall.Question
 		})
 	}
 	asking.Wait()
-	return tried, errors.Join(failed...)
+	for _, err := range failed {
+		if err != nil {
+			return nil, err // the others fail alike
+		}
+	}
+	return tried, nil
 }
 
 func ask(known simulate.Host, p *firewall.Program, q *firewall.Question) (Tried, error) {

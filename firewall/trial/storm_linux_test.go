@@ -40,27 +40,7 @@ func TestStormDuringApplies(t *testing.T) {
 	}
 	var begun, done atomic.Int64
 	finished := make(chan error, 1)
-	go func() {
-		finished <- h.Do(func() error {
-			k, err := kernel.Open()
-			if err != nil {
-				return err
-			}
-			defer k.Close()
-			for i := 1; i <= applies; i++ {
-				plan, err := k.Plan(programs[i])
-				if err != nil {
-					return err
-				}
-				begun.Store(int64(i))
-				if err := k.Apply(plan); err != nil {
-					return fmt.Errorf("apply %d: %w", i, err)
-				}
-				done.Store(int64(i))
-			}
-			return nil
-		})
-	}()
+	go func() { finished <- h.Do(func() error { return applyAll(programs, &begun, &done) }) }()
 	for storms := 0; ; storms++ {
 		from := done.Load()
 		outcomes, err := h.Try(packets)
@@ -83,6 +63,28 @@ func TestStormDuringApplies(t *testing.T) {
 		default:
 		}
 	}
+}
+
+// applyAll applies one program after the other, and says which has begun, and which
+// is done.
+func applyAll(programs []*firewall.Program, begun, done *atomic.Int64) error {
+	k, err := kernel.Open()
+	if err != nil {
+		return err
+	}
+	defer k.Close()
+	for i := 1; i < len(programs); i++ {
+		plan, err := k.Plan(programs[i])
+		if err != nil {
+			return err
+		}
+		begun.Store(int64(i))
+		if err := k.Apply(plan); err != nil {
+			return fmt.Errorf("apply %d: %w", i, err)
+		}
+		done.Store(int64(i))
+	}
+	return nil
 }
 
 // possibleOutcome reports whether one of the policies accepts, or does not accept,

@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"wirelab/firewall"
-	"wirelab/firewall/kernel"
 	"wirelab/internal/require"
 	"wirelab/internal/sys"
 )
@@ -29,9 +28,9 @@ func mustNew(t testing.TB) *Host {
 	return h
 }
 
-func TestOutcomes(t *testing.T) {
-	require.NoLeaks(t)
-	h := mustNew(t)
+// outcomesProgram returns a program that at each hook rejects udp/1, resets tcp/1 and drops
+// udp/2.
+func outcomesProgram() *firewall.Program {
 	mark := func(chain string, hook firewall.Hook) firewall.Chain {
 		reject := firewall.Verdict{Kind: firewall.Reject, Answer: firewall.Answer{Type: firewall.ICMPXAnswer, Code: firewall.ICMPXAdminProhibited}}
 		reset := firewall.Verdict{Kind: firewall.Reject, Answer: firewall.Answer{Type: firewall.ResetAnswer}}
@@ -44,19 +43,15 @@ func TestOutcomes(t *testing.T) {
 			port(17, 1, reject), port(6, 1, reset), port(17, 2, firewall.Verdict{Kind: firewall.Drop}),
 		}}
 	}
-	p := &firewall.Program{Family: firewall.AnyFamily, Table: "wirelab", Chains: []firewall.Chain{mark("i", firewall.Input), mark("f", firewall.Forward), mark("o", firewall.Output)}}
-	if err := h.Do(func() error {
-		k, err := kernel.Open()
-		if err != nil {
-			return err
-		}
-		defer k.Close()
-		plan, err := k.Plan(p)
-		if err != nil {
-			return err
-		}
-		return k.Apply(plan)
-	}); err != nil {
+	return &firewall.Program{Family: firewall.AnyFamily, Table: "wirelab", Chains: []firewall.Chain{
+		mark("i", firewall.Input), mark("f", firewall.Forward), mark("o", firewall.Output),
+	}}
+}
+
+func TestOutcomes(t *testing.T) {
+	require.NoLeaks(t)
+	h := mustNew(t)
+	if err := h.Load(outcomesProgram()); err != nil {
 		t.Fatal(err)
 	}
 	four := []netip.Addr{addr("10.64.37.9"), addr("10.64.37.35"), addr("198.51.100.1")}
