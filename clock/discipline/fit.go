@@ -170,7 +170,8 @@ func (f *fit) phase(dt float64) (value, variance float64) {
 	return value, variance
 }
 
-// frequency returns the rate of the phase and its standard deviation.
+// frequency returns the rate of the phase and its standard deviation, made greater
+// where few points say how good they are.
 func (f *fit) frequency() frequency {
 	var mean, variance float64
 	for i := range f.tracks {
@@ -180,7 +181,7 @@ func (f *fit) frequency() frequency {
 		off := f.tracks[i].freq - mean
 		variance += f.weight[i] * (f.tracks[i].ff + off*off)
 	}
-	return frequency{mean, math.Sqrt(variance)}
+	return frequency{mean, math.Sqrt(variance) * (1 + fewDoubt/2/float64(f.n))}
 }
 
 // asymmetry returns the share of the excess delay that shows as offset.

@@ -75,7 +75,7 @@ func TestScenarios(t *testing.T) {
 // The claimed bound holds every second, whatever the network does. What it cannot
 // hold against is a server that lies and whom a majority follows.
 func TestBoundHolds(t *testing.T) {
-	for _, name := range []string{"default", "calm", "rough", "asymmetric", "busy", "lan", "silence", "hour"} {
+	for _, name := range []string{"default", "calm", "rough", "asymmetric", "busy", "lan", "silence", "hour", "lossy", "restless", "falsetickers", "step", "suspend"} {
 		s, _ := ByName(name)
 		for seed := range uint64(10) {
 			r, err := Run(s, seed+1)
