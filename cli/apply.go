@@ -61,7 +61,7 @@ func (a *app) apply(cmd *cobra.Command, o *guarded.Options, force bool) error {
 		if err != nil {
 			return err
 		}
-		defer done() //nolint:errcheck // a connection that was only asked and told
+		defer func() { _ = done() }() // a connection that has had its answers
 		if change != nil {
 			changes = append(changes, change)
 		}

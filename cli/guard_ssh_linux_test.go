@@ -174,12 +174,12 @@ func TestConfirmOverSSH(t *testing.T) {
 	if out, err := h.ssh("true", "-M", "-S", master, "-o", "ControlPersist=60"); err != nil {
 		t.Fatal(err, out)
 	}
-	defer h.ssh("true", "-S", master, "-O", "exit") //nolint:errcheck // it may be gone
+	t.Cleanup(func() { _, _ = h.ssh("true", "-S", master, "-O", "exit") })
 	tmux := "tmux -L " + filepath.Base(h.server) + " "
 	if out, err := h.ssh(tmux+"new-session -d", "-S", master); err != nil {
 		t.Fatal(err, out)
 	}
-	defer exec.Command("tmux", "-L", filepath.Base(h.server), "kill-server").Run() //nolint:errcheck // it may be gone
+	t.Cleanup(func() { _ = exec.Command("tmux", "-L", filepath.Base(h.server), "kill-server").Run() })
 	out, err := h.ssh("wirelab address apply", "-S", master)
 	if err != nil || !strings.Contains(out, "within 1m0s, from a new login: wirelab address confirm") {
 		t.Fatalf("apply from a remote session: %v: %s", err, out)
