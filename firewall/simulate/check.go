@@ -71,7 +71,7 @@ func (s *Simulator) protected(rule *firewall.Clause) []firewall.Question {
 	}
 	for _, service := range rule.Services {
 		for _, port := range samplePorts(service) {
-			for _, source := range s.sampleSources(rule.Sources) {
+			for _, source := range s.sampleSources(rule.Sources, port) {
 				for _, in := range names {
 					q := firewall.Question{Protocol: service.Protocol, Source: source, SourcePort: 40000, DestinationPort: port, In: strings.TrimSuffix(in, "*")}
 					if len(rule.Targets.Ranges) > 0 {
@@ -116,8 +116,8 @@ func samplePorts(s firewall.Service) []uint16 {
 }
 
 // sampleSources returns addresses of the ranges: their ends, and the first address
-// and the one before of every range of addresses that a rule looks at.
-func (s *Simulator) sampleSources(e firewall.Ends) []netip.Addr {
+// and the one behind of every range of addresses that a rule about the port looks at.
+func (s *Simulator) sampleSources(e firewall.Ends, port uint16) []netip.Addr {
 	if len(e.Ranges) == 0 {
 		return []netip.Addr{{}}
 	}
@@ -130,7 +130,7 @@ func (s *Simulator) sampleSources(e firewall.Ends) []netip.Addr {
 			samples = append(samples, a)
 		}
 	}
-	s.boundaries(func(r firewall.Range) {
+	s.boundaries(port, func(r firewall.Range) {
 		add(r.First)
 		add(r.Last)
 		if next := r.Last.Next(); next.IsValid() {
@@ -141,32 +141,57 @@ func (s *Simulator) sampleSources(e firewall.Ends) []netip.Addr {
 	return slices.Compact(samples)
 }
 
-// boundaries calls use with each range of source addresses that some rule looks at.
-func (s *Simulator) boundaries(use func(firewall.Range)) {
-	isSource := func(f firewall.FieldID) bool { return f == firewall.IPv4Source || f == firewall.IPv6Source }
+// boundaries calls use with each range of source addresses that a rule looks at which
+// may be about the port; 0: any.
+func (s *Simulator) boundaries(port uint16, use func(firewall.Range)) {
 	for i := range s.rules {
 		p := s.rules[i].program
 		for j := range p.Chains {
 			for k := range p.Chains[j].Rules {
-				for _, m := range p.Chains[j].Rules[k].Matches {
-					if isSource(m.Field) && m.Set == "" && m.Unknown == "" {
-						use(rangeOf(m.Bounds()))
-					}
-				}
+				ruleBoundaries(p.Chains[j].Rules[k].Matches, port, use)
 			}
 		}
 		for j := range p.Sets {
-			set := &p.Sets[j]
-			at := slices.IndexFunc(set.Key, func(f firewall.FieldID) bool { return f.Info().Family != firewall.Family(0) })
-			if at < 0 {
-				continue
-			}
-			for k := range set.Elements {
-				e := &set.Elements[k]
-				use(rangeOf(firewall.SplitKey(set.Key, e.From)[at], firewall.SplitKey(set.Key, e.Last())[at]))
+			setBoundaries(&p.Sets[j], port, use)
+		}
+	}
+}
+
+func ruleBoundaries(matches []firewall.Match, port uint16, use func(firewall.Range)) {
+	for i := range matches {
+		m := &matches[i]
+		if m.Field == firewall.DestinationPort && m.Set == "" && !m.Not && port != 0 {
+			if first, last := m.Bounds(); !holdsPort(first, last, port) {
+				return
 			}
 		}
 	}
+	for i := range matches {
+		m := &matches[i]
+		if (m.Field == firewall.IPv4Source || m.Field == firewall.IPv6Source) && m.Set == "" && m.Unknown == "" {
+			use(rangeOf(m.Bounds()))
+		}
+	}
+}
+
+func setBoundaries(set *firewall.Set, port uint16, use func(firewall.Range)) {
+	address := slices.IndexFunc(set.Key, func(f firewall.FieldID) bool { return f.Info().Family != 0 })
+	ports := slices.Index(set.Key, firewall.DestinationPort)
+	if address < 0 {
+		return
+	}
+	for i := range set.Elements {
+		e := &set.Elements[i]
+		first, last := firewall.SplitKey(set.Key, e.From), firewall.SplitKey(set.Key, e.Last())
+		if ports < 0 || port == 0 || holdsPort(first[ports], last[ports], port) {
+			use(rangeOf(first[address], last[address]))
+		}
+	}
+}
+
+func holdsPort(first, last []byte, port uint16) bool {
+	f := firewall.DestinationPort
+	return f.Number(first) <= uint32(port) && uint32(port) <= f.Number(last)
 }
 
 func rangeOf(first, last []byte) firewall.Range {

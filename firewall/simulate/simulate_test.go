@@ -123,3 +123,25 @@ func BenchmarkRead10000(b *testing.B) {
 		setting.Read("wirelab.yaml", text)
 	}
 }
+
+// A rule that shadows the middle of what is protected is found, and one about
+// another port is no reason to doubt.
+func TestProtectFindsWhatIsShadowed(t *testing.T) {
+	const head = "firewall:\n  nets: {office: [10.0.0.0/16]}\n  protect: [ssh from office]\n  in:\n"
+	tests := []struct {
+		rules, want string
+	}{
+		{"    - accept ssh from office\n", ""},
+		{"    - drop from 10.0.7.16/28\n    - accept ssh from office\n", "tcp 10.0.7.16:40000 -> :22: drop by \"drop from 10.0.7.16/28\" at wirelab.yaml:5:7"},
+		{"    - drop tcp/80 from 10.0.7.16/28\n    - accept ssh from office\n", ""},
+		{"    - accept ssh from 10.0.0.0/17\n    - accept ssh from 10.0.128.1-10.0.255.255\n", "tcp 10.0.128.0:40000 -> :22: drop by \"policy drop of input\""},
+		{"    - accept ssh from office on eth1\n", "drop by \"policy drop of input\""},
+	}
+	for _, tt := range tests {
+		p, program := policy(t, head+tt.rules)
+		failures := New(Host{}, program).Check(p)
+		if len(failures) > 0 != (tt.want != "") || len(failures) > 0 && !strings.Contains(failures[0].String(), tt.want) {
+			t.Errorf("%s: %v, want %s", tt.rules, failures, tt.want)
+		}
+	}
+}
