@@ -86,7 +86,7 @@ func TestCommandsRunAsWritten(t *testing.T) {
 	}
 	s := newShell(t)
 	var g errgroup.Group
-	g.SetLimit(6)
+	g.SetLimit(8)
 	for _, c := range all {
 		if leftOut(c.text) {
 			continue
@@ -103,9 +103,10 @@ func TestCommandsRunAsWritten(t *testing.T) {
 
 // A shell runs commands on a virtual host.
 type shell struct {
-	t    *testing.T
-	pair *lab.Pair
-	path string
+	t        *testing.T
+	pair     *lab.Pair
+	path     string
+	prepared string // a directory with what the guides speak of
 }
 
 func newShell(t *testing.T) *shell {
@@ -127,6 +128,7 @@ func newShell(t *testing.T) *shell {
 	t.Cleanup(func() { stop(); <-ended })
 	for range 200 {
 		if s.run("nc -z 127.0.0.1 12345", s.directory()) == nil {
+			s.prepare()
 			return s
 		}
 		time.Sleep(25 * time.Millisecond)
@@ -148,21 +150,37 @@ addresses:
   eth0: {addresses: [10.64.37.34/24]}
 `
 
-// directory returns a new directory with what the guides speak of.
-func (s *shell) directory() string {
-	dir, err := os.MkdirTemp(s.path, "dir")
-	if err != nil {
+// prepare makes a directory with what the guides speak of: the laboratory is up.
+func (s *shell) prepare() {
+	s.prepared = filepath.Join(s.path, "prepared")
+	if err := os.Mkdir(s.prepared, 0o755); err != nil {
 		s.t.Fatal(err)
 	}
-	for name, text := range map[string]string{"wirelab.yaml": wirelabYAML, "ssh.txt": "ssh 10.64.37.9\n", "questions.txt": "ssh 10.64.37.9\n", "hello.txt": "hello\n"} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+	for name, text := range map[string]string{"wirelab.yaml": wirelabYAML, "questions.txt": "ssh 10.64.37.9\n", "hello.txt": "hello\n"} {
+		if err := os.WriteFile(filepath.Join(s.prepared, name), []byte(text), 0o644); err != nil {
 			s.t.Fatal(err)
 		}
 	}
-	prepare := "wirelab packet build --ethernet ip dst=192.0.2.35 / tcp dport=80 flags=syn -w trace.pcapng; cp trace.pcapng capture.pcapng; cp trace.pcapng FILE" +
-		"; wirelab packet build --ethernet ip dst=192.0.2.35 / icmp / zero 3000 --mtu 1500 -w fragments.pcapng" +
-		"; for f in before after; do wirelab load tcp --clients 1 --messages 10 --save $f.json; done"
-	_ = s.run(prepare, dir) // before the laboratory is up, there are no reports
+	for _, script := range []string{
+		"wirelab packet build --ethernet ip dst=192.0.2.35 / tcp dport=80 flags=syn -w trace.pcapng; cp trace.pcapng capture.pcapng; cp trace.pcapng FILE",
+		"wirelab packet build --ethernet ip dst=192.0.2.35 / icmp / zero 3000 --mtu 1500 -w fragments.pcapng",
+		"for f in before after; do wirelab load tcp --clients 1 --messages 10 --save $f.json; done",
+	} {
+		if err := s.run(script, s.prepared); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// directory returns a copy of what was prepared.
+func (s *shell) directory() string {
+	dir, err := os.MkdirTemp(s.path, "dir")
+	if err == nil && s.prepared != "" {
+		err = os.CopyFS(dir, os.DirFS(s.prepared))
+	}
+	if err != nil {
+		s.t.Error(err)
+	}
 	return dir
 }
 
@@ -179,7 +197,8 @@ func (s *shell) command(script, dir string) *exec.Cmd {
 func (s *shell) try(text string) error {
 	text, _, _ = strings.Cut(text, "  #")
 	text = strings.ReplaceAll(text, "sudo ", "")
-	text = strings.ReplaceAll(text, "wirelab ", "timeout -s INT 3 wirelab ")
+	text = strings.ReplaceAll(text, "veth0", lab.Link)
+	text = strings.ReplaceAll(text, "wirelab ", "timeout -s INT 1.5 wirelab ")
 	dir := s.directory()
 	defer os.RemoveAll(dir)
 	return s.run(text, dir)
