@@ -168,8 +168,9 @@ type peerSnapshot struct {
 	measurements measurements
 }
 
+// take copies what status needs, and nothing that the worker changes without the lock.
 func (s *peerSnapshot) take(p *peer) {
-	s.peer = *p
+	s.peer = peer{addr: p.addr, packets: p.packets, bytes: p.bytes, first: p.first, last: p.last, measured: p.measured}
 	if p.measured {
 		s.measurements = *p.measurements
 	}
