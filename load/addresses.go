@@ -107,5 +107,9 @@ func (e *endpoints) source(client uint64) netip.Addr {
 	if len(e.sources) == 0 {
 		return netip.Addr{}
 	}
-	return e.sources[client/uint64(len(e.targets))%uint64(len(e.sources))]
+	source := e.sources[client/uint64(len(e.targets))%uint64(len(e.sources))]
+	if source.IsLinkLocalUnicast() && source.Is6() {
+		return source.WithZone(e.target(client).Addr().Zone()) // it is on the link of the target
+	}
+	return source
 }

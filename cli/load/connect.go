@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"wirelab/cli/term"
 	"wirelab/load/connect"
@@ -23,6 +22,7 @@ type connectFlags struct {
 	payload string
 	size    int
 	count   uint64
+	family  term.Family
 
 	retry          int // from here on, TCP only
 	tls            bool
@@ -69,7 +69,7 @@ func (a *app) newConnectTCPCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return a.runConnect(cmd, "tcp", args, &f) },
 	}
 	flags := cmd.Flags()
-	f.add(flags)
+	f.add(cmd)
 	flags.DurationVar(&f.timeout, "timeout", 0, "give up connecting, and end after so long a silence (connecting: 10s; silence: never)")
 	flags.IntVar(&f.retry, "retry", 0, "try so many more `times` to connect while refused or unreachable")
 	flags.BoolVar(&f.tls, "tls", false, "speak TLS")
@@ -97,12 +97,14 @@ func (a *app) newConnectUDPCommand() *cobra.Command {
 		Args: term.AtMostTarget,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.runConnect(cmd, "udp", args, &f) },
 	}
-	f.add(cmd.Flags())
+	f.add(cmd)
 	cmd.Flags().DurationVar(&f.timeout, "timeout", defaultUDPTimeout, "how long to wait for an answer")
 	return cmd
 }
 
-func (f *connectFlags) add(flags *pflag.FlagSet) {
+func (f *connectFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	f.family.Add(cmd)
 	flags.BoolVar(&f.hex, "hex", false, "show both directions as hexadecimal and text, with times")
 	flags.StringVar(&f.payload, "payload", "", "send this `payload` in place of the input")
 	flags.IntVar(&f.size, "size", 0, "make the payload so many `bytes` long")
@@ -126,7 +128,7 @@ func (a *app) runConnect(cmd *cobra.Command, network string, args []string, f *c
 	if err != nil {
 		return err
 	}
-	if err := resolveDatagrams(cmd.Context(), &cfg); err != nil {
+	if err := f.lookUp(cmd.Context(), &cfg); err != nil {
 		return explainConnect(err, network, address)
 	}
 	ctx, cancel := context.WithCancel(cmd.Context())
@@ -144,20 +146,24 @@ func (a *app) runConnect(cmd *cobra.Command, network string, args []string, f *c
 	return explainConnect(err, network, address)
 }
 
-// resolveDatagrams makes an address of the name that datagrams go to. Of several
-// addresses, one that has a server shows itself over TCP by answering; over UDP all
-// seem to be there, and the first would be taken, for localhost often that of IPv6.
-func resolveDatagrams(ctx context.Context, cfg *connect.Config) error {
-	if cfg.Network != "udp" {
-		return nil
-	}
+// lookUp says which addresses of a name are tried, and refuses what is none. Of several,
+// one that has a server shows itself over TCP by answering; over UDP all seem to be there,
+// until one refuses a datagram.
+func (f *connectFlags) lookUp(ctx context.Context, cfg *connect.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, cfg.DialTimeout)
 	defer cancel()
-	resolved, err := term.Resolve(ctx, cfg.Address)
+	all, err := f.family.Lookup(ctx, cfg.Address)
+	if err != nil && !term.IsUnknownHost(err) {
+		return err
+	}
 	if err != nil {
 		return &connect.Error{Op: connect.OpConnect, Network: cfg.Network, Address: cfg.Address, Attempts: 1, Err: err}
 	}
-	cfg.Address = resolved.String()
+	if cfg.Network == "tcp" {
+		cfg.Family = f.family.Network("")
+		return nil
+	}
+	cfg.Address, cfg.Others = all[0].String(), all[1:]
 	return nil
 }
 

@@ -65,7 +65,7 @@ func (a *app) runFastLoad(cmd *cobra.Command, flags loadFlags, fast fastFlags, a
 	if err != nil {
 		return err
 	}
-	settings, all, err := a.prepareLoad(cmd, args, 1)
+	settings, all, err := a.prepareLoad(cmd, flags.family, args, 1)
 	if err != nil {
 		return err
 	}

@@ -85,6 +85,7 @@ type loadFlags struct {
 	payload  string
 	timeout  time.Duration
 	loops    int
+	family   term.Family
 	save     term.SaveFlag
 	pace     paceFlags
 }
@@ -98,6 +99,7 @@ func (f *loadFlags) add(cmd *cobra.Command) {
 	flags.StringVarP(&f.payload, "payload", "p", "seq", "`what` messages hold, see above")
 	flags.DurationVarP(&f.timeout, "timeout", "t", 5*time.Second, "the most `time` that a connect or an answer may take")
 	flags.IntVar(&f.loops, "loops", 0, "`number` of event loops, each on a thread of its own (default one a core, half of them for a server on this host)")
+	f.family.Add(cmd)
 	f.pace.add(cmd)
 	f.save.Add(cmd)
 }
@@ -128,7 +130,7 @@ func (a *app) runLoad(cmd *cobra.Command, flags loadFlags, args []string) error 
 	if err != nil {
 		return err
 	}
-	settings, all, err := a.prepareLoad(cmd, args, load.MaxTargets)
+	settings, all, err := a.prepareLoad(cmd, flags.family, args, load.MaxTargets)
 	if err != nil {
 		return err
 	}
@@ -233,12 +235,12 @@ func nothingListens(r *load.Report) bool {
 }
 
 // prepareLoad returns the settings and the targets, of which there may be so many.
-func (a *app) prepareLoad(cmd *cobra.Command, args []string, most int) (*config.Config, []netip.AddrPort, error) {
+func (a *app) prepareLoad(cmd *cobra.Command, family term.Family, args []string, most int) (*config.Config, []netip.AddrPort, error) {
 	settings, err := a.Settings(cmd)
 	if err != nil {
 		return nil, nil, err
 	}
-	all, err := term.Targets(cmd.Context(), settings, args, most)
+	all, err := family.Targets(cmd.Context(), settings, cmd.Name(), args, most)
 	return settings, all, err
 }
 

@@ -68,7 +68,7 @@ func openNTP(s *service) (part, error) {
 		Access: &s.access, Log: s.logs.Component("server-ntp"),
 	}, responder)
 	if err != nil {
-		return part{}, explainListen(err, c.AutoPort)
+		return part{}, explainListen(err, c.Bind, c.AutoPort)
 	}
 	p := part{listening: s.listening("udp", udp.Addr(), "ntp"), run: udp.Run, close: udp.Close, source: udp}
 	if keys == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/signal"
 	"runtime"
@@ -132,8 +133,11 @@ func (s *service) closeParts() error {
 
 // explainListen says what to do about an address that cannot be had; autoPort: nor
 // the ports after it.
-func explainListen(err error, autoPort bool) error {
+func explainListen(err error, bind netip.Addr, autoPort bool) error {
 	var busy *server.PortBusyError
+	if zone := term.CheckZone(bind); zone != nil {
+		return zone
+	}
 	switch {
 	case errors.As(err, &busy) && autoPort:
 		return fmt.Errorf("%w, and so are the ports after it; choose another with --port", err)

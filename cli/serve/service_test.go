@@ -24,7 +24,7 @@ func TestExplainListen(t *testing.T) {
 		{busy, true, "port 12345 is taken, and so are the ports after it; choose another with --port"},
 		{syscall.EADDRNOTAVAIL, false, "--bind takes an address of this host"},
 	} {
-		if got := explainListen(tt.err, tt.autoPort); !strings.Contains(got.Error(), tt.want) {
+		if got := explainListen(tt.err, netip.IPv4Unspecified(), tt.autoPort); !strings.Contains(got.Error(), tt.want) {
 			t.Errorf("%v, %t: %v", tt.err, tt.autoPort, got)
 		}
 	}

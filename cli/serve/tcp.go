@@ -48,7 +48,7 @@ func openTCP(s *service) (part, error) {
 		Access: &s.access, TLS: tlsConfig, Log: s.logs.Component("server-tcp"),
 	})
 	if err != nil {
-		return part{}, explainListen(err, c.AutoPort)
+		return part{}, explainListen(err, c.Bind, c.AutoPort)
 	}
 	l := s.listening("tcp", tcp.Addr(), c.Handler)
 	l.Engine, l.EngineNote = tcp.Engine()

@@ -44,7 +44,7 @@ func openUDP(s *service) (part, error) {
 		Access: &s.access, Log: s.logs.Component("server-udp"),
 	})
 	if err != nil {
-		return part{}, explainListen(err, c.AutoPort)
+		return part{}, explainListen(err, c.Bind, c.AutoPort)
 	}
 	return part{listening: s.listening("udp", udp.Addr(), c.Handler), run: udp.Run, close: udp.Close, source: udp}, nil
 }

@@ -98,7 +98,7 @@ func AtMostTarget(cmd *cobra.Command, args []string) error {
 
 // Targets resolves HOST:PORT,HOST:PORT... of all arguments, at most so many; without
 // any, what the configuration says.
-func Targets(ctx context.Context, cfg *config.Config, args []string, most int) ([]netip.AddrPort, error) {
+func (f Family) Targets(ctx context.Context, cfg *config.Config, network string, args []string, most int) ([]netip.AddrPort, error) {
 	words := strings.Split(strings.Join(joinPorts(args), ","), ",")
 	if len(words) > most {
 		return nil, Usagef("%d targets are more than this takes: %d", len(words), most)
@@ -112,39 +112,11 @@ func Targets(ctx context.Context, cfg *config.Config, args []string, most int) (
 		if err != nil {
 			return nil, err
 		}
-		resolved, err := Resolve(ctx, address)
+		resolved, err := f.Reach(ctx, network, address)
 		if err != nil {
 			return nil, ExplainHost(err)
 		}
 		all = append(all, resolved)
 	}
 	return all, nil
-}
-
-// Resolve returns the address that HOST:PORT means: of a name that has several, the
-// first of IPv4, which servers here bind to by default.
-func Resolve(ctx context.Context, address string) (netip.AddrPort, error) {
-	host, portText, err := net.SplitHostPort(address)
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	port, err := strconv.ParseUint(portText, 10, 16)
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	return netip.AddrPortFrom(preferIPv4(addrs), uint16(port)), nil
-}
-
-// preferIPv4 returns the first IPv4 address, or the first of all if there is none.
-func preferIPv4(addrs []netip.Addr) netip.Addr {
-	for _, addr := range addrs {
-		if addr = addr.Unmap(); addr.Is4() {
-			return addr
-		}
-	}
-	return addrs[0]
 }

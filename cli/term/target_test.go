@@ -2,7 +2,6 @@ package term
 
 import (
 	"fmt"
-	"net/netip"
 	"strings"
 	"testing"
 
@@ -70,7 +69,7 @@ func TestTargetOfWords(t *testing.T) {
 			t.Errorf("%q: got %q, %v; want %q", args, got, err, want)
 		}
 	}
-	all, err := Targets(t.Context(), cfg, []string{"127.0.0.1", "80", "127.0.0.2:81,82"}, 4)
+	all, err := Family{}.Targets(t.Context(), cfg, "tcp", []string{"127.0.0.1", "80", "127.0.0.2:81,82"}, 4)
 	if got := fmt.Sprint(all); err != nil || got != "[127.0.0.1:80 127.0.0.2:81 192.0.2.1:82]" {
 		t.Errorf("%s, %v", got, err)
 	}
@@ -81,23 +80,6 @@ func FuzzSplitTarget(f *testing.F) {
 		f.Add(arg)
 	}
 	f.Fuzz(func(t *testing.T, arg string) { splitTarget(arg) })
-}
-
-func TestPreferIPv4(t *testing.T) {
-	addr := netip.MustParseAddr
-	for _, tt := range []struct {
-		addrs []netip.Addr
-		want  string
-	}{
-		{[]netip.Addr{addr("::1"), addr("127.0.0.1")}, "127.0.0.1"},
-		{[]netip.Addr{addr("::1"), addr("::ffff:127.0.0.1")}, "127.0.0.1"},
-		{[]netip.Addr{addr("2001:db8::1"), addr("::1")}, "2001:db8::1"},
-		{[]netip.Addr{addr("192.0.2.1"), addr("192.0.2.2")}, "192.0.2.1"},
-	} {
-		if got := preferIPv4(tt.addrs); got.String() != tt.want {
-			t.Errorf("of %v: %v, want %s", tt.addrs, got, tt.want)
-		}
-	}
 }
 
 func TestResolve(t *testing.T) {

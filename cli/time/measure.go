@@ -33,6 +33,7 @@ type measureFlags struct {
 	basic       bool
 	watch       bool
 	allowPublic bool
+	family      term.Family
 	nts         ntsFlags
 	save        term.SaveFlag
 }
@@ -48,6 +49,7 @@ func (f *measureFlags) add(cmd *cobra.Command) {
 	flags.BoolVar(&f.basic, "basic", false, "do not ask when answers really left (NTP's interleaved mode, STAMP's follow-up telemetry)")
 	flags.BoolVar(&f.watch, "watch", false, "show each sample, until Ctrl-C")
 	flags.BoolVar(&f.allowPublic, "allow-public", false, "ask public addresses too")
+	f.family.Add(cmd)
 	f.nts.add(cmd)
 	f.save.Add(cmd)
 }
@@ -195,7 +197,7 @@ func resolveHost(ctx context.Context, cfg *config.Config, flags *measureFlags, a
 	if err != nil {
 		return err
 	}
-	if host.Host, err = term.Resolve(ctx, address); err != nil {
+	if host.Host, err = flags.family.Reach(ctx, "udp", address); err != nil {
 		return term.ExplainHost(err)
 	}
 	host.Protocol = measure.STAMP

@@ -51,6 +51,8 @@ type remote struct {
 	client  *ntp.Client
 	peer    netip.AddrPort
 	failed  int // since the last answer
+	family  term.Family
+	lookups int // of the name so far
 }
 
 // redialAfter is after how many requests without an answer a name is looked up anew.
@@ -58,10 +60,12 @@ const redialAfter = 4
 
 // resolve looks up the server.
 func (r *remote) resolve(ctx context.Context) error {
-	peer, err := term.Resolve(ctx, r.address)
+	all, err := r.family.Lookup(ctx, r.address)
 	if err != nil {
 		return term.ExplainHost(err)
 	}
+	peer := all[r.lookups%len(all)] // another one when that before did not answer
+	r.lookups++
 	if probe.Public(peer.Addr()) && !r.public {
 		return term.Usagef("%s is a public address (%s): it is asked only with --allow-public", r.word, peer.Addr())
 	}
@@ -154,7 +158,7 @@ func openServers(ctx context.Context, words []string, f *syncFlags) ([]*remote, 
 		if err != nil {
 			return nil, err
 		}
-		r := &remote{word: word, address: address, from: from, burst: f.burst, public: f.allowPublic, nts: &f.nts}
+		r := &remote{word: word, address: address, from: from, burst: f.burst, public: f.allowPublic, family: f.family, nts: &f.nts}
 		if err := r.resolve(ctx); err != nil {
 			return nil, err
 		}

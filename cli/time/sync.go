@@ -29,6 +29,7 @@ type syncFlags struct {
 	bind        string
 	burst       int
 	allowPublic bool
+	family      term.Family
 	nts         ntsFlags
 	control     string
 	simulate    string
@@ -88,6 +89,7 @@ func (f *syncFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.bind, "bind", "", "`address` of this host from which to ask")
 	flags.IntVar(&f.burst, "burst", 4, "ask local servers so often at a time and take the answer of least delay")
 	flags.BoolVar(&f.allowPublic, "allow-public", false, "ask public servers too")
+	f.family.Add(cmd)
 	f.nts.add(cmd)
 	flags.StringVar(&f.control, "control", "", "`path` of the control socket for time status and ps (default one for each process)")
 	flags.StringVar(&f.simulate, "simulate", "", "play this `scenario`")

@@ -19,7 +19,11 @@ import (
 type Config struct {
 	Network string     // "tcp" or "udp"
 	Address string     // "HOST:PORT" or "[IPv6]:PORT"; HOST may be a name
+	Family  string     // "4" or "6": only such addresses of a name; "": all
 	TLS     *TLSConfig // nil: none; TCP only
+	// Others are further addresses of a peer over UDP. They are tried in turn as long as
+	// those before refuse datagrams or cannot be reached, and what was sent is sent again.
+	Others []netip.AddrPort
 
 	// DialTimeout bounds one attempt to connect, TLS handshake included; 0
 	// means no bound but the operating system's.

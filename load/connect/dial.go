@@ -49,8 +49,7 @@ func (s *session) dialOnce(ctx context.Context) (net.Conn, error) {
 		ctx, cancel = context.WithTimeout(ctx, s.cfg.DialTimeout)
 		defer cancel()
 	}
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, s.cfg.Network, s.cfg.Address)
+	conn, err := s.open(ctx)
 	if err != nil {
 		return nil, s.dialError(OpConnect, err)
 	}
@@ -63,6 +62,14 @@ func (s *session) dialOnce(ctx context.Context) (net.Conn, error) {
 		return nil, s.dialError(OpTLS, err)
 	}
 	return secured, nil
+}
+
+func (s *session) open(ctx context.Context) (net.Conn, error) {
+	if s.cfg.Network == "udp" && len(s.cfg.Others) > 0 {
+		return s.dialInTurn()
+	}
+	var dialer net.Dialer
+	return dialer.DialContext(ctx, s.cfg.Network+s.cfg.Family, s.cfg.Address)
 }
 
 func (s *session) dialError(op string, err error) error {
