@@ -32,6 +32,10 @@ type Conn struct {
 	mu     sync.Mutex
 	outbox []byte // pushed by others, not yet taken by the engine
 	closed bool   // the last was said: nothing more is put into the outbox
+
+	// Of an engine that serves many connections in a loop, and its alone:
+	queued   bool   // it is in the loop's list of the busy
+	together uint32 // answers that are going to be sent at once
 }
 
 // newConn makes a connection that is not admitted yet.
@@ -211,6 +215,13 @@ func (c *Conn) received(n int) {
 // sent counts one answer, whose n bytes, or the last n of them, the kernel has taken.
 func (c *Conn) sent(n int) {
 	c.outN.Add(1)
+	c.sentPart(n)
+}
+
+// sentTogether counts the answers whose last n bytes the kernel has taken together. What
+// others have pushed, which is no answer, counts as one.
+func (c *Conn) sentTogether(n int) {
+	c.outN.Add(uint64(max(c.together, 1)))
 	c.sentPart(n)
 }
 

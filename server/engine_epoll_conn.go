@@ -25,7 +25,6 @@ type epollConn struct {
 	ended     bool // others have ended the input: see lastBytes
 	pushed    bool // there may be something in the outbox
 	lingering bool // all is said; waiting for the peer's end
-	queued    bool // it is in the loop's list of the busy
 }
 
 func (c *epollConn) flush()    { c.loop.mail.post(c, orderFlush) }
@@ -158,8 +157,11 @@ func (l *epollLoop) send(c *epollConn, p []byte) (rest []byte, ok bool) {
 		l.end(c, ReasonReset)
 		return nil, false
 	}
-	if n > 0 {
+	switch {
+	case n == len(p):
 		c.sent(n)
+	case n > 0:
+		c.sentPart(n)
 	}
 	return p[n:], true
 }

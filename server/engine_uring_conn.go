@@ -32,7 +32,6 @@ type uringConn struct {
 	pushed    bool // there may be something in the outbox
 	lingering bool // all is said; waiting for the peer's end
 	over      bool // retired; open only until nothing is under way
-	queued    bool // it is in the loop's list of the busy
 }
 
 // backlog is what could not be done yet for a connection.
@@ -141,7 +140,11 @@ func (l *uringLoop) turn(c *uringConn, got []byte, eof bool) {
 		c.answer = l.free.get()
 	}
 	c.eof = eof
+	before := len(c.answer)
 	c.answer, c.next = c.Conn.turn(got, eof, c.answer)
+	if len(c.answer) > before {
+		c.together++
+	}
 	switch {
 	case len(c.answer) == 0:
 		l.release(c)
@@ -153,7 +156,7 @@ func (l *uringLoop) turn(c *uringConn, got []byte, eof bool) {
 // release gives the connection's buffer back.
 func (l *uringLoop) release(c *uringConn) {
 	l.free.put(c.answer)
-	c.answer = nil
+	c.answer, c.together = nil, 0
 }
 
 // serve does for c what can be done without waiting.

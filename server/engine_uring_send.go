@@ -58,7 +58,7 @@ func (l *uringLoop) settle(completed []uring.Completion) {
 		case c.over:
 			l.release(c)
 		default:
-			c.sent(len(c.answer))
+			c.sentTogether(len(c.answer))
 			l.release(c)
 		}
 		l.answered[i] = nil
@@ -71,7 +71,7 @@ func (l *uringLoop) refused(c *uringConn, done *uring.Completion) {
 	n := max(int(done.Result), 0)
 	rest := c.answer[n:]
 	if n > 0 {
-		c.sent(n)
+		c.sentPart(n)
 	}
 	if errno := done.Errno(); errno != 0 && errno != syscall.EAGAIN {
 		l.end(c, ReasonReset)
@@ -104,11 +104,12 @@ func (l *uringLoop) sent(c *uringConn, done *uring.Completion) {
 		return
 	}
 	n := int(done.Result)
-	c.Conn.sent(n)
 	if c.behind.sent += n; c.behind.sent < len(c.answer) {
+		c.sentPart(n)
 		l.send(c)
 		return
 	}
+	c.sentTogether(n)
 	l.release(c)
 	l.serve(c)
 }
