@@ -163,7 +163,17 @@ func (h *Host) connect(interfaces []Interface, routes []Route) error {
 			l.route(d.index, r.To)
 		}
 	}
-	return l.commit()
+	if err := l.commit(); err != nil {
+		return err
+	}
+	for _, i := range interfaces {
+		for _, p := range i.Prefixes {
+			if err := l.settle(p.Addr()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // watch loads the table that watches, and listens to it.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -97,4 +98,21 @@ func (l *links) route(index int, to netip.Prefix) {
 		l.e.Bytes(unix.RTA_DST, to.Masked().Addr().AsSlice())
 	}
 	l.e.Uint32(unix.RTA_OIF, uint32(index))
+}
+
+// settle waits until the kernel takes packets to an address for its own: of IPv6 it
+// makes the route some time after it has taken the address.
+func (l *links) settle(a netip.Addr) error {
+	for range 1000 {
+		var e netlink.Encoder
+		e.Message(unix.RTM_GETROUTE, 0)
+		e.Raw([]byte{family(a), byte(a.BitLen()), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})
+		e.Bytes(unix.RTA_DST, a.AsSlice())
+		m, err := l.conn.Get(&e, netlink.Named("find the route to", a.String()))
+		if err == nil && len(m.Body) > 7 && m.Body[7] == unix.RTN_LOCAL {
+			return nil
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	return fmt.Errorf("the address %s did not come into use", a)
 }

@@ -24,7 +24,7 @@ const asked = `firewall:
     - drop tcp 203.0.113.9 -> :22 on eth0
     - reject tcp 203.0.113.9 -> :23
     - accept icmp/8 203.0.113.9 -> 192.0.2.1
-    - accept icmpv6/128 2001:db8::9 -> 2001:db8::1
+    - accept icmpv6/128 2001:db8::9 -> fd64::35
     - accept tcp 10.0.0.7 -> 198.51.100.7:443 on eth1 out eth0
     - reject tcp 10.0.0.7 -> 198.51.100.7:80 on eth1 out eth0
     - drop udp -> 198.51.100.7:53 out eth0
