@@ -58,7 +58,8 @@ type uringLoop struct {
 	busy     []*uringConn // can go on without waiting for anything
 	served   []*uringConn // empty: the other of two lists that take turns to be busy
 	starved  []*uringConn // found no buffer
-	fresh    []*uringConn // have received since the last look for resets
+	fresh    []int32      // descriptors that have received since the last look for resets
+	isFresh  []bool       // by descriptor: it is in fresh
 	lookAt   time.Time    // when to look for resets; zero: nobody is fresh
 
 	completions []uring.Completion
@@ -228,11 +229,11 @@ const resetInterval = time.Second
 
 // noteFresh has c looked at with the next look for resets.
 func (l *uringLoop) noteFresh(c *uringConn) {
-	if c.fresh {
+	if l.isFresh[c.fd] {
 		return
 	}
-	c.fresh = true
-	if l.fresh = append(l.fresh, c); l.lookAt.IsZero() {
+	l.isFresh[c.fd] = true
+	if l.fresh = append(l.fresh, c.fd); l.lookAt.IsZero() {
 		l.lookAt = time.Now().Add(resetInterval)
 	}
 }
@@ -246,9 +247,9 @@ func (l *uringLoop) lookForResets(now time.Time) {
 		return
 	}
 	l.lookAt = time.Time{}
-	for i, c := range l.fresh {
-		l.fresh[i], c.fresh = nil, false
-		if !c.over && c.receiving && stream.WasReset(int(c.fd)) {
+	for _, fd := range l.fresh {
+		l.isFresh[fd] = false
+		if c := l.conns[fd]; c != nil && !c.over && c.receiving && stream.WasReset(int(fd)) {
 			l.end(c, c.broken())
 		}
 	}
@@ -363,7 +364,7 @@ func (l *uringLoop) host(fd int) {
 		return
 	}
 	for len(l.conns) <= fd {
-		l.conns = append(l.conns, nil)
+		l.conns, l.isFresh = append(l.conns, nil), append(l.isFresh, false)
 	}
 	l.conns[fd] = c
 	l.open++

@@ -23,7 +23,6 @@ type uringConn struct {
 	next      Next // what the last turn wants
 	receiving bool // a receive is under way
 	pausing   bool // and being cancelled
-	fresh     bool // it is in the loop's list of the fresh
 	fed       bool // it has brought something since it last found no buffer
 	sending   bool // a send is under way that waits for the peer
 	hungUp    bool // there is nothing more to come
