@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+
+	"wirelab/internal/sys/datagram"
+	"wirelab/internal/sys/stream"
 )
 
 // Sources are the addresses of this host that clients connect from, in turn: an
@@ -112,4 +115,24 @@ func (e *endpoints) source(client uint64) netip.Addr {
 		return source.WithZone(e.target(client).Addr().Zone()) // it is on the link of the target
 	}
 	return source
+}
+
+// mostChecked bounds how many sources are tried before a run.
+const mostChecked = 4096
+
+// check returns an error of kind ErrConfig if clients are to connect from an address that
+// is not of this host.
+func (e *endpoints) check(clients int) error {
+	sources := e.sources[:min(len(e.sources), clients, mostChecked)]
+	for i, source := range sources {
+		client := uint64(i * len(e.targets)) // the first from there
+		fd, err := datagram.ConnectFrom(e.source(client), e.target(client))
+		if notOurs(err) {
+			return fmt.Errorf("%w: the source %s is not an address of this host (see: ip address)", ErrConfig, source)
+		}
+		if err == nil {
+			stream.Close(fd)
+		}
+	}
+	return nil
 }

@@ -130,20 +130,6 @@ func TestSourcesAndTargetsAreUsedInTurn(t *testing.T) {
 	}
 }
 
-func TestSourceOfAnotherHost(t *testing.T) {
-	sources, err := ParseSources("192.0.2.1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, network := range []string{"tcp", "udp"} {
-		r := mustRun(t, Config{Network: network, Target: closedPort(t, network), Sources: sources, Clients: 2, Messages: 1})
-		if r.Connected != 0 || r.Verify() == nil {
-			t.Errorf("%v: %+v", r.Verify(), r)
-		}
-		wantErrors(t, r, map[string]uint64{"no local port left": 2})
-	}
-}
-
 // A queue of connections that overflows again and again: dropped connects are begun
 // anew, and all clients get theirs.
 func TestConnectsThatAreDroppedAreBegunAnew(t *testing.T) {

@@ -3,7 +3,16 @@ package load
 import (
 	"errors"
 	"syscall"
+
+	"wirelab/internal/sys"
 )
+
+// notOurs reports whether err says that a source is not an address of this host: the port
+// is chosen only as the socket connects.
+func notOurs(err error) bool {
+	var op *sys.OpError
+	return errors.As(err, &op) && op.Op == "bind" && errors.Is(err, syscall.EADDRNOTAVAIL)
+}
 
 // errorKind returns the name under which an error is counted: short, the same on
 // every machine, and understood without a manual.
@@ -24,6 +33,9 @@ func errorKind(err error) string {
 	case syscall.ENETUNREACH:
 		return "network unreachable"
 	case syscall.EADDRNOTAVAIL:
+		if notOurs(err) {
+			return "the source is not an address of this host"
+		}
 		return "no local port left"
 	case syscall.EMFILE, syscall.ENFILE:
 		return "no descriptor left"

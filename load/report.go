@@ -156,6 +156,20 @@ func (r *Report) Verified() uint64 { return r.Received - r.Mismatched - r.Late }
 // ErrNotVerified reports that answers were missing or wrong.
 var ErrNotVerified = errors.New("not verified")
 
+// silence says why there was no answer, as far as the receiver's counts show.
+func (r *Report) silence() string {
+	got := r.Receiver
+	switch {
+	case got == nil || r.Sent == 0:
+		return ""
+	case got.Distinct >= r.Sent:
+		return ", though the server received all: its handler, such as discard, answers nothing, or answers do not get back"
+	case got.Distinct == 0:
+		return ": nothing reached the server"
+	}
+	return fmt.Sprintf(", though the server received %d of %d", got.Distinct, r.Sent)
+}
+
 // Verify returns nil if the run showed what it should: every answer as it should be
 // and, over TCP, none missing and no client ended early; over UDP at least one; of a
 // search, a rate that holds. Otherwise the error, of kind ErrNotVerified, says what
@@ -176,7 +190,7 @@ func (r *Report) Verify() error {
 		count(unconnected, "clients not connected")
 		count(r.failures()-min(r.failures(), unconnected), "clients failed") // even if nothing was under way
 	} else if r.Received == 0 {
-		wrong = append(wrong, "no answer came")
+		wrong = append(wrong, "no answer came"+r.silence())
 	}
 	if r.Search != nil && r.Search.RatePerS == 0 {
 		wrong = append(wrong, r.Search.Limit+" holds at no rate")

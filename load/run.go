@@ -36,6 +36,9 @@ func measure(ctx context.Context, cfg Config) (*Report, *distribution, error) {
 		return nil, nil, err
 	}
 	r := newRun(cfg)
+	if err := r.endpoints.check(cfg.Clients); err != nil {
+		return nil, nil, err
+	}
 	defer r.close()
 	if err := r.open(); err != nil {
 		return nil, nil, fmt.Errorf("load: %w", err)

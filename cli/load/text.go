@@ -142,8 +142,17 @@ func loadTarget(r *load.Report) string {
 // loadWhere says at which end datagrams were lost.
 func loadWhere(r *load.Report) string {
 	if got := r.Receiver; got != nil {
-		return fmt.Sprintf("%s questions overflowed the server's buffer, %s lost elsewhere",
+		unanswered := r.Lost - min(got.Lost, r.Lost)
+		if unanswered == r.Lost && r.Received == 0 {
+			return "all reached the server, which answered none: is its handler discard?"
+		}
+		where := fmt.Sprintf("%s questions overflowed the server's buffer, %s lost elsewhere",
 			term.Count(got.DroppedByKernel), term.Count(got.LostElsewhere))
+		if unanswered > 0 {
+			where = fmt.Sprintf("%s overflowed the server, %s lost before it, %s got no answer",
+				term.Count(got.DroppedByKernel), term.Count(got.LostElsewhere), term.Count(unanswered))
+		}
+		return where
 	}
 	return term.Cut(term.OneLine(r.ReceiverUnknown), 67)
 }

@@ -43,7 +43,7 @@ func openLoad() *load.Report {
 	r.ResponseUS = &load.Quantiles{Min: 13, Mean: 6000, P50: 5800, P90: 8000, P99: 12_000, P999: 20_000, Max: 1.5e6}
 	r.Sent, r.Received, r.Lost = 99_990, 99_890, 100
 	r.Loss = &load.Loss{SenderRefused: 10, Gap: 100, ReceiverOverflow: 60}
-	r.Receiver = &load.FastReceiver{DroppedByKernel: 60, LostElsewhere: 0}
+	r.Receiver = &load.FastReceiver{Lost: 60, DroppedByKernel: 60, LostElsewhere: 0}
 	r.LateSends = &load.LateSends{Late: 12_000, OverUS: 1000, Share: 0.12, P50: 5, P99: 4100, Max: 10_000, HeldBack: 17}
 	r.ClientLimited, r.ClientLimits = true, []string{"late sends: 12% more than 1ms late", "processor: event loop 1 was busy 97% of the time"}
 	r.Generator = load.Generator{ClockSteps: 1, ClockStepUS: -1.5e6}
