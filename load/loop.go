@@ -206,7 +206,9 @@ func (l *loop) drain() {
 }
 
 // turn waits for events and handles them. Handlers read the clock, so that turn
-// need not: only when nothing happened, or when messages have their time.
+// need not: only when nothing happened, when no handler did (a socket that takes more
+// while there is nothing to send), or when messages have their time. So no wait is longer
+// than until l.lookout, which is a tenth of a second away at most.
 func (l *loop) turn() error {
 	if !l.dealt {
 		l.now()
@@ -219,11 +221,15 @@ func (l *loop) turn() error {
 	if n == 0 || !l.dealt {
 		l.now()
 	}
+	before := l.clock
 	for i := range l.events[:n] {
 		l.handle(&l.events[i])
 		if l.clock >= l.dealer.upcoming {
 			l.deal()
 		}
+	}
+	if n > 0 && l.clock == before {
+		l.now()
 	}
 	l.floodAgain()
 	l.retry()
