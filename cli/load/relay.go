@@ -31,7 +31,7 @@ type relayFlags struct {
 func (a *app) newRelayCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "relay",
-		Short: "Stand between clients and a server, and make the way between them bad",
+		Short: "Show and impair what passes between clients and a server",
 		Long: "Relays what clients send to a target, and what that answers. It shows what passes\n" +
 			"(--hex), and delays, loses, doubles, reorders or damages it, in each direction, by\n" +
 			"chances that follow from a seed.",

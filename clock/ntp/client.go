@@ -83,10 +83,9 @@ type Config struct {
 
 // A Client asks one server again and again. It is used by one goroutine.
 type Client struct {
-	cfg    Config
-	conn   *probe.Conn
-	state  association
-	public bool
+	cfg   Config
+	conn  *probe.Conn
+	state association
 
 	sent    time.Time     // when the last request went out
 	spacing time.Duration // the least time between two; grows with kisses

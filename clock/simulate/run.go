@@ -10,6 +10,7 @@ import (
 // A Result says how well the clock was kept. Offsets are the clock's true ones,
 // which only a simulator knows, once a second.
 type Result struct {
+	//lint:ignore ST1011 the root mean square is no milliseconds
 	RMS, Max time.Duration // from the scenario's JudgedFrom on
 	// Lock is when the clock came within LockedWithin to stay there until the
 	// scenario's end or its disturbance; < 0: never.

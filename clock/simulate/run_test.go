@@ -11,7 +11,7 @@ import (
 // limits are the median and the worst of ten seeds that each scenario must reach;
 // chrony's figures on clknetsim's default are 69/140 us RMS, 160/300 us at most.
 var limits = map[string]struct {
-	rms, worstRMS, max, worstMax time.Duration
+	rms, worstRms, max, worstMax time.Duration
 	lock                         time.Duration // worst
 	requests                     int           // median
 }{
@@ -61,7 +61,7 @@ func TestScenarios(t *testing.T) {
 					t.Errorf("%s %v, worst %v; want %v, %v", what, got, last, median, worst)
 				}
 			}
-			check("RMS", rms, limit.rms, limit.worstRMS)
+			check("RMS", rms, limit.rms, limit.worstRms)
 			check("maximum", most, limit.max, limit.worstMax)
 			check("lock", locks, limit.lock, limit.lock)
 			slices.Sort(requests)

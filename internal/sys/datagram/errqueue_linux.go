@@ -2,7 +2,6 @@ package datagram
 
 import (
 	"encoding/binary"
-	"syscall"
 	"time"
 	"unsafe"
 
@@ -37,7 +36,6 @@ type errorQueue struct {
 	stamps []SendStamp
 	taken  bool // stamps were returned and may be overwritten
 
-	errno   syscall.Errno
 	n       int
 	fds     [1]unix.PollFd
 	timeout unix.Timespec
