@@ -58,7 +58,7 @@ func TestPsWithoutDescriptors(t *testing.T) {
 					t.Fatalf("never starved: %+v", s.tcp())
 				}
 			}
-			for range 20 {
+			for range 5 {
 				s.processes()
 			}
 			if out, err := s.command("ps", "--kick", "1").CombinedOutput(); err != nil || !strings.Contains(string(out), "was ended") {
