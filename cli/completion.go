@@ -90,7 +90,7 @@ func completeValues(cmd *cobra.Command) {
 		case f.Name == "payload":
 			values = cobra.FixedCompletions([]string{"seq", "pattern", "random:", "text:", "hex:", "file:", "time", "stamp"},
 				cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace)
-		case strings.Contains(what, "file"), strings.Contains(what, "path"), strings.Contains(what, "dir"), strings.HasSuffix(usage, " file"):
+		case namesFile(what), strings.HasSuffix(usage, " file"):
 			return // files are what shells complete
 		}
 		_ = cmd.RegisterFlagCompletionFunc(f.Name, values) // fails for a flag that is not there, or told

@@ -144,6 +144,9 @@ func (a *app) prepare(cmd *cobra.Command) {
 	run := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		a.started = true
+		if err := a.expandHome(cmd); err != nil {
+			return err
+		}
 		return run(cmd, args)
 	}
 }

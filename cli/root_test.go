@@ -121,6 +121,7 @@ func checkExample(t *testing.T, args []string) {
 		err = cmd.ValidateArgs(cmd.Flags().Args())
 	}
 	if err == nil && !cmd.HasSubCommands() {
+		cmd.SetContext(t.Context())
 		_, err = a.Settings(cmd)
 	}
 	if err != nil || cmd.HasSubCommands() && cmd.Flags().NArg() > 0 {

@@ -33,7 +33,7 @@ func scanLogs(dir string) (map[string]*logGroup, error) {
 	groups := make(map[string]*logGroup)
 	for _, file := range files {
 		stem, at, ok := parseLogName(file.Name())
-		if !ok || file.IsDir() {
+		if !ok || !isRegular(dir, file) {
 			continue
 		}
 		active := filepath.Join(dir, stem+".log")
@@ -51,6 +51,16 @@ func scanLogs(dir string) (map[string]*logGroup, error) {
 		g.sort()
 	}
 	return groups, nil
+}
+
+// isRegular reports whether an entry of dir is a file, or a link to one: a FIFO would keep
+// whoever opens it waiting.
+func isRegular(dir string, entry os.DirEntry) bool {
+	if entry.Type().IsRegular() {
+		return true
+	}
+	info, err := os.Stat(filepath.Join(dir, entry.Name()))
+	return err == nil && info.Mode().IsRegular()
 }
 
 // parseLogName takes apart "client.2.log" and

@@ -95,6 +95,9 @@ func path() kind[string] {
 			if len(s) > 4095 || strings.ContainsFunc(s, unicode.IsControl) {
 				return "", errors.New("is not a path")
 			}
+			if strings.HasPrefix(s, "~/") {
+				return "", errors.New("begins with ~/, which only a shell understands: write the whole path")
+			}
 			return s, nil
 		}}
 }

@@ -124,7 +124,7 @@ func (a *app) runConnect(cmd *cobra.Command, network string, args []string, f *c
 	if err != nil {
 		return err
 	}
-	cfg, err := f.config(cmd, network, address)
+	cfg, err := term.Await(cmd.Context(), func() (connect.Config, error) { return f.config(cmd, network, address) })
 	if err != nil {
 		return err
 	}

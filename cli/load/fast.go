@@ -61,7 +61,7 @@ func (f *fastFlags) check(cmd *cobra.Command) error {
 }
 
 func (a *app) runFastLoad(cmd *cobra.Command, flags loadFlags, fast fastFlags, args []string) error {
-	cfg, err := fast.config(cmd, flags)
+	cfg, err := term.Await(cmd.Context(), func() (load.FastConfig, error) { return fast.config(cmd, flags) })
 	if err != nil {
 		return err
 	}

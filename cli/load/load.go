@@ -126,7 +126,7 @@ func (a *app) newLoadNetworkCommand(cmd *cobra.Command) *cobra.Command {
 }
 
 func (a *app) runLoad(cmd *cobra.Command, flags loadFlags, args []string) error {
-	cfg, err := flags.config(cmd)
+	cfg, err := term.Await(cmd.Context(), func() (load.Config, error) { return flags.config(cmd) })
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package look
 
 import (
+	"context"
 	"errors"
 	"os"
 
@@ -27,7 +28,7 @@ func (a *app) newReportCommand() *cobra.Command {
 				"-o json, prints the file.",
 			Example: "  wirelab report show before.json",
 			Args:    filesNeeded("FILE"),
-			RunE:    func(_ *cobra.Command, args []string) error { return a.showReport(args[0]) },
+			RunE:    func(cmd *cobra.Command, args []string) error { return a.showReport(cmd.Context(), args[0]) },
 		},
 		&cobra.Command{
 			Use:     "compare A B",
@@ -35,7 +36,7 @@ func (a *app) newReportCommand() *cobra.Command {
 			Long:    compareHelp,
 			Example: "  wirelab report compare before.json after.json\n  wirelab report compare monday.json tuesday.json -o json",
 			Args:    filesNeeded("A", "B"),
-			RunE:    func(_ *cobra.Command, args []string) error { return a.compareReports(args[0], args[1]) },
+			RunE:    func(cmd *cobra.Command, args []string) error { return a.compareReports(cmd.Context(), args[0], args[1]) },
 		},
 	)
 	return cmd
@@ -78,7 +79,11 @@ func joinAnd(words []string) string {
 }
 
 // readSaved reads a saved report.
-func (a *app) readSaved(name string) (*report.Saved, error) {
+func (a *app) readSaved(ctx context.Context, name string) (*report.Saved, error) {
+	return term.Await(ctx, func() (*report.Saved, error) { return a.openSaved(name) })
+}
+
+func (a *app) openSaved(name string) (*report.Saved, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, term.Usagef("%w", err)
@@ -103,12 +108,12 @@ func explainReport(err error) error {
 	return err
 }
 
-func (a *app) compareReports(nameA, nameB string) error {
-	savedA, err := a.readSaved(nameA)
+func (a *app) compareReports(ctx context.Context, nameA, nameB string) error {
+	savedA, err := a.readSaved(ctx, nameA)
 	if err != nil {
 		return err
 	}
-	savedB, err := a.readSaved(nameB)
+	savedB, err := a.readSaved(ctx, nameB)
 	if err != nil {
 		return err
 	}
@@ -122,8 +127,8 @@ func (a *app) compareReports(nameA, nameB string) error {
 	return a.printComparison(c, savedHead{"A", nameA, savedA}, savedHead{"B", nameB, savedB})
 }
 
-func (a *app) showReport(name string) error {
-	s, err := a.readSaved(name)
+func (a *app) showReport(ctx context.Context, name string) error {
+	s, err := a.readSaved(ctx, name)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -31,7 +32,8 @@ type Listening struct {
 // announce says where the servers listen, on stdout and in the ready file.
 func (s *service) announce() error {
 	if s.flags.readyFile != "" {
-		if err := writeReadyFile(s.flags.readyFile, s.parts); err != nil {
+		var err error
+		if s.ready, err = writeReadyFile(s.flags.readyFile, s.parts); err != nil {
 			return err
 		}
 	}
@@ -91,27 +93,39 @@ func (l Listening) String() string {
 }
 
 // writeReadyFile writes the file as a whole, so that whoever waits for it never
-// reads half of it.
-func writeReadyFile(name string, parts []part) error {
+// reads half of it, and returns what it holds.
+func writeReadyFile(name string, parts []part) (text string, err error) {
 	var b strings.Builder
 	e := json.NewEncoder(&b)
 	for _, p := range parts {
 		if err := e.Encode(p.listening); err != nil {
-			return err
+			return "", err
 		}
 	}
-	err := atomicfile.Write(name, []byte(b.String()), 0o644)
+	err = atomicfile.Write(name, []byte(b.String()), 0o644)
 	if errors.Is(err, atomicfile.ErrNotRegular) {
-		return term.Usagef("--ready-file %s: not a file", name)
+		return "", term.Usagef("--ready-file %s: not a file", name)
 	}
 	if err != nil {
-		return fmt.Errorf("write ready file: %w", err)
+		return "", fmt.Errorf("write ready file: %w", err)
 	}
-	return nil
+	return b.String(), nil
 }
 
+// removeReadyFile removes the ready file unless somebody else has written it since. Of a
+// link, what it points to is removed: the link is not ours.
 func (s *service) removeReadyFile() {
-	if s.flags.readyFile != "" {
-		os.Remove(s.flags.readyFile)
+	if s.flags.readyFile == "" {
+		return
+	}
+	name, err := filepath.EvalSymlinks(s.flags.readyFile)
+	if err != nil {
+		return // it is gone
+	}
+	if info, err := os.Lstat(name); err != nil || !info.Mode().IsRegular() {
+		return
+	}
+	if is, err := os.ReadFile(name); err == nil && string(is) == s.ready {
+		_ = os.Remove(name)
 	}
 }

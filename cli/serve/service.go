@@ -46,6 +46,7 @@ type service struct {
 	rulesFile string // that the access rules were last read with; empty: none
 	screen    *term.Screen
 	hangup    chan os.Signal // SIGHUP
+	ready     string         // what the ready file holds
 	parts     []part
 }
 

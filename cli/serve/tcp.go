@@ -37,7 +37,7 @@ func (a *app) newServeTCPCommand() *cobra.Command {
 // openTCP opens the TCP server that the configuration describes.
 func openTCP(s *service) (part, error) {
 	c := s.cfg.Server
-	tlsConfig, err := serverTLS(c)
+	tlsConfig, err := term.Await(s.cmd.Context(), func() (*tls.Config, error) { return serverTLS(c) })
 	if err != nil {
 		return part{}, err
 	}

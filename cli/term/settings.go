@@ -81,12 +81,19 @@ func (f *settingFlag) Set(s string) error {
 // reads the file each time, so that a server can ask again on SIGHUP. Its error
 // ends a command with status 2.
 func (c *Console) Settings(cmd *cobra.Command) (*config.Config, error) {
-	file, source, err := c.ReadConfig()
+	type text struct {
+		name   string
+		source []byte
+	}
+	file, err := Await(cmd.Context(), func() (t text, err error) {
+		t.name, t.source, err = c.ReadConfig()
+		return t, err
+	})
 	if err != nil {
 		return nil, err
 	}
 	return config.Load(config.Input{
-		File: file, Source: source, Environ: c.Environ, Flags: givenSettings(cmd), Choices: c.Choices, Sections: c.Sections,
+		File: file.name, Source: file.source, Environ: c.Environ, Flags: givenSettings(cmd), Choices: c.Choices, Sections: c.Sections,
 	})
 }
 

@@ -15,6 +15,7 @@ import (
 func bound(t *testing.T, a *Console, args string, keys ...string) *cobra.Command {
 	t.Helper()
 	cmd := &cobra.Command{Use: "try"}
+	cmd.SetContext(t.Context())
 	a.BindSettings(cmd, keys...)
 	if err := cmd.ParseFlags(strings.Fields(args)); err != nil {
 		t.Fatal(err)
