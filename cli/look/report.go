@@ -36,7 +36,9 @@ func (a *app) newReportCommand() *cobra.Command {
 			Long:    compareHelp,
 			Example: "  wirelab report compare before.json after.json\n  wirelab report compare monday.json tuesday.json -o json",
 			Args:    filesNeeded("A", "B"),
-			RunE:    func(cmd *cobra.Command, args []string) error { return a.compareReports(cmd.Context(), args[0], args[1]) },
+			RunE: func(cmd *cobra.Command, args []string) error {
+				return a.compareReports(cmd.Context(), args[0], args[1])
+			},
 		},
 	)
 	return cmd
