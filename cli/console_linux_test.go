@@ -230,6 +230,24 @@ func TestConsoleHomeAndEnd(t *testing.T) {
 	p.leaves(0)
 }
 
+// The cursor goes by columns, of which some characters take two.
+func TestConsoleWideCharacters(t *testing.T) {
+	p := sitDown(t, "connect", "tcp", listen(t, echo))
+	p.sees("> ")
+	p.types("世界\x1b[D")
+	p.sees("世界\x1b[2D")
+	p.types("中")
+	p.sees("世中界\x1b[2D")
+	p.types("\r")
+	p.sees("世中界\r\n")
+	p.types("x😀\x7fy\x7f\x7f世\x1b[H\x1b[C\x1b[D\x1b[3~ok\r")
+	p.sees("ok\r\n")
+	p.types("\x1b[A\r")
+	p.sees("ok\r\n")
+	p.types(ctrlD)
+	p.leaves(0)
+}
+
 func TestConsoleInterrupted(t *testing.T) {
 	p := sitDown(t, "connect", "tcp", listen(t, echo))
 	p.sees("> ")

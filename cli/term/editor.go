@@ -49,6 +49,7 @@ func OpenEditor(stdin *os.File, out io.Writer, interrupt func()) (*Editor, error
 	}
 	c := &Editor{input: input, out: out, fd: int(stdin.Fd()), interrupt: interrupt}
 	c.line = term.NewTerminal(keys{c}, prompt)
+	c.line.AutoCompleteCallback = complete
 	c.safe = &Escaper{W: c.line}
 	c.resize()
 	if c.mode, err = term.MakeRaw(c.fd); err != nil {
@@ -75,7 +76,7 @@ func (c *Editor) Read(p []byte) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		c.rest = []byte(line + "\n")
+		c.rest = []byte(strings.ReplaceAll(line, string(filler), "") + "\n")
 	}
 	n := copy(p, c.rest)
 	c.rest = c.rest[n:]
@@ -133,18 +134,20 @@ const ctrlC = 0x03
 // Read waits for keys. Raw mode delivers Ctrl-C as a byte, which the editor would
 // take for the end of input.
 func (k keys) Read(p []byte) (int, error) {
-	n, err := k.input.Read(p)
+	n, err := k.input.Read(p[:max(len(p)/ownKeyLen, 1)])
 	if i := bytes.IndexByte(p[:n], ctrlC); i >= 0 {
 		k.interrupt()
 		return 0, ErrInterrupted
 	}
 	k.typed.Store(true)
 	k.resize()
-	return copy(p, homeAndEnd.Replace(string(p[:n]))), err
+	return copy(p, keyNames.Replace(string(p[:n]))), err
 }
 
-// homeAndEnd makes of what the keys Home and End send on the Linux console, in tmux and
-// in the application mode of xterm what the line editor knows, which is no longer.
-var homeAndEnd = strings.NewReplacer("\x1b[1~", "\x1b[H", "\x1b[7~", "\x1b[H", "\x1bOH", "\x1b[H", "\x1b[4~", "\x1b[F", "\x1b[8~", "\x1b[F", "\x1bOF", "\x1b[F")
-
-func (k keys) Write(p []byte) (int, error) { return k.out.Write(p) }
+// Write shows p without fillers.
+func (k keys) Write(p []byte) (int, error) {
+	if _, err := k.out.Write(bytes.ReplaceAll(p, []byte(string(filler)), nil)); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}

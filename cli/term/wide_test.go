@@ -1,0 +1,46 @@
+package term
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// press plays keys, and returns the line without fillers and the cursor in columns.
+func press(line string, keys string) (string, int) {
+	pos := len(line)
+	for _, key := range keys {
+		next, at, ok := complete(line, pos, key)
+		if !ok {
+			next, at = line[:pos]+string(key)+line[pos:], pos+utf8.RuneLen(key)
+		}
+		line, pos = next, at
+	}
+	return strings.ReplaceAll(line, string(filler), ""), utf8.RuneCountInString(line[:pos])
+}
+
+func TestKeysOfWideCharacters(t *testing.T) {
+	left, right, back, del := string(ownLeft), string(ownRight), string(ownBackspace), string(ownDelete)
+	for _, tt := range []struct {
+		keys, line string
+		column     int
+	}{
+		{"ab世", "ab世", 4},
+		{"世界" + left, "世界", 2},
+		{"世界" + left + left + left + "a", "a世界", 1},
+		{"世界" + left + left + right + "中", "世中界", 4},
+		{"a😀" + back + "b", "ab", 2},
+		{"世" + left + del + del + "é", "é", 1},
+		{back + left + right + del, "", 0},
+		{string(filler), "", 0},
+	} {
+		if line, column := press("", tt.keys); line != tt.line || column != tt.column {
+			t.Errorf("%q: %q, column %d; want %q, %d", tt.keys, line, column, tt.line, tt.column)
+		}
+	}
+}
+
+func FuzzKeysOfWideCharacters(f *testing.F) {
+	f.Add("世界" + string(ownLeft) + string(ownBackspace) + string(ownDelete) + "x")
+	f.Fuzz(func(t *testing.T, keys string) { press("", strings.ToValidUTF8(keys, "")) })
+}
