@@ -58,3 +58,14 @@ func TestSilenceIsExplained(t *testing.T) {
 		}
 	}
 }
+
+// The status is of what came in time: late answers alone do not hold.
+func TestOnlyLateAnswersDoNotVerify(t *testing.T) {
+	r := &Report{Network: "udp", Sent: 6, Received: 4, Late: 4, Lost: 2}
+	if err := r.Verify(); err == nil || !strings.Contains(err.Error(), "no answer came in time, 4 late") {
+		t.Errorf("only late answers: %v", err)
+	}
+	if r.Late = 3; r.Verify() != nil || r.Verified() != 1 {
+		t.Errorf("one in time: %v, %d verified", r.Verify(), r.Verified())
+	}
+}

@@ -171,7 +171,7 @@ func (r *Report) silence() string {
 }
 
 // Verify returns nil if the run showed what it should: every answer as it should be
-// and, over TCP, none missing and no client ended early; over UDP at least one; of a
+// and, over TCP, none missing and no client ended early; over UDP at least one in time; of a
 // search, a rate that holds. Otherwise the error, of kind ErrNotVerified, says what
 // was wrong.
 func (r *Report) Verify() error {
@@ -191,6 +191,8 @@ func (r *Report) Verify() error {
 		count(r.failures()-min(r.failures(), unconnected), "clients failed") // even if nothing was under way
 	} else if r.Received == 0 {
 		wrong = append(wrong, "no answer came"+r.silence())
+	} else if r.Received == r.Late {
+		wrong = append(wrong, fmt.Sprintf("no answer came in time, %d late", r.Late))
 	}
 	if r.Search != nil && r.Search.RatePerS == 0 {
 		wrong = append(wrong, r.Search.Limit+" holds at no rate")

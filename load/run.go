@@ -16,9 +16,9 @@ import (
 const progressInterval = 150 * time.Millisecond
 
 // Run connects all clients, then lets them send their messages as the configuration
-// says, verifies the answers, and reports. A client ends early when its connection
-// fails or, over TCP, an answer takes longer than the timeout; over UDP such a
-// message is lost and the client goes on.
+// says, verifies the answers, and reports. A client whose connection fails or, over
+// TCP, an answer of which takes longer than the timeout connects anew, see
+// [Config.FailFast]; over UDP such a message is lost and the client goes on.
 //
 // When ctx is cancelled, Run ends at once and reports what was measured so far as
 // interrupted. The error is of kind ErrConfig, *DescriptorError or

@@ -31,9 +31,10 @@ func (a *app) newLoadCommand() *cobra.Command {
 		a.newLoadNetworkCommand(&cobra.Command{
 			Use:   "tcp [HOST:PORT...]",
 			Short: "Load a TCP server, or several",
-			Long: "Connects all clients first, then measures. A client ends when its connection\n" +
-				"fails or an answer takes longer than --timeout. The exit status is 1 when a byte\n" +
-				"differs or an answer is missing.\n\n" + paceHelp + payloadHelp,
+			Long: "Connects all clients first, then measures. A client whose connection fails, or whose\n" +
+				"answer takes longer than --timeout, connects anew after a pause and goes on; with\n" +
+				"--fail-fast it ends. The exit status is 1 when a byte differs, an answer is missing,\n" +
+				"or a connection failed.\n\n" + paceHelp + payloadHelp,
 			Example: "  wirelab load tcp --clients 500 --messages 200 --size 512\n" +
 				"  wirelab load tcp --clients 50 --rate 20000 --duration 10s --ramp 2s\n" +
 				"  wirelab load tcp --clients 50 --search 'p99<2ms'\n" +
@@ -45,7 +46,8 @@ func (a *app) newLoadCommand() *cobra.Command {
 			Short: "Load a UDP server",
 			Long: "A datagram that is not answered within --timeout is lost, and its client goes on\n" +
 				"with the next. With the payloads seq, random and stamp, late and repeated answers\n" +
-				"are told apart. The exit status is 1 when a byte differs or no answer came at all.\n" +
+				"are told apart; late ones are not verified. The exit status is 1 when a byte differs\n" +
+				"or no answer came in time.\n" +
 				"A wirelab server is asked before and after the run what it counted, to say where\n" +
 				"datagrams were lost; another server gets a few datagrams more that it need not know.\n\n" +
 				paceHelp + payloadHelp + fastHelp,
