@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 
+	"wirelab/internal/atomicfile"
 	"wirelab/internal/sys/file"
 )
 
@@ -20,6 +21,9 @@ var errLocked = errors.New("in use by another process")
 // It does not wait. Where the system has no such locks it reports
 // sys.ErrUnsupported.
 func lockFile(path string) (*fileLock, error) {
+	if _, err := atomicfile.Follow(path); err != nil {
+		return nil, err
+	}
 	for {
 		f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/DeRuina/timberjack"
 
+	"wirelab/internal/atomicfile"
 	"wirelab/internal/sys"
 )
 
@@ -170,6 +171,9 @@ func (f *logFile) intact() bool {
 }
 
 func (f *logFile) open() error {
+	if _, err := atomicfile.Follow(f.config.Dir); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(f.config.Dir, 0o750); err != nil {
 		return err
 	}
@@ -213,6 +217,9 @@ func (f *logFile) claim() error {
 // inspect makes the file if need be, and learns its size, its age, and whether its
 // last line is whole.
 func (f *logFile) inspect() error {
+	if _, err := atomicfile.Follow(f.at); err != nil {
+		return err
+	}
 	if info, err := os.Stat(f.at); err == nil && !info.Mode().IsRegular() {
 		return fmt.Errorf("log file %s: not a regular file", f.at)
 	}

@@ -64,3 +64,37 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("the terminal shows %q", got)
 	}
 }
+
+// Logs do not go through a link that another user has put where all may write: not the
+// file, not its lock, not the directory.
+func TestForeignLinkTakesNoLogs(t *testing.T) {
+	require.Root(t)
+	for _, name := range []string{"logs/client.log", "logs/.client.log.lock", "logs"} {
+		t.Run(name, func(t *testing.T) {
+			open := filepath.Join(t.TempDir(), "open")
+			if err := errors.Join(os.Mkdir(open, 0o777), os.Chmod(open, os.ModeSticky|0o777)); err != nil {
+				t.Fatal(err)
+			}
+			dir := filepath.Join(open, "logs")
+			if name != "logs" {
+				if err := errors.Join(os.Mkdir(dir, 0o777), os.Chmod(dir, os.ModeSticky|0o777)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			victim, link := filepath.Join(t.TempDir(), "victim"), filepath.Join(open, name)
+			if err := errors.Join(os.Symlink(victim, link), os.Lchown(link, 65534, 65534)); err != nil {
+				t.Fatal(err)
+			}
+			term := new(terminal)
+			logs := OpenLogs(LogConfig{Dir: dir, Terminal: term})
+			logs.Component("client").Info("a line")
+			closeLogs(t, logs)
+			if _, err := os.Lstat(victim); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("the victim: %v", err)
+			}
+			if text := term.String(); !strings.Contains(text, "a link of another user") {
+				t.Errorf("the terminal says %q", text)
+			}
+		})
+	}
+}

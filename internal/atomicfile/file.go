@@ -40,7 +40,7 @@ type File struct {
 // not exist yet gets the mode. The errors are ErrNotRegular, ErrForeignLink, and those of
 // the system.
 func Create(name string, mode fs.FileMode) (*File, error) {
-	target, err := follow(name)
+	target, err := Follow(name)
 	if err != nil {
 		return nil, err
 	}
@@ -76,8 +76,9 @@ func Write(name string, data []byte, mode fs.FileMode) error {
 // mostLinks is how many links in a row are followed, as by the kernel (path_resolution(7)).
 const mostLinks = 40
 
-// follow returns the file that name means when links are followed; it need not exist.
-func follow(name string) (string, error) {
+// Follow returns the file that name means when links are followed; it need not exist. Its
+// error is ErrForeignLink, or that of the system.
+func Follow(name string) (string, error) {
 	for range mostLinks {
 		info, err := os.Lstat(name)
 		if err != nil || info.Mode()&fs.ModeSymlink == 0 {
