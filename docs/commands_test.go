@@ -118,14 +118,16 @@ func newShell(t *testing.T) *shell {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	up := s.command("wirelab up & wirelab serve ntp --local-stratum 8 & wait", s.directory())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = pair.Client.Run(ctx, up, nil) // it is ended
-	}()
-	t.Cleanup(func() { stop(); <-ended })
+	for _, server := range []string{"exec wirelab up", "exec wirelab serve ntp --local-stratum 8"} {
+		ctx, stop := context.WithCancel(context.Background())
+		ended := make(chan struct{})
+		cmd := s.command(server, s.directory())
+		go func() {
+			defer close(ended)
+			_ = pair.Client.Run(ctx, cmd, nil) // it is ended
+		}()
+		t.Cleanup(func() { stop(); <-ended })
+	}
 	for range 200 {
 		if s.run("nc -z 127.0.0.1 12345", s.directory()) == nil {
 			s.prepare()

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"wirelab/internal/sys/process"
 	"wirelab/internal/sys/stream"
 )
 
@@ -73,6 +74,7 @@ func listenUnder(kind EngineKind, cfg TCPConfig) (*TCP, error) {
 	s.trace = s.log.Enabled(context.Background(), slog.LevelDebug)
 	s.capConns(kind)
 	s.reserveDescriptors()
+	s.keepDescriptors()
 	listener, err := s.listen()
 	if err != nil {
 		return nil, err
@@ -89,6 +91,19 @@ func (s *TCP) capConns(kind EngineKind) {
 	if n > 0 && (s.cfg.MaxConns <= 0 || s.cfg.MaxConns > n) {
 		s.log.Info("connections are limited by the engine", "engine", kind.Name, "max_conns", n, "why", why)
 		s.cfg.MaxConns = n
+	}
+}
+
+// descriptorsKept are left to whoever must be heard when connections have taken all
+// others: the control socket, logs, files that are read again on SIGHUP.
+const descriptorsKept = 24
+
+// keepDescriptors lowers MaxConns so that connections leave some descriptors free.
+func (s *TCP) keepDescriptors() {
+	limit, used, err := process.DescriptorLimit()
+	room := limit - used - descriptorsKept
+	if err == nil && room > 0 && (s.cfg.MaxConns <= 0 || s.cfg.MaxConns > room) {
+		s.cfg.MaxConns = room
 	}
 }
 

@@ -103,7 +103,7 @@ func serverKeys() []Key {
 		one("server.buffer", "16KiB", size(64, 16<<20), func(c *Config) *int64 { return &c.Server.Buffer },
 			"What is read at once of a TCP connection, and the longest line that it takes, with its end."),
 		one("server.max_conns", "0", count(0, 1_000_000), func(c *Config) *int { return &c.Server.MaxConns },
-			"TCP connections at one time; more are refused. 0: as many as there are descriptors."),
+			"TCP connections at one time; more are refused. 0: as many as there are descriptors, less a few for ps and logs."),
 		one("server.max_per_ip", "0", count(0, 1_000_000), func(c *Config) *int { return &c.Server.MaxPerIP },
 			"TCP connections from one address at one time. 0: no limit of its own."),
 		one("server.idle_timeout", "0s", duration(0, 30*day), func(c *Config) *time.Duration { return &c.Server.IdleTimeout },
