@@ -17,7 +17,7 @@ import (
 
 // patience bounds every wait in these tests: far longer than anything takes, so
 // that only something that never comes meets it.
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 // maxLine is the longest line that fits into the buffer with its end.
 const maxLine = server.DefaultBuffer - 2
