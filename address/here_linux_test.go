@@ -211,7 +211,7 @@ func TestSessionSurvives(t *testing.T) {
 	mustRestore(t, m, before)
 	time.Sleep(20 * time.Millisecond)
 	close(stop)
-	if n := <-echoed; n < 5 {
+	if n := <-echoed; n < 10 {
 		t.Errorf("the session died, or came to %d bytes only", n)
 	}
 }

@@ -11,11 +11,10 @@ import (
 	"wirelab/firewall/simulate"
 )
 
-// mostTorn is how many packets of a storm may meet half of a change, which no program
-// above the kernel can prevent: a chain's rules are those of the generation with which a
-// packet came (nft_do_chain), an element of a set is looked up in that of the moment
-// (nft_genmask_cur in the lookup of each kind of set, Linux 6.18). One was seen in about a
-// dozen runs of 14,000 packets.
+// mostTorn is how many packets of a storm may meet half of a change. One of 14,000 did in
+// one of three whole runs of the tests. The likely cause is the kernel's: a chain's rules are
+// those of the generation with which a packet came (nft_do_chain), an element of a set is
+// looked up in that of the moment (nft_genmask_cur). It has not been shown by itself.
 const mostTorn = 2
 
 // While one policy after the other is applied, rule by rule, a storm of packets
