@@ -20,6 +20,7 @@ import (
 	"wirelab/cli/look"
 	"wirelab/cli/packet"
 	"wirelab/cli/serve"
+	"wirelab/cli/talk"
 	"wirelab/cli/term"
 	clocks "wirelab/cli/time"
 )
@@ -62,7 +63,7 @@ type app struct {
 func (a *app) commands() []commandGroup {
 	return []commandGroup{
 		{"Serve:", serve.Commands(a.Console)},
-		{"Talk and measure:", load.Commands(a.Console)},
+		{"Talk and measure:", slices.Concat(talk.Commands(a.Console), load.Commands(a.Console))},
 		{"Make and read packets:", packet.Commands(a.Console)},
 		{"Keep time:", clocks.Commands(a.Console)},
 		{"See it work:", demo.Commands(a.Console)},

@@ -1,4 +1,4 @@
-// Package load has the commands that talk to servers and measure them: connect and load.
+// Package load has the command that measures servers with many clients: load.
 package load
 
 import (
@@ -19,7 +19,7 @@ type app struct{ *term.Console }
 // Commands returns the commands of this package.
 func Commands(c *term.Console) []*cobra.Command {
 	a := &app{c}
-	return []*cobra.Command{a.newConnectCommand(), a.newListenCommand(), a.newRelayCommand(), a.newLoadCommand()}
+	return []*cobra.Command{a.newLoadCommand()}
 }
 
 // Kinds returns the reports that these commands save, with what prints them.
