@@ -28,12 +28,16 @@ const (
 
 // comparisons returns the pairs to measure, each with about so many requests a run.
 func comparisons(requests int) []comparison {
-	at := func(connections int) load { return load{connections, max(1, requests/connections), messageSize} }
+	at := func(connections int) load { return load{connections, max(1, requests/connections), messageSize, false} }
+	plain := at(1000)
+	plain.Plain = true
 	return []comparison{
 		{"wirelab uring" + oneLoop, gnetOne, at(1000), 0.80},
 		{"wirelab uring", gnetAll, at(1000), 0.80},
 		{"wirelab uring" + oneLoop, "C io_uring", at(1000), 1.08},
 		{"wirelab epoll" + oneLoop, gnetOne, at(1000), 0.97},
+		{"wirelab epoll" + oneLoop, gnetOne, plain, 0.97},
+		{"wirelab uring" + oneLoop, gnetOne, plain, 0},
 		{"wirelab epoll", gnetAll, at(1000), 0.97},
 		{"wirelab epoll" + oneLoop, "C epoll", at(1000), 1.08},
 		{"wirelab goroutine", "Go net loop", at(1000), 1.05},

@@ -67,9 +67,9 @@ func testResults() *results {
 	}
 	return &results{
 		pairs: []pair{
-			{comparison{"ours", "theirs", load{64, 10, 64}, 1.05}, []sample{cpu(10.2), cpu(10.4)}, []sample{cpu(10), cpu(10)}},
-			{comparison{"ours", "theirs", load{1000, 10, 64}, 1.05}, []sample{cpu(12), cpu(12)}, []sample{cpu(10), cpu(10)}},
-			{comparison{"theirs", "others", load{64, 10, 64}, 0}, []sample{cpu(12), cpu(12)}, []sample{cpu(10), cpu(10)}},
+			{comparison{"ours", "theirs", load{64, 10, 64, false}, 1.05}, []sample{cpu(10.2), cpu(10.4)}, []sample{cpu(10), cpu(10)}},
+			{comparison{"ours", "theirs", load{1000, 10, 64, true}, 1.05}, []sample{cpu(12), cpu(12)}, []sample{cpu(10), cpu(10)}},
+			{comparison{"theirs", "others", load{64, 10, 64, false}, 0}, []sample{cpu(12), cpu(12)}, []sample{cpu(10), cpu(10)}},
 		},
 		tails: &tails{
 			rate: 30000, rated: gnetAll, missing: map[string]error{"wirelab epoll": errors.New("no epoll\n here")},

@@ -36,7 +36,7 @@ const (
 // measureCosts measures both generators in turn.
 func (b *bench) measureCosts(ctx context.Context) (*costs, error) {
 	c := &costs{}
-	l := load{1000, max(1, b.requests/1000), messageSize}
+	l := load{1000, max(1, b.requests/1000), messageSize, false}
 	side := func(name string, samples *[]cost, measure func(context.Context, string, load) (cost, error)) func(int) error {
 		return func(round int) error {
 			p, err := findPeer(costServer)

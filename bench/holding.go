@@ -46,7 +46,7 @@ func (b *bench) hold(ctx context.Context, h holding) (held, error) {
 	if err != nil {
 		return result, err
 	}
-	l := load{h.connections, 1, messageSize}
+	l := load{h.connections, 1, messageSize, false}
 	for range holdingRounds {
 		silent, err := hold(ctx, p, b.built, l, false)
 		if err != nil {

@@ -16,14 +16,32 @@ import (
 // The generators that load the peers.
 const (
 	closedLoop = "c/load_epoll.c"
+	plainLoop  = "c/load_plain.c"
 	openLoop   = "c/load_rate.c"
 )
 
 // load is what the closed-loop generator does to a server.
 type load struct {
 	Connections int
-	Messages    int // of each connection
-	Size        int // bytes
+	Messages    int  // of each connection
+	Size        int  // bytes
+	Plain       bool // the generator only counts answers, and does not compare them
+}
+
+// generator returns the program that makes the load.
+func (l load) generator() string {
+	if l.Plain {
+		return plainLoop
+	}
+	return closedLoop
+}
+
+// mark tells the rows of the plain generator from the others.
+func (l load) mark() string {
+	if l.Plain {
+		return "*"
+	}
+	return ""
 }
 
 // loadResult is what the closed-loop generator says of a run.
@@ -116,7 +134,7 @@ type clients struct {
 
 // connect starts the closed loop's generator.
 func connect(ctx context.Context, built programs, addr string, l load) (*clients, error) {
-	g, err := startGenerator(ctx, built[closedLoop], addr, l.Connections, l.Messages, l.Size)
+	g, err := startGenerator(ctx, built[l.generator()], addr, l.Connections, l.Messages, l.Size)
 	if err != nil {
 		return nil, err
 	}

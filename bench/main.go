@@ -99,7 +99,7 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) erro
 
 // allPrograms names what every peer needs.
 func allPrograms() []string {
-	names := []string{closedLoop, openLoop}
+	names := []string{closedLoop, plainLoop, openLoop}
 	for _, p := range peers() {
 		names = append(names, p.program)
 	}

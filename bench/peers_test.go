@@ -20,7 +20,7 @@ func buildPeer(t *testing.T, name string) (programs, peer) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	built, err := build(t.Context(), t.TempDir(), "", []string{closedLoop, openLoop, p.program})
+	built, err := build(t.Context(), t.TempDir(), "", []string{closedLoop, plainLoop, openLoop, p.program})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func TestPeersEcho(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer s.stop()
-			for _, l := range []load{{1, 1, 1}, {64, 50, 64}, {1500, 2, 64}, {8, 3, 100_000}, {300, 2, 20_000}} {
+			for _, l := range []load{{1, 1, 1, false}, {64, 50, 64, false}, {64, 50, 64, true}, {1500, 2, 64, false}, {8, 3, 100_000, false}, {300, 2, 20_000, false}} {
 				echoes(t, built, s, l)
 			}
 			halfCloses(t, s)
@@ -118,7 +118,7 @@ func TestGeneratorNotices(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			addr := serveOnce(t, tt.serve)
-			c, err := connect(t.Context(), built, addr, load{1, 1, 64})
+			c, err := connect(t.Context(), built, addr, load{1, 1, 64, false})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -46,7 +46,7 @@ func TestStatusFields(t *testing.T) {
 
 func TestMeasureAndHold(t *testing.T) {
 	built, p := buildPeer(t, "C threads")
-	l := load{20, 30, 64}
+	l := load{20, 30, 64, false}
 	s, err := measure(t.Context(), p, built, l)
 	if err != nil {
 		t.Fatal(err)

@@ -40,7 +40,7 @@ func writePairs(text *strings.Builder, pairs []pair) {
 	fmt.Fprintf(text, `
 ## Server CPU for a TCP echo
 
-%d bytes to and fro, closed loop, all connections busy, every byte compared. Microseconds of the server's CPU for each request, user and system;
+%d bytes to and fro, closed loop, all connections busy, every byte compared but in the rows marked *, whose generator only counts. Microseconds of the server's CPU for each request, user and system;
 median (least–most) of %d rounds, in which both servers take turns. The ratio is that of the two in the same round.
 
 | Connections | Server | us/request | requests/s | Against | us/request | requests/s | Ratio | Promised | |
@@ -49,7 +49,7 @@ median (least–most) of %d rounds, in which both servers take turns. The ratio 
 	for _, p := range pairs {
 		ratio := p.ratio()
 		promised, held := verdict(p.limit, ratio.median <= p.limit, "≤ %.2f")
-		fmt.Fprintf(text, "| %d | %s | %s | %.0f | %s | %s | %.0f | %s | %s | %s |\n", p.load.Connections,
+		fmt.Fprintf(text, "| %d%s | %s | %s | %.0f | %s | %s | %.0f | %s | %s | %s |\n", p.load.Connections, p.load.mark(),
 			p.subject, cpuCell(p.subjects), spreads(p.subjects, sample.requestsPerSecond).median,
 			p.baseline, cpuCell(p.baselines), spreads(p.baselines, sample.requestsPerSecond).median,
 			ratioCell(ratio), promised, held)

@@ -86,7 +86,7 @@ func (b *bench) saturate(ctx context.Context, name string) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	s, err := measure(ctx, p, b.built, load{tailConnections, max(b.requests/2/tailConnections, 1), messageSize})
+	s, err := measure(ctx, p, b.built, load{tailConnections, max(b.requests/2/tailConnections, 1), messageSize, false})
 	if err != nil {
 		return 0, err
 	}
