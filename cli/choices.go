@@ -1,32 +1,32 @@
 package cli
 
 import (
-	"slices"
-
 	"wirelab/address"
 	"wirelab/cli/config"
 	clocks "wirelab/cli/time"
 	"wirelab/firewall"
 	"wirelab/internal/setting"
 	"wirelab/observe"
-	"wirelab/server"
+	"wirelab/server/tcp"
+	"wirelab/server/tcp/handlers"
+	"wirelab/server/udp"
 )
 
 // settingChoices returns what may be chosen for the keys that name something in a
 // table of another package.
 func settingChoices() config.Choices {
-	var engines, handlers, udpHandlers []string
-	for _, e := range server.Engines() {
+	var engines, tcpHandlers, udpHandlers []string
+	for _, e := range tcp.Engines() {
 		engines = append(engines, e.Name)
 	}
-	engines = append(engines, server.AutoEngine)
-	for _, h := range server.TCPHandlers() {
-		handlers = append(handlers, h.Name)
+	engines = append(engines, tcp.AutoEngine)
+	for _, h := range handlers.All() {
+		tcpHandlers = append(tcpHandlers, h.Name)
 	}
-	for _, h := range server.UDPHandlers() {
+	for _, h := range udp.Handlers() {
 		udpHandlers = append(udpHandlers, h.Name)
 	}
-	return config.Choices{"server.engine": engines, "server.handler": handlers, "server.udp.handler": udpHandlers}
+	return config.Choices{"server.engine": engines, "server.handler": tcpHandlers, "server.udp.handler": udpHandlers}
 }
 
 // sections is the table of the open sections of the configuration, each with the
@@ -37,5 +37,5 @@ func sections() []setting.Section {
 
 // statusKinds is the table of what a process may say of itself in its status.
 func statusKinds() []observe.Kind {
-	return slices.Concat(server.Kinds(), clocks.StatusKinds())
+	return append([]observe.Kind{tcp.Kind(), udp.Kind()}, clocks.StatusKinds()...)
 }

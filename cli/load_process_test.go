@@ -13,19 +13,19 @@ import (
 	"wirelab/cli/term"
 	"wirelab/internal/require"
 	"wirelab/load"
-	"wirelab/server"
+	"wirelab/server/tcp"
 )
 
 // 500 clients of 200 messages of 512 bytes, all verified, while ps shows all 500
 // connections, and for the thread engine as many threads.
 func TestLoadOnEngines(t *testing.T) {
 	const clients, messages, size = 500, 200, 512
-	for _, engine := range server.Engines() {
+	for _, engine := range tcp.Engines() {
 		t.Run(engine.Name, func(t *testing.T) {
 			require.Supported(t, engine.Check())
 			s := startServer(t, "serve", "tcp", "--engine", engine.Name)
 			ids, threads := 0, 0
-			report := loadWatched(t, s, func(now []server.Connection) (enough bool) {
+			report := loadWatched(t, s, func(now []tcp.Connection) (enough bool) {
 				i, th := countConnections(now)
 				ids, threads = max(ids, i), max(threads, th)
 				return ids == clients && (threads == clients || engine.Name != "thread")
@@ -42,7 +42,7 @@ func TestLoadOnEngines(t *testing.T) {
 }
 
 // countConnections returns how many connections and how many threads there are.
-func countConnections(connections []server.Connection) (ids, threads int) {
+func countConnections(connections []tcp.Connection) (ids, threads int) {
 	id, thread := map[uint64]bool{}, map[int]bool{}
 	for _, c := range connections {
 		id[c.ID] = true
@@ -55,7 +55,7 @@ func countConnections(connections []server.Connection) (ids, threads int) {
 
 // loadWatched runs a load, and while it runs shows look what ps shows of the server,
 // until that has seen enough.
-func loadWatched(t *testing.T, s *runningServer, look func([]server.Connection) (enough bool), args ...string) load.Report {
+func loadWatched(t *testing.T, s *runningServer, look func([]tcp.Connection) (enough bool), args ...string) load.Report {
 	t.Helper()
 	var out, complaints bytes.Buffer
 	cmd := s.command(args...)

@@ -14,7 +14,7 @@ import (
 	"wirelab/cli/serve"
 	"wirelab/internal/require"
 	"wirelab/observe"
-	"wirelab/server"
+	"wirelab/server/tcp"
 )
 
 // A runningServer is a server as a user has it: a process of its own.
@@ -95,18 +95,18 @@ func (s *runningServer) processes() look.Report {
 }
 
 // tcp returns what ps shows of the server.
-func (s *runningServer) tcp() server.TCPStatus {
+func (s *runningServer) tcp() tcp.Status {
 	s.t.Helper()
 	return tcpOf(s.t, s.processes().Processes[0])
 }
 
 // tcpOf returns the first section of a status, of a TCP server.
-func tcpOf(t *testing.T, st observe.Status) server.TCPStatus {
+func tcpOf(t *testing.T, st observe.Status) tcp.Status {
 	t.Helper()
 	if err := st.Decode(statusKinds()); err != nil {
 		t.Fatal(err)
 	}
-	return st.Sections[0].Body.(server.TCPStatus)
+	return st.Sections[0].Body.(tcp.Status)
 }
 
 // processEnv returns an environment in which no wirelab runs yet.

@@ -13,7 +13,7 @@ import (
 
 	"wirelab/internal/require"
 	"wirelab/observe"
-	"wirelab/server"
+	"wirelab/server/tcp"
 )
 
 // TestThreadsOfAUserWithFew makes more connections to a thread server than its user
@@ -54,8 +54,8 @@ func TestThreadsOfAUserWithFew(t *testing.T) {
 	}
 }
 
-func haveThreads(conns []server.Connection) bool {
-	return !slices.ContainsFunc(conns, func(c server.Connection) bool { return c.Thread == 0 })
+func haveThreads(conns []tcp.Connection) bool {
+	return !slices.ContainsFunc(conns, func(c tcp.Connection) bool { return c.Thread == 0 })
 }
 
 // userDir returns a directory that belongs to that user.

@@ -18,14 +18,15 @@ import (
 	"wirelab/cli/term"
 	"wirelab/internal/require"
 	"wirelab/internal/sys"
-	"wirelab/server"
+	"wirelab/server/tcp"
+	"wirelab/server/tcp/handlers"
 )
 
 // Every handler answers on every engine. The bytes are checked by hand, with no
 // help of ours but to start the server.
 func TestHandlersOnEngines(t *testing.T) {
 	now := strconv.FormatInt(time.Now().Unix(), 10)
-	handlers := map[string]struct {
+	tries := map[string]struct {
 		says  string
 		reads int64 // bytes at most: chargen has no end
 		check func(answer []byte) bool
@@ -40,11 +41,11 @@ func TestHandlersOnEngines(t *testing.T) {
 		"timediff": {now + ".000000\n", 100, matches(`^20\d\d-\d\d-\d\dT.*Z user \+\d+\.\d{3} us\n$`)},
 		"chat":     {"/who\n/quit\n", 1000, matches(`guest1`)},
 	}
-	for _, engine := range server.Engines() {
-		for _, handler := range server.TCPHandlers() {
+	for _, engine := range tcp.Engines() {
+		for _, handler := range handlers.All() {
 			t.Run(engine.Name+"/"+handler.Name, func(t *testing.T) {
 				require.Supported(t, engine.Check())
-				h, ok := handlers[handler.Name]
+				h, ok := tries[handler.Name]
 				if !ok {
 					t.Fatal("nobody has tried this handler")
 				}

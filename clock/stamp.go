@@ -3,7 +3,10 @@
 // cannot be concluded from four of them.
 package clock
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // Source says who read the clock for a stamp. Stamps of different sources
 // must not be mixed in one exchange without saying so: a user-space send stamp
@@ -46,3 +49,11 @@ func Now() Stamp { return Stamp{Time: time.Now().Round(0), Source: User} }
 
 // Microseconds returns d as reports have it.
 func Microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
+
+// AppendMicroseconds writes d in microseconds with its sign and three decimals.
+func AppendMicroseconds(out []byte, d time.Duration) []byte {
+	if d >= 0 {
+		out = append(out, '+')
+	}
+	return strconv.AppendFloat(out, Microseconds(d), 'f', 3, 64)
+}

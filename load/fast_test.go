@@ -15,17 +15,17 @@ import (
 	"wirelab/internal/require"
 	"wirelab/internal/tally"
 	"wirelab/load/payload"
-	"wirelab/server"
+	"wirelab/server/udp"
 )
 
 // fastServer runs a server for the time of a test and returns its address.
-func fastServer(t testing.TB, responder server.Responder, configure ...func(*server.UDPConfig)) (addr netip.AddrPort, stop func()) {
+func fastServer(t testing.TB, responder udp.Responder, configure ...func(*udp.Config)) (addr netip.AddrPort, stop func()) {
 	t.Helper()
-	cfg := server.UDPConfig{Addr: netip.MustParseAddrPort("127.0.0.1:0"), Handler: responder}
+	cfg := udp.Config{Addr: netip.MustParseAddrPort("127.0.0.1:0"), Handler: responder}
 	for _, f := range configure {
 		f(&cfg)
 	}
-	s, err := server.ListenUDP(cfg)
+	s, err := udp.Listen(cfg)
 	require.Supported(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -48,17 +48,17 @@ func fastServer(t testing.TB, responder server.Responder, configure ...func(*ser
 // silent answers nothing.
 type silent struct{}
 
-func (silent) Respond(_ *server.Datagram, out []byte) []byte { return out }
+func (silent) Respond(_ *udp.Datagram, out []byte) []byte { return out }
 
 // echoing answers everything.
 type echoing struct{}
 
-func (echoing) Respond(d *server.Datagram, out []byte) []byte { return append(out, d.Payload...) }
+func (echoing) Respond(d *udp.Datagram, out []byte) []byte { return append(out, d.Payload...) }
 
 // busy takes its time, and answers nothing.
 type busy struct{}
 
-func (busy) Respond(_ *server.Datagram, out []byte) []byte {
+func (busy) Respond(_ *udp.Datagram, out []byte) []byte {
 	for begun := time.Now(); time.Since(begun) < 20*time.Microsecond; {
 	}
 	return out
@@ -120,7 +120,7 @@ func TestFastAccountsForEveryDatagram(t *testing.T) {
 		{name: "short", size: 22, batch: 7, senders: 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			addr, _ := fastServer(t, silent{}, func(cfg *server.UDPConfig) { cfg.WithoutGRO = tc.servedSingly })
+			addr, _ := fastServer(t, silent{}, func(cfg *udp.Config) { cfg.WithoutGRO = tc.servedSingly })
 			// Slow enough that a busy machine need not drop any.
 			r := runFast(t, FastConfig{
 				Target: addr, Messages: messages / uint64(tc.senders), Rate: 30_000, Senders: tc.senders, Batch: tc.batch,
@@ -139,7 +139,7 @@ func TestFastAccountsForEveryDatagram(t *testing.T) {
 
 func TestFastSplitsTheLoss(t *testing.T) {
 	for _, withoutGRO := range []bool{false, true} {
-		addr, _ := fastServer(t, busy{}, func(cfg *server.UDPConfig) { cfg.WithoutGRO, cfg.Batch = withoutGRO, 1 })
+		addr, _ := fastServer(t, busy{}, func(cfg *udp.Config) { cfg.WithoutGRO, cfg.Batch = withoutGRO, 1 })
 		v := accounted(t, runFast(t, FastConfig{Target: addr, Messages: 60_000, WithoutGSO: withoutGRO, Payload: fastPayload(t, "seq", 1024)}))
 		// What asks for the counts comes to the same full buffer, and is repeated until answered.
 		const requests = 10 // in askAfter, each waited for twice as long as the one before

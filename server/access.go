@@ -23,18 +23,18 @@ func (a *Access) Set(allow, deny []netip.Prefix) {
 // Check returns whether addr, IPv4 unmapped, is allowed, and the reason if not.
 func (a *Access) Check(addr netip.Addr) (ok bool, why Reason) {
 	if a == nil {
-		return true, notEnded
+		return true, NotEnded
 	}
 	rules := a.rules.Load()
 	switch {
 	case rules == nil:
-		return true, notEnded
+		return true, NotEnded
 	case containsAddr(rules.deny, addr):
 		return false, RefusedDenied
 	case len(rules.allow) > 0 && !containsAddr(rules.allow, addr):
 		return false, RefusedNotAllowed
 	}
-	return true, notEnded
+	return true, NotEnded
 }
 
 func containsAddr(prefixes []netip.Prefix, addr netip.Addr) bool {

@@ -1,26 +1,15 @@
-// Package server has TCP and UDP servers that are measured while they run.
+// Package server holds what the servers below it share: who may talk to them ([Access]),
+// what they count ([Traffic], [Reason]), how they take a port ([BindNext]) and their
+// certificates ([GenerateTLS]).
 //
-// # TCP
+// The servers are packages of their own. All of them are used in the same way: Listen
+// binds the address, so that the port is known and clients may already come; Run serves
+// until its context ends, lets what has begun finish, and leaves nothing behind; Status
+// tells at any time who is there and what was counted.
 //
-// A TCP server is three things that know little of each other:
-//
-//   - A [Handler] turns bytes received into bytes to send. It never blocks, so that every
-//     engine can host it.
-//   - An engine decides how connections share the machine: a goroutine each, an OS thread
-//     each, or one event loop for a core (epoll, io_uring). [Engines] lists them.
-//   - [TCP] stands between them. It admits, counts, lists and ends connections, whatever
-//     the engine.
-//
-// [ListenTCP] binds the address, [TCP.Run] serves until its context ends and then drains,
-// [TCP.Status] tells at any time who is connected and what was counted.
-//
-// # UDP
-//
-// A UDP server reads and writes datagrams in batches. A [Responder] answers each [Datagram],
-// which comes with its peer and with the time at which the kernel received it, and may tell
-// the server what the datagram says of the peer's clock and order: [UDP.Status] then has
-// loss, jitter and time differences for each peer. An answer is never longer than the
-// datagram that it answers, and never goes to where another server would answer it.
-//
-// Package ntp below this one is such a Responder.
+//   - Package tcp serves connections, with a handler of your own or one of package
+//     tcp/handlers, under the concurrency model of your choice.
+//   - Package udp answers datagrams, and measures loss, jitter and time differences of
+//     those who send them.
+//   - Package ntp is an NTP server on top of package udp.
 package server

@@ -9,6 +9,9 @@ import (
 	"wirelab/internal/sys/stream"
 )
 
+// ErrClosed is what Run returns of a server that was closed before, or run before.
+var ErrClosed = errors.New("the server is closed")
+
 // maxAutoPorts bounds how many ports after a busy one are tried.
 const maxAutoPorts = 1000
 
@@ -29,9 +32,9 @@ func (e *PortBusyError) Error() string {
 
 func (e *PortBusyError) Unwrap() error { return e.Err }
 
-// bindNext calls bind with addr and, when that port is busy and auto is set, with
+// BindNext calls bind with addr and, when that port is busy and auto is set, with
 // the ports after it, until one is free. A busy port is reported as a PortBusyError.
-func bindNext(network string, addr netip.AddrPort, auto bool, bind func(netip.AddrPort) error) error {
+func BindNext(network string, addr netip.AddrPort, auto bool, bind func(netip.AddrPort) error) error {
 	err := bind(addr)
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		return err

@@ -1,18 +1,53 @@
 package server
 
-import (
-	"maps"
-	"slices"
-	"strings"
-	"time"
+// Reason says why a connection ended or was refused. Reasons are counted by
+// name in the server's status.
+type Reason uint32
 
-	"wirelab/internal/human"
-	"wirelab/observe"
+// Why a connection ended.
+const (
+	NotEnded       Reason = iota // nor refused
+	ReasonPeer                   // the peer ended it
+	ReasonFinished               // the handler had no more to say
+	ReasonReset                  // the peer reset it, or the network lost it
+	ReasonTooLong                // the handler could not use what fills the buffer
+	ReasonTooSlow                // the peer did not take what others sent it
+	ReasonIdle                   // silent for longer than the idle timeout
+	ReasonKicked                 // ended by Kick
+	ReasonDrained                // the server stopped, and it had its answers
+	ReasonDeadline               // the server stopped, and it had not within the drain timeout
+	ReasonTLS                    // no TLS handshake
 )
 
-// Kinds are the kinds of sections that the servers here have in a status.
-func Kinds() []observe.Kind {
-	return []observe.Kind{observe.KindOf[TCPStatus]("tcp"), observe.KindOf[UDPStatus]("udp")}
+// Why a connection was refused.
+const (
+	RefusedDenied     Reason = iota + 100 // a deny rule names its address
+	RefusedNotAllowed                     // no allow rule names its address
+	RefusedMaxConns                       // as many connections as allowed
+	RefusedMaxPerIP                       // as many from this address as allowed
+	RefusedStopping                       // the server is stopping
+)
+
+var reasonNames = map[Reason]string{
+	ReasonPeer: "peer_closed", ReasonFinished: "finished", ReasonReset: "reset", ReasonTooLong: "input_too_long",
+	ReasonTooSlow: "too_slow", ReasonIdle: "idle", ReasonKicked: "kicked", ReasonDrained: "drained",
+	ReasonDeadline: "drain_timeout", ReasonTLS: "tls_handshake",
+	RefusedDenied: "denied", RefusedNotAllowed: "not_allowed", RefusedMaxConns: "max_conns",
+	RefusedMaxPerIP: "max_per_ip", RefusedStopping: "stopping",
+}
+
+func (r Reason) String() string { return reasonNames[r] }
+
+// ReasonCounts counts connections, or datagrams, by the reason of their end or refusal.
+type ReasonCounts map[Reason]uint64
+
+// ByName returns a copy with the names of the reasons.
+func (c ReasonCounts) ByName() map[string]uint64 {
+	named := make(map[string]uint64, len(c))
+	for why, n := range c {
+		named[why.String()] = n
+	}
+	return named
 }
 
 // Traffic counts payload. A TCP message is one read or one write; a UDP
@@ -31,52 +66,3 @@ func (t *Traffic) Add(o Traffic) {
 	t.MessagesIn += o.MessagesIn
 	t.MessagesOut += o.MessagesOut
 }
-
-// namedCounts are counts by name, with what they count.
-type namedCounts struct {
-	what   string
-	counts map[string]uint64
-}
-
-// phrases returns "refused 12 (denied 10, max_conns 2)" for each that has counted
-// something.
-func phrases(all ...namedCounts) []string {
-	var said []string
-	for _, c := range all {
-		if text := countsText(c.counts); text != "" {
-			said = append(said, c.what+" "+text)
-		}
-	}
-	return said
-}
-
-// countsText writes "12 (denied 10, max_conns 2)", or nothing if all are zero.
-func countsText(counts map[string]uint64) string {
-	var sum uint64
-	var parts []string
-	for _, name := range slices.Sorted(maps.Keys(counts)) {
-		if n := counts[name]; n > 0 {
-			sum += n
-			parts = append(parts, name+" "+human.Count(n))
-		}
-	}
-	if sum == 0 {
-		return ""
-	}
-	return human.Count(sum) + " (" + strings.Join(parts, ", ") + ")"
-}
-
-// columns returns what the servers here have in the table of all sections.
-func columns(handler, engine string, active, peak int, traffic Traffic) []observe.Column {
-	return []observe.Column{
-		{Name: "HANDLER", Text: handler},
-		{Name: "ENGINE", Text: engine},
-		{Name: "ACTIVE", Text: human.Count(uint64(max(active, 0))), Number: true},
-		{Name: "PEAK", Text: human.Count(uint64(max(active, peak, 0))), Number: true},
-		{Name: "IN", Text: human.Bytes(traffic.BytesIn), Number: true},
-		{Name: "OUT", Text: human.Bytes(traffic.BytesOut), Number: true},
-	}
-}
-
-// ago writes how long ago at was; a clock that was set back makes it nothing.
-func ago(at, now time.Time) string { return human.Duration(max(now.Sub(at), 0)) }

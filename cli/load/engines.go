@@ -15,7 +15,7 @@ import (
 	"wirelab/load"
 	"wirelab/load/engines"
 	"wirelab/load/payload"
-	"wirelab/server"
+	"wirelab/server/tcp"
 )
 
 // enginesFlags are the flags of `wirelab load engines`.
@@ -91,7 +91,7 @@ func (a *app) runEngines(cmd *cobra.Command, flags enginesFlags) error {
 // check returns the engines to measure.
 func (f *enginesFlags) check() ([]string, error) {
 	var all []string
-	for _, e := range server.Engines() {
+	for _, e := range tcp.Engines() {
 		if e.Name != "auto" { // is one of the others
 			all = append(all, e.Name)
 		}

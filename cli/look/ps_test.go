@@ -21,6 +21,8 @@ import (
 	"wirelab/internal/require"
 	"wirelab/observe"
 	"wirelab/server"
+	"wirelab/server/tcp"
+	"wirelab/server/udp"
 )
 
 // psNow is when the processes of these tests are looked at.
@@ -29,33 +31,36 @@ func psNow() time.Time { return time.Date(2026, 11, 22, 10, 5, 9, 0, time.Local)
 // busyProcess is a process with n connections and as many peers.
 func busyProcess(pid, n int) observe.Status {
 	since := psNow().Add(-125 * time.Second)
-	tcp := server.TCPStatus{
+	tcpStatus := tcp.Status{
 		Network: "tcp", Addr: "127.0.0.1:12345", Engine: "thread", Handler: "echo", TLS: true, Since: since,
 		Accepted: 1200, Refused: map[string]uint64{"denied": 3, "max_conns": 2, "not_allowed": 0}, Active: n, PeakActive: 700,
 		Traffic: server.Traffic{BytesIn: 1234567, BytesOut: 1234567, MessagesIn: 2000, MessagesOut: 2000},
 	}
-	udp := server.UDPStatus{
+	udpStatus := udp.Status{
 		Network: "udp", Addr: "127.0.0.1:12345", Handler: "timediff", Since: since, StampSource: "kernel", Active: n,
 		Traffic: server.Traffic{BytesIn: 512, BytesOut: 512, MessagesIn: 8, MessagesOut: 8},
 	}
 	for i := range n {
-		tcp.Connections = append(tcp.Connections, server.Connection{
+		tcpStatus.Connections = append(tcpStatus.Connections, tcp.Connection{
 			ID: uint64(17 + i), Peer: fmt.Sprint("127.0.0.1:", 40000+i), Engine: "thread", Thread: 9001 + i, Since: since.Add(time.Minute), Idle: 1500,
 			Traffic: server.Traffic{BytesIn: 12345, BytesOut: 12345, MessagesIn: 200, MessagesOut: 200},
 		})
-		udp.Peers = append(udp.Peers, server.Peer{
+		udpStatus.Peers = append(udpStatus.Peers, udp.Peer{
 			Peer: fmt.Sprint("127.0.0.1:", 50000+i), Packets: 1000, Bytes: 44000, Lost: 2, Reordered: 1, JitterUS: 12.345,
-			Diff:      &server.Diff{Min: -3.25, Median: 10, P99: 1500, Last: 11.5, Window: 1000},
+			Diff:      &udp.Diff{Min: -3.25, Median: 10, P99: 1500, Last: 11.5, Window: 1000},
 			FirstSeen: since.Add(time.Minute), LastSeen: psNow().Add(-1500 * time.Millisecond),
 		})
 	}
 	return observe.Status{
 		Schema: observe.StatusSchema, PID: pid, Command: "wirelab up", Since: since,
 		Logs: observe.LogStatus{Dir: "logs", Lines: 1200}, Sections: []observe.Section{
-			{Name: "tcp 127.0.0.1:12345", Kind: "tcp", Body: tcp}, {Name: "udp 127.0.0.1:12345", Kind: "udp", Body: udp},
+			{Name: "tcp 127.0.0.1:12345", Kind: "tcp", Body: tcpStatus}, {Name: "udp 127.0.0.1:12345", Kind: "udp", Body: udpStatus},
 		},
 	}
 }
+
+// kinds are those of the sections above.
+func kinds() []observe.Kind { return []observe.Kind{tcp.Kind(), udp.Kind()} }
 
 // psShown is what the tables look like.
 func psShown(t *testing.T, limit int, processes ...observe.Status) string {
@@ -104,13 +109,13 @@ PEER             DIFFERENCE MIN   MEDIAN      P99     LAST     OF
 // Figures of a run as fast as the host can are long, and none is cut.
 func TestPsShowsLongFiguresWhole(t *testing.T) {
 	p := busyProcess(4711, 1)
-	udp := p.Sections[1].Body.(server.UDPStatus)
-	udp.Addr, udp.PeakActive, udp.Traffic.BytesIn = "[fe80::1234:5678:9abc:def0%wlan0]:12345", 65_536, 123_456_789_012
-	peer := &udp.Peers[0]
+	udpStatus := p.Sections[1].Body.(udp.Status)
+	udpStatus.Addr, udpStatus.PeakActive, udpStatus.Traffic.BytesIn = "[fe80::1234:5678:9abc:def0%wlan0]:12345", 65_536, 123_456_789_012
+	peer := &udpStatus.Peers[0]
 	peer.Peer = "[fe80::1234:5678:9abc:def0%wlan0]:50000"
 	peer.Packets, peer.Bytes, peer.Lost, peer.Reordered, peer.Duplicate = 123_456_789, 7.9e9, 12_345_678, 1_234_567, 123_456
 	peer.FirstSeen, peer.LastSeen = psNow().Add(-76*time.Hour), psNow().Add(-11*time.Minute)
-	p.Sections[1] = observe.Section{Name: "udp " + udp.Addr, Kind: "udp", Body: udp}
+	p.Sections[1] = observe.Section{Name: "udp " + udpStatus.Addr, Kind: "udp", Body: udpStatus}
 	shown := psShown(t, 5, p)
 	for _, want := range []string{"65,536", "123 GB", "123,456,789", "7.90 GB", "12,345,678", "1,234,567", "123,456", "12.3 us", "3d04h", "11m00s", "DIFFERENCE MIN"} {
 		if !strings.Contains(shown, want) {
@@ -125,7 +130,7 @@ func TestPsShowsLongFiguresWhole(t *testing.T) {
 // An ordinary run with --fast has no timestamps, and its figures fit in one table.
 func TestPsShowsAFastPeerInOneTable(t *testing.T) {
 	p := busyProcess(4711, 1)
-	peer := &p.Sections[1].Body.(server.UDPStatus).Peers[0]
+	peer := &p.Sections[1].Body.(udp.Status).Peers[0]
 	peer.Diff, peer.Packets, peer.Bytes, peer.Lost = nil, 34_177_024, 2.19e9, 315_392
 	peer.LastSeen = psNow().Add(-121 * time.Millisecond)
 	want := `
@@ -159,9 +164,9 @@ func TestPsDoesNotFlood(t *testing.T) {
 // TestPsEscapes shows names that a peer has chosen.
 func TestPsEscapes(t *testing.T) {
 	p := busyProcess(1, 1)
-	tcp := p.Sections[0].Body.(server.TCPStatus)
-	tcp.Connections[0].Name, tcp.Refused = "\x1b]0;gotcha\x07\u202e", map[string]uint64{"a\nb": 1}
-	p.Sections[0].Body = tcp
+	tcpStatus := p.Sections[0].Body.(tcp.Status)
+	tcpStatus.Connections[0].Name, tcpStatus.Refused = "\x1b]0;gotcha\x07\u202e", map[string]uint64{"a\nb": 1}
+	p.Sections[0].Body = tcpStatus
 	if shown := psShown(t, 5, p); strings.ContainsAny(shown, "\x1b\x07\u202e") || strings.Contains(shown, "a\nb") {
 		t.Errorf("%q", shown)
 	}
@@ -177,7 +182,7 @@ func psApp(t *testing.T, statuses ...observe.Status) (a *app, stdout, stderr *by
 	}
 	t.Cleanup(func() { os.RemoveAll(runtime) })
 	c, stdout, stderr := termtest.NewConsole("")
-	a = &app{c, nil, server.Kinds()}
+	a = &app{c, nil, kinds()}
 	a.Getenv = func(name string) string { return map[string]string{"XDG_RUNTIME_DIR": runtime}[name] }
 	for _, s := range statuses {
 		serveControl(t, filepath.Join(a.ControlDir(), strconv.Itoa(s.PID)+".sock"), s)
@@ -245,7 +250,7 @@ func TestPsJSON(t *testing.T) {
 	if err := json.Unmarshal(stdout.Bytes(), &got); err != nil {
 		t.Fatal(err)
 	}
-	err := errors.Join(got.Processes[0].Decode(server.Kinds()), got.Processes[1].Decode(server.Kinds()))
+	err := errors.Join(got.Processes[0].Decode(kinds()), got.Processes[1].Decode(kinds()))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 	"wirelab/internal/task"
 	"wirelab/server"
 	"wirelab/server/ntp"
+	"wirelab/server/udp"
 )
 
 func (a *app) newServeNTPCommand() *cobra.Command {
@@ -63,19 +64,19 @@ func openNTP(s *service) (part, error) {
 		reference := ntp.LocalReference(uint8(c.LocalStratum), s.since)
 		responder.SetReference(&reference)
 	}
-	udp, err := ntp.Listen(server.UDPConfig{
+	srv, err := ntp.Listen(udp.Config{
 		Addr: netip.AddrPortFrom(c.Bind, c.Port), AutoPort: c.AutoPort,
 		Access: &s.access, Log: s.logs.Component("server-ntp"),
 	}, responder)
 	if err != nil {
 		return part{}, explainListen(err, c.Bind, c.AutoPort)
 	}
-	p := part{listening: s.listening("udp", udp.Addr(), "ntp"), run: udp.Run, close: udp.Close, source: udp}
+	p := part{listening: s.listening("udp", srv.Addr(), "ntp"), run: srv.Run, close: srv.Close, source: srv}
 	if keys == nil {
 		return p, nil
 	}
-	if err := s.addKeyExchange(&p, c, keys, udp.Addr().Port()); err != nil {
-		return part{}, errors.Join(err, udp.Close())
+	if err := s.addKeyExchange(&p, c, keys, srv.Addr().Port()); err != nil {
+		return part{}, errors.Join(err, srv.Close())
 	}
 	return p, nil
 }

@@ -10,6 +10,8 @@ import (
 	"wirelab/cli/config"
 	"wirelab/cli/term"
 	"wirelab/server"
+	"wirelab/server/tcp"
+	"wirelab/server/tcp/handlers"
 )
 
 func (a *app) newServeTCPCommand() *cobra.Command {
@@ -41,7 +43,7 @@ func openTCP(s *service) (part, error) {
 	if err != nil {
 		return part{}, err
 	}
-	tcp, err := server.ListenTCP(server.TCPConfig{
+	srv, err := tcp.Listen(tcp.Config{
 		Addr: netip.AddrPortFrom(c.Bind, c.Port), AutoPort: c.AutoPort, Engine: c.Engine,
 		Handler: tcpHandler(c, s.screen.Show), HandlerName: c.Handler, Buffer: int(c.Buffer), Loops: c.Loops,
 		MaxConns: c.MaxConns, MaxPerIP: c.MaxPerIP, IdleTimeout: c.IdleTimeout, DrainTimeout: c.DrainTimeout,
@@ -50,17 +52,17 @@ func openTCP(s *service) (part, error) {
 	if err != nil {
 		return part{}, explainListen(err, c.Bind, c.AutoPort)
 	}
-	l := s.listening("tcp", tcp.Addr(), c.Handler)
-	l.Engine, l.EngineNote = tcp.Engine()
+	l := s.listening("tcp", srv.Addr(), c.Handler)
+	l.Engine, l.EngineNote = srv.Engine()
 	if tlsConfig != nil {
 		l.TLSFingerprint = server.Fingerprint(tlsConfig)
 	}
-	return part{listening: l, run: tcp.Run, close: tcp.Close, source: tcp, processors: tcp.Processors(), accepted: tcp.Accepted}, nil
+	return part{listening: l, run: srv.Run, close: srv.Close, source: srv, processors: srv.Processors(), accepted: srv.Accepted}, nil
 }
 
 // tcpHandler makes the handler of that name; config.Load has checked it.
-func tcpHandler(c config.Server, show func(string)) server.Handler {
-	for _, h := range server.TCPHandlers() {
+func tcpHandler(c config.Server, show func(string)) tcp.Handler {
+	for _, h := range handlers.All() {
 		if h.Name == c.Handler {
 			return h.New(int(c.Buffer)-len("\r\n"), show)
 		}
@@ -86,7 +88,7 @@ func serverTLS(c config.Server) (*tls.Config, error) {
 
 func tcpHandlerTable() string {
 	var b strings.Builder
-	for _, h := range server.TCPHandlers() {
+	for _, h := range handlers.All() {
 		writeChoice(&b, h.Name, h.Summary)
 	}
 	return b.String()
@@ -94,9 +96,9 @@ func tcpHandlerTable() string {
 
 func engineTable() string {
 	var b strings.Builder
-	for _, e := range server.Engines() {
+	for _, e := range tcp.Engines() {
 		writeChoice(&b, e.Name, e.Summary)
 	}
-	writeChoice(&b, server.AutoEngine, "the cheapest of these that works here")
+	writeChoice(&b, tcp.AutoEngine, "the cheapest of these that works here")
 	return b.String()
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"wirelab/cli/term"
-	"wirelab/server"
+	"wirelab/server/udp"
 )
 
 func (a *app) newServeUDPCommand() *cobra.Command {
@@ -37,7 +37,7 @@ func (a *app) newServeUDPCommand() *cobra.Command {
 // openUDP opens the UDP server that the configuration describes.
 func openUDP(s *service) (part, error) {
 	c := s.cfg.Server.UDP
-	udp, err := server.ListenUDP(server.UDPConfig{
+	srv, err := udp.Listen(udp.Config{
 		Addr: netip.AddrPortFrom(c.Bind, c.Port), AutoPort: c.AutoPort,
 		Handler: udpResponder(c.Handler), HandlerName: c.Handler, Buffer: int(c.Buffer),
 		Workers: c.Workers, Batch: c.Batch, WithoutGRO: !c.GRO, WithoutGSO: !c.GSO, ClockOffset: c.ClockOffset,
@@ -46,12 +46,12 @@ func openUDP(s *service) (part, error) {
 	if err != nil {
 		return part{}, explainListen(err, c.Bind, c.AutoPort)
 	}
-	return part{listening: s.listening("udp", udp.Addr(), c.Handler), run: udp.Run, close: udp.Close, source: udp}, nil
+	return part{listening: s.listening("udp", srv.Addr(), c.Handler), run: srv.Run, close: srv.Close, source: srv}, nil
 }
 
 // udpResponder returns the responder of that name; config.Load has checked it.
-func udpResponder(name string) server.Responder {
-	for _, h := range server.UDPHandlers() {
+func udpResponder(name string) udp.Responder {
+	for _, h := range udp.Handlers() {
 		if h.Name == name {
 			return h.New()
 		}
@@ -61,7 +61,7 @@ func udpResponder(name string) server.Responder {
 
 func udpHandlerTable() string {
 	var b strings.Builder
-	for _, h := range server.UDPHandlers() {
+	for _, h := range udp.Handlers() {
 		writeChoice(&b, h.Name, h.Summary)
 	}
 	return b.String()

@@ -11,14 +11,14 @@ import (
 	"time"
 
 	"wirelab/internal/require"
-	"wirelab/server"
 	ntpserver "wirelab/server/ntp"
+	"wirelab/server/udp"
 )
 
 const patience = 20 * time.Second
 
 // running starts a server that ends with the test.
-func running(t *testing.T, s *server.UDP, err error) netip.AddrPort {
+func running(t *testing.T, s *udp.Server, err error) netip.AddrPort {
 	t.Helper()
 	require.Supported(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -42,12 +42,12 @@ func serveNTP(t *testing.T) netip.AddrPort {
 	}
 	reference := ntpserver.LocalReference(3, time.Now())
 	r.SetReference(&reference)
-	s, err := ntpserver.Listen(server.UDPConfig{Addr: loopback}, r)
+	s, err := ntpserver.Listen(udp.Config{Addr: loopback}, r)
 	return running(t, s, err)
 }
 
 func serveSTAMP(t *testing.T) netip.AddrPort {
-	s, err := server.ListenUDP(server.UDPConfig{Addr: loopback, Handler: server.TimeDiff{}})
+	s, err := udp.Listen(udp.Config{Addr: loopback, Handler: udp.TimeDiff{}})
 	return running(t, s, err)
 }
 
@@ -224,7 +224,7 @@ func TestMeasureObeysKisses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := ntpserver.Listen(server.UDPConfig{Addr: loopback}, r)
+	s, err := ntpserver.Listen(udp.Config{Addr: loopback}, r)
 	addr := running(t, s, err)
 	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
 	defer cancel()

@@ -10,22 +10,22 @@ import (
 
 	"wirelab/load"
 	"wirelab/load/payload"
-	"wirelab/server"
+	"wirelab/server/tcp"
 )
 
 // echo is the classic service of RFC 862.
 type echo struct{}
 
-func (echo) Open(*server.Conn) server.Session { return echo{} }
+func (echo) Open(*tcp.Conn) tcp.Session { return echo{} }
 
-func (echo) Handle(in []byte, _ bool, out []byte) (int, []byte, server.Next) {
-	return len(in), append(out, in...), server.Wait
+func (echo) Handle(in []byte, _ bool, out []byte) (int, []byte, tcp.Next) {
+	return len(in), append(out, in...), tcp.Wait
 }
 
 func (echo) Close() {}
 
 func main() {
-	s, err := server.ListenTCP(server.TCPConfig{Addr: netip.MustParseAddrPort("127.0.0.1:0"), Engine: "thread", Handler: echo{}})
+	s, err := tcp.Listen(tcp.Config{Addr: netip.MustParseAddrPort("127.0.0.1:0"), Engine: "thread", Handler: echo{}})
 	if err != nil {
 		log.Fatal(err)
 	}

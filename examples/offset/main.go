@@ -10,12 +10,12 @@ import (
 	"time"
 
 	"wirelab/clock/measure"
-	"wirelab/server"
+	"wirelab/server/udp"
 )
 
 func main() {
-	s, err := server.ListenUDP(server.UDPConfig{
-		Addr: netip.MustParseAddrPort("127.0.0.1:0"), Handler: server.TimeDiff{}, ClockOffset: 350 * time.Millisecond,
+	s, err := udp.Listen(udp.Config{
+		Addr: netip.MustParseAddrPort("127.0.0.1:0"), Handler: udp.TimeDiff{}, ClockOffset: 350 * time.Millisecond,
 	})
 	if err != nil {
 		log.Fatal(err)

@@ -11,19 +11,19 @@ import (
 	"net/netip"
 	"slices"
 
-	"wirelab/server"
+	"wirelab/server/tcp"
 )
 
 // reverse answers lines. It keeps nothing of a connection, so one serves all.
 type reverse struct{}
 
-func (reverse) Open(*server.Conn) server.Session { return reverse{} }
+func (reverse) Open(*tcp.Conn) tcp.Session { return reverse{} }
 
-func (reverse) Handle(in []byte, _ bool, out []byte) (consumed int, answer []byte, next server.Next) {
+func (reverse) Handle(in []byte, _ bool, out []byte) (consumed int, answer []byte, next tcp.Next) {
 	for {
 		line, rest, found := bytes.Cut(in[consumed:], []byte("\n"))
 		if !found {
-			return consumed, out, server.Wait // the rest of the line is still to come
+			return consumed, out, tcp.Wait // the rest of the line is still to come
 		}
 		words := bytes.Fields(line)
 		slices.Reverse(words)
@@ -35,7 +35,7 @@ func (reverse) Handle(in []byte, _ bool, out []byte) (consumed int, answer []byt
 func (reverse) Close() {}
 
 func main() {
-	s, err := server.ListenTCP(server.TCPConfig{Addr: netip.MustParseAddrPort("127.0.0.1:0"), Engine: server.AutoEngine, Handler: reverse{}})
+	s, err := tcp.Listen(tcp.Config{Addr: netip.MustParseAddrPort("127.0.0.1:0"), Engine: tcp.AutoEngine, Handler: reverse{}})
 	if err != nil {
 		log.Fatal(err)
 	}

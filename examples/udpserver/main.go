@@ -11,25 +11,25 @@ import (
 	"os"
 	"time"
 
-	"wirelab/server"
+	"wirelab/server/udp"
 )
 
 // A TimeServer answers datagrams that carry a time with the difference to its own clock.
 type TimeServer struct {
-	udp *server.UDP
-	log *slog.Logger
+	server *udp.Server
+	log    *slog.Logger
 }
 
 // NewTimeServer listens on an address; its clock is ahead by offset, to try it.
 func NewTimeServer(addr string, offset time.Duration, log *slog.Logger) (*TimeServer, error) {
-	udp, err := server.ListenUDP(server.UDPConfig{
-		Addr: netip.MustParseAddrPort(addr), Handler: server.TimeDiff{}, HandlerName: "timediff", ClockOffset: offset, Log: log,
+	server, err := udp.Listen(udp.Config{
+		Addr: netip.MustParseAddrPort(addr), Handler: udp.TimeDiff{}, HandlerName: "timediff", ClockOffset: offset, Log: log,
 	})
-	return &TimeServer{udp, log}, err
+	return &TimeServer{server, log}, err
 }
 
 // Run answers until ctx ends, and then says what it measured of each peer.
-func (s *TimeServer) Run(ctx context.Context) error { return s.udp.Run(ctx) }
+func (s *TimeServer) Run(ctx context.Context) error { return s.server.Run(ctx) }
 
 func main() {
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
@@ -42,7 +42,7 @@ func main() {
 	ended := make(chan error)
 	go func() { ended <- s.Run(ctx) }()
 
-	c, err := net.Dial("udp", s.udp.Addr().String())
+	c, err := net.Dial("udp", s.server.Addr().String())
 	if err == nil {
 		now := time.Now()
 		fmt.Fprintf(c, "%d.%06d and by your clock? how late is this, in microseconds?", now.Unix(), now.Nanosecond()/1000)

@@ -65,7 +65,7 @@ func (d *departures) find(received ntp.Timestamp, peer netip.Addr) (ntp.Timestam
 	return e.left, true
 }
 
-// Sent implements server.SentRecorder.
+// Sent implements udp.SentRecorder.
 func (d *departures) Sent(id uint64, at clock.Stamp) {
 	if e := d.slot(ntp.Timestamp(id)); e.received == ntp.Timestamp(id) {
 		e.left = ntp.TimestampOf(at.Time)

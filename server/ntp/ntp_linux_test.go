@@ -11,20 +11,20 @@ import (
 	"wirelab/clock/ntp"
 	"wirelab/internal/require"
 	"wirelab/internal/sys/datagram"
-	"wirelab/server"
+	"wirelab/server/udp"
 )
 
 const patience = 20 * time.Second
 
 // serve runs a server until the test ends.
-func serve(t *testing.T, cfg Config, ref *Reference) *server.UDP {
+func serve(t *testing.T, cfg Config, ref *Reference) *udp.Server {
 	t.Helper()
 	r, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.SetReference(ref)
-	s, err := Listen(server.UDPConfig{Addr: netip.MustParseAddrPort("127.0.0.1:0")}, r)
+	s, err := Listen(udp.Config{Addr: netip.MustParseAddrPort("127.0.0.1:0")}, r)
 	require.Supported(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -152,12 +152,12 @@ func TestIgnoresWhatIsNoRequest(t *testing.T) {
 		"with a key":    append(request.Append(nil), make([]byte, 20)...),
 		"bad extension": append(request.Append(nil), make([]byte, 32)...),
 	} {
-		d := server.Datagram{Payload: b, Received: clock.Now()}
+		d := udp.Datagram{Payload: b, Received: clock.Now()}
 		if out := r.Respond(&d, make([]byte, 0, len(b))); len(out) != 0 {
 			t.Errorf("%s: %x", name, out)
 		}
 	}
-	d := server.Datagram{Payload: ntp.AppendExtension(request.Append(nil), 0x4242, make([]byte, 24)), Received: clock.Now()}
+	d := udp.Datagram{Payload: ntp.AppendExtension(request.Append(nil), 0x4242, make([]byte, 24)), Received: clock.Now()}
 	if out := r.Respond(&d, nil); len(out) != ntp.PacketLen {
 		t.Errorf("with an unknown extension: %x", out)
 	}
@@ -208,7 +208,7 @@ func FuzzRespond(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		d := server.Datagram{Payload: b, Received: clock.Now()}
+		d := udp.Datagram{Payload: b, Received: clock.Now()}
 		if out := r.Respond(&d, nil); len(out) > len(b) {
 			t.Errorf("%d octets answered with %d", len(b), len(out))
 		}

@@ -15,10 +15,11 @@ import (
 	"wirelab/clock/nts"
 	"wirelab/internal/require"
 	"wirelab/server"
+	"wirelab/server/udp"
 )
 
 // serveNTS runs a server with a key exchange, and returns the configuration of a client that trusts it.
-func serveNTS(t *testing.T) (keys *nts.Server, s *server.UDP, client nts.Config) {
+func serveNTS(t *testing.T) (keys *nts.Server, s *udp.Server, client nts.Config) {
 	t.Helper()
 	keys, err := nts.NewServer()
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"wirelab/clock"
 	"wirelab/clock/ntp"
 	"wirelab/clock/nts"
-	"wirelab/server"
+	"wirelab/server/udp"
 )
 
 // Events that a Responder counts.
@@ -86,8 +86,8 @@ func New(cfg Config) (*Responder, error) {
 // synchronised. It may be called from any goroutine.
 func (r *Responder) SetReference(ref *Reference) { r.reference.Store(ref) }
 
-// Respond implements server.Responder.
-func (r *Responder) Respond(d *server.Datagram, out []byte) []byte {
+// Respond implements udp.Responder.
+func (r *Responder) Respond(d *udp.Datagram, out []byte) []byte {
 	request, rest, event := read(d.Payload)
 	if event != "" {
 		d.Count(event)
@@ -111,7 +111,7 @@ func (r *Responder) Respond(d *server.Datagram, out []byte) []byte {
 }
 
 // respondPlain appends an answer that is not authenticated: its T3 is written last.
-func (r *Responder) respondPlain(d *server.Datagram, request *ntp.Packet, out []byte) []byte {
+func (r *Responder) respondPlain(d *udp.Datagram, request *ntp.Packet, out []byte) []byte {
 	answer, interleaved := r.answer(d, request)
 	if !interleaved {
 		d.StampAnswer(ntp.TransmitOffset, clock.NTP)
@@ -137,7 +137,7 @@ func read(b []byte) (request ntp.Packet, rest []byte, event string) {
 // answer makes the answer to a request: in the interleaved mode if the request names an
 // answer whose departure is known, and in the basic mode else, where the transmit
 // timestamp is the receive timestamp so far.
-func (r *Responder) answer(d *server.Datagram, request *ntp.Packet) (p ntp.Packet, interleaved bool) {
+func (r *Responder) answer(d *udp.Datagram, request *ntp.Packet) (p ntp.Packet, interleaved bool) {
 	p = r.header(request, d.Received.Time)
 	left, known := r.left.find(request.Origin, d.Peer.Addr())
 	p.Receive = r.left.expect(ntp.TimestampOf(d.Received.Time), d.Peer.Addr())
@@ -188,7 +188,7 @@ func appendKiss(out []byte, request *ntp.Packet, code string) []byte {
 
 // respondExtended answers a request with something behind its header. Extension
 // fields that nobody knows are passed over (RFC 7822, section 3).
-func (r *Responder) respondExtended(d *server.Datagram, request *ntp.Packet, rest, out []byte) []byte {
+func (r *Responder) respondExtended(d *udp.Datagram, request *ntp.Packet, rest, out []byte) []byte {
 	protected := false
 	for {
 		field, next, ok, err := ntp.NextExtension(rest)
@@ -215,7 +215,7 @@ func (r *Responder) respondExtended(d *server.Datagram, request *ntp.Packet, res
 // ntsCookie is the type of the extension field that holds an NTS cookie (RFC 8915, section 5.4).
 const ntsCookie = 0x0204
 
-func (r *Responder) respondSealed(d *server.Datagram, request *ntp.Packet, out []byte) []byte {
+func (r *Responder) respondSealed(d *udp.Datagram, request *ntp.Packet, out []byte) []byte {
 	session, err := r.cfg.NTS.Open(d.Payload)
 	if err != nil {
 		d.Count(EventNTSRefused)

@@ -1,0 +1,241 @@
+package tcp
+
+import (
+	"syscall"
+	"time"
+
+	"wirelab/internal/sys/epoll"
+	"wirelab/internal/sys/process"
+	"wirelab/internal/sys/stream"
+	"wirelab/server"
+)
+
+// startEpoll makes an engine of epollLoops.
+func startEpoll(s *Server, listener int) (engine, error) {
+	return startLoops(s, listener, newEpollLoop)
+}
+
+// listenToken marks events of a loop's listener; other tokens are descriptors.
+const listenToken = epoll.WakeToken - 1
+
+// epollEvents is how many events a loop takes at once.
+const epollEvents = 256
+
+// epollLoop is a thread with an event queue, a listener that shares the server's
+// address, and two buffers for all its connections: a silent connection is one
+// structure. It is used by its thread alone, except for its mailbox.
+type epollLoop struct {
+	server   *Server
+	queue    *epoll.Instance
+	listener int // -1 when closed
+	agenda[*epollConn]
+	thread  int
+	mail    mailbox[*epollConn]
+	conns   []*epollConn // by descriptor
+	open    int
+	busy    []*epollConn // have more to do than one round allows
+	served  []*epollConn // empty: the other of two lists that take turns to be busy
+	events  []epoll.Event
+	in, out []byte
+}
+
+func newEpollLoop(s *Server, listener int) (*epollLoop, error) {
+	queue, err := epoll.New()
+	if err != nil {
+		return nil, err
+	}
+	if err := queue.Add(listener, epoll.ReadyIn, listenToken); err != nil {
+		queue.Close()
+		return nil, err
+	}
+	l := &epollLoop{
+		server: s, queue: queue, listener: listener, events: make([]epoll.Event, epollEvents),
+		in: make([]byte, s.cfg.Buffer), out: make([]byte, 0, s.cfg.Buffer),
+	}
+	l.mail.wake = queue.Wake
+	return l, nil
+}
+
+func (l *epollLoop) stop() { l.mail.stop() }
+
+func (l *epollLoop) close() {
+	l.mail.close()
+	for _, c := range l.conns {
+		if c != nil {
+			l.end(c, server.ReasonReset)
+		}
+	}
+	l.closeListener()
+	l.queue.Close()
+}
+
+func (l *epollLoop) closeListener() {
+	if l.listener >= 0 {
+		stream.Close(l.listener)
+		l.listener = -1
+	}
+}
+
+func (l *epollLoop) run() error {
+	l.thread = process.ThreadID()
+	for {
+		n, err := l.wait()
+		if err != nil {
+			return err
+		}
+		if err := l.handle(l.events[:n]); err != nil {
+			return err
+		}
+		l.goOn()
+		l.expire()
+		if l.mail.full.Load() {
+			l.obey()
+		}
+		if l.listener < 0 && l.open == 0 {
+			return nil
+		}
+	}
+}
+
+// wait returns how many events there are, and waits for the first if nothing else
+// is to be done. To look for events before waiting for them would spare the way
+// through Go's scheduler when there are some, but costs more when there are none.
+func (l *epollLoop) wait() (int, error) {
+	if len(l.busy) > 0 || l.mail.full.Load() {
+		return l.queue.Poll(l.events)
+	}
+	return l.queue.Wait(l.events, l.timeout())
+}
+
+func (l *epollLoop) handle(events []epoll.Event) error {
+	for i := range events {
+		switch token := events[i].Token(); token {
+		case epoll.WakeToken:
+		case listenToken:
+			if err := l.accept(); err != nil {
+				return err
+			}
+		default:
+			// An event may be of a connection that ended in this round and whose descriptor
+			// another one has now: that one finds that it was for nothing.
+			if c := l.conns[token]; c != nil {
+				c.note(events[i].Ready())
+				l.serve(c)
+			}
+		}
+	}
+	return nil
+}
+
+// goOn serves those that had more to do than the last round allowed.
+func (l *epollLoop) goOn() {
+	busy := l.busy
+	l.busy = l.served
+	for i, c := range busy {
+		c.queued = false
+		l.serve(c)
+		busy[i] = nil
+	}
+	l.served = busy[:0]
+}
+
+// expire ends lingering, and a pause in accepting.
+func (l *epollLoop) expire() {
+	if l.empty() {
+		return
+	}
+	now := time.Now()
+	for c, ok := l.linger.expired(now); ok; c, ok = l.linger.expired(now) {
+		l.end(c, server.ReasonFinished)
+	}
+	if l.acceptDue(now) && l.listener >= 0 {
+		if err := l.queue.Add(l.listener, epoll.ReadyIn, listenToken); err != nil {
+			l.acceptAt = now.Add(starvedPause) // that takes memory too
+		}
+	}
+}
+
+func (l *epollLoop) obey() {
+	orders, stopped := l.mail.take()
+	if stopped {
+		l.closeListener()
+		l.acceptAt = time.Time{}
+	}
+	for _, o := range orders {
+		c := o.conn
+		if c.fd < 0 {
+			continue
+		}
+		switch o.what {
+		case orderFlush:
+			c.pushed = true
+		case orderEndInput:
+			c.ended, c.readable = true, true
+		case orderAbort:
+			l.end(c, server.ReasonReset)
+			continue
+		}
+		l.serve(c)
+	}
+}
+
+// acceptsPerRound bounds how long new connections keep the others waiting.
+const acceptsPerRound = 64
+
+func (l *epollLoop) accept() error {
+	for range acceptsPerRound {
+		fd, peer, errno := stream.TryAccept(l.listener)
+		switch errno {
+		case 0:
+			c := &epollConn{loop: l, fd: int32(fd), readable: true}
+			c.init(l.server, peer, c)
+			l.host(c)
+		case syscall.EAGAIN:
+			return nil
+		default:
+			return l.acceptFailed(errno)
+		}
+	}
+	return nil
+}
+
+func (l *epollLoop) acceptFailed(errno syscall.Errno) error {
+	if err := l.agenda.acceptFailed(l.server, errno); err != nil || l.acceptAt.IsZero() {
+		return err
+	}
+	return l.queue.Remove(l.listener)
+}
+
+// host admits a connection and takes its first turn.
+func (l *epollLoop) host(c *epollConn) {
+	c.thread.Store(int32(l.thread))
+	if !l.server.admit(&c.Conn) {
+		stream.Close(int(c.fd))
+		return
+	}
+	for len(l.conns) <= int(c.fd) {
+		l.conns = append(l.conns, nil)
+	}
+	l.conns[c.fd] = c
+	l.open++
+	// On edge: what has been told once is remembered in the connection, and no
+	// further system call is needed when it begins or ceases to wait for something.
+	if err := l.queue.Add(int(c.fd), epoll.ReadyIn|epoll.ReadyUrgent|epoll.ReadyOut|epoll.ReadyEOF|epoll.OnEdge, uint64(c.fd)); err != nil {
+		l.end(c, server.ReasonReset)
+		return
+	}
+	c.pushed, c.next = true, More // what opening has pushed, and then the first turn
+	l.serve(c)
+}
+
+// end closes a connection and forgets it.
+func (l *epollLoop) end(c *epollConn, seen server.Reason) {
+	if c.fd < 0 {
+		return
+	}
+	l.server.retire(&c.Conn, seen)
+	stream.Close(int(c.fd))
+	l.conns[c.fd] = nil
+	l.open--
+	c.fd, c.pending = -1, nil
+}

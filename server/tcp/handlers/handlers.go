@@ -1,0 +1,102 @@
+package handlers
+
+import (
+	"encoding/binary"
+	"time"
+
+	"wirelab/server/tcp"
+)
+
+// A Kind describes a handler that a server can be given by name.
+type Kind struct {
+	Name    string
+	Summary string
+	// New makes the handler. maxLine bounds the lines of handlers that take lines: a
+	// line of it and its end, "\r\n", must fit into the server's buffer;
+	// show, which may be called from any goroutine, gets what a person at the
+	// server should see, a line at a time, without its end.
+	New func(maxLine int, show func(line string)) tcp.Handler
+}
+
+// All returns the handlers, the default first.
+func All() []Kind {
+	return []Kind{
+		{"echo", "every byte comes back (RFC 862)", stateless(echo{})},
+		{"discard", "every byte is thrown away (RFC 863)", stateless(discard{})},
+		{"chargen", "lines of characters without end (RFC 864)", func(int, func(string)) tcp.Handler { return chargenHandler{} }},
+		{"daytime", "the time as a line of text, then the end (RFC 867)", stateless(daytime{})},
+		{"time", "the time as 32 bits, seconds since 1900, then the end (RFC 868)", stateless(timeOfDay{})},
+		{"chat", "a line goes to every other connection", func(maxLine int, show func(string)) tcp.Handler { return NewChat(maxLine, show) }},
+		{"timediff", "a line with a timestamp is answered with its difference to the server's clock",
+			func(maxLine int, _ func(string)) tcp.Handler { return lineHandler{maxLine, timeDiff{}} }},
+	}
+}
+
+// stateless makes one tcp.Session the handler of all connections.
+func stateless(s tcp.Session) func(int, func(string)) tcp.Handler {
+	return func(int, func(string)) tcp.Handler { return shared{s} }
+}
+
+type shared struct{ session tcp.Session }
+
+func (h shared) Open(*tcp.Conn) tcp.Session { return h.session }
+
+type echo struct{}
+
+func (echo) Handle(in []byte, _ bool, out []byte) (int, []byte, tcp.Next) {
+	return len(in), append(out, in...), tcp.Wait
+}
+func (echo) Close() {}
+
+type discard struct{}
+
+func (discard) Handle(in []byte, _ bool, out []byte) (int, []byte, tcp.Next) {
+	return len(in), out, tcp.Wait
+}
+func (discard) Close() {}
+
+type daytime struct{}
+
+func (daytime) Handle(in []byte, _ bool, out []byte) (int, []byte, tcp.Next) {
+	out = time.Now().AppendFormat(out, "Monday, January 2, 2006 15:04:05-MST")
+	return len(in), append(out, "\r\n"...), tcp.Finish
+}
+func (daytime) Close() {}
+
+type timeOfDay struct{}
+
+// secondsFrom1900 is the Unix epoch on RFC 868's scale. The 32 bits roll over in 2036.
+const secondsFrom1900 = 2208988800
+
+func (timeOfDay) Handle(in []byte, _ bool, out []byte) (int, []byte, tcp.Next) {
+	now := uint32(time.Now().Unix() + secondsFrom1900)
+	return len(in), binary.BigEndian.AppendUint32(out, now), tcp.Finish
+}
+func (timeOfDay) Close() {}
+
+// chargenHandler sends RFC 864's pattern: lines of 72 of the 95 printable
+// characters, each line beginning one character later.
+type chargenHandler struct{}
+
+func (chargenHandler) Open(*tcp.Conn) tcp.Session { return &chargen{} }
+
+type chargen struct{ line int }
+
+const (
+	chargenFirst   = ' '
+	chargenCount   = 95
+	chargenWidth   = 72
+	chargenPerTurn = 64 // lines; enough to make the system call worth it
+)
+
+func (s *chargen) Handle(in []byte, _ bool, out []byte) (int, []byte, tcp.Next) {
+	for range chargenPerTurn {
+		for i := range chargenWidth {
+			out = append(out, chargenFirst+byte((s.line+i)%chargenCount))
+		}
+		out = append(out, "\r\n"...)
+		s.line = (s.line + 1) % chargenCount
+	}
+	return len(in), out, tcp.More
+}
+func (s *chargen) Close() {}
