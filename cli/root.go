@@ -101,9 +101,11 @@ func (a *app) newRootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "wirelab",
 		Short: "A network laboratory in one program",
-		Long: "wirelab is a network laboratory in one program: concurrent TCP and UDP servers,\n" +
-			"clients by hand and by the thousand, measured and explained.",
-		Example: "  wirelab up             # TCP and UDP servers on 127.0.0.1:12345\n" +
+		Long: "wirelab is a network laboratory in one program: concurrent servers and\n" +
+			"clients, measured load, packets made and explained, clocks compared and kept in\n" +
+			"step, a firewall and addresses that cannot lock you out.",
+		Example: "  wirelab demo           # the whole story, in half a minute\n" +
+			"  wirelab up             # TCP and UDP servers on 127.0.0.1:12345\n" +
 			"  wirelab connect tcp    # in another terminal: talk to them",
 		SilenceErrors:     true,
 		SilenceUsage:      true,

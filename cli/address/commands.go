@@ -57,7 +57,8 @@ func (a *app) newPlanCommand() *cobra.Command {
 		Short: "Show what apply would do, in the order of doing",
 		Long: "Compares the section addresses of the configuration with the machine, and lists the\n" +
 			"steps from one to the other with the lines of the file that ask for them. It needs\n" +
-			"no privilege.",
+			"no privilege.\n\n" +
+			"A section to begin with:\n\n" + term.Indented(address.Section().Example),
 		Example: "  wirelab address plan",
 		Args:    term.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -107,7 +108,7 @@ func printSteps(w io.Writer, c *address.Change) error {
 func section(cfg *config.Config) (*address.Config, error) {
 	v := cfg.Section("addresses")
 	if v.Kind == setting.Null {
-		return nil, term.Usagef("the configuration has no section addresses; write one into %s, such as\n%s", term.DefaultConfig, address.Section().Example)
+		return nil, term.Usagef("the configuration has no section addresses:; a short one to begin with is in the help of \"wirelab address plan\"")
 	}
 	c, errs := address.Parse(v)
 	if errs != nil {

@@ -3,7 +3,6 @@ package firewall
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -27,7 +26,7 @@ func (a *app) newPlanCommand() *cobra.Command {
 			"--offline shows the whole policy instead: the rules in the order in which the kernel tries\n" +
 			"them, with the implicit ones that go without saying. It needs no privilege, and is what is\n" +
 			"shown where the kernel cannot be looked at.\n\n" +
-			"A policy to begin with:\n\n" + indented(firewall.Section().Example),
+			"A policy to begin with:\n\n" + term.Indented(firewall.Section().Example),
 		Example: "  wirelab firewall plan\n  wirelab firewall plan --offline\n  wirelab firewall plan --rules    # as nft would write them",
 		Args:    term.NoArgs,
 	}
@@ -65,10 +64,6 @@ func (a *app) plan(ctx context.Context, program *firewall.Program, nft bool) err
 	}
 	a.warnAbsent(program)
 	return a.printChanges(plan, nft)
-}
-
-func indented(text string) string {
-	return "  " + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n  ")
 }
 
 // printProgram prints a program, chain by chain.

@@ -36,7 +36,7 @@ func (a *app) newExplainCommand() *cobra.Command {
 		Short: "Say of every byte of a packet what it is",
 		Long: "Explains every byte of a packet: its offset, the field, its value and meaning, what is\n" +
 			"allowed there, and who set it; and works the checksums out. The packet is described,\n" +
-			"given in hexadecimal (--hex, - for standard input), or a frame of a capture (--read).\n" +
+			"given in hexadecimal (or with --hex; - is standard input), or a frame of a capture (--read).\n" +
 			"Verdicts on checksums are those of Linux: good, bad, partial (left to a device),\n" +
 			"absent, unverified.",
 		Example: "  wirelab packet explain ip dst=192.0.2.35 / udp dport=9 csum=bad / text hello\n" +
@@ -100,6 +100,9 @@ func explainFrame(link packet.LinkType, frame []byte, length int, known packet.O
 
 // shownFrame takes the frame from where the flags say.
 func (a *app) shownFrame(f *explainFlags, args []string) (*shownFrame, error) {
+	if len(args) == 1 && f.hex == "" && isFrame(args[0]) {
+		f.hex, args = args[0], nil
+	}
 	sources := 0
 	for _, given := range []bool{f.hex != "", f.read != "", len(args) > 0 || f.file != ""} {
 		if given {
@@ -117,6 +120,13 @@ func (a *app) shownFrame(f *explainFlags, args []string) (*shownFrame, error) {
 		return a.fromHex(f)
 	}
 	return a.fromSpec(f, args)
+}
+
+// isFrame reports whether a word can only be the bytes of a packet: no layer has a
+// name of so many hexadecimal digits.
+func isFrame(word string) bool {
+	_, err := hex.DecodeString(word)
+	return err == nil && len(word) >= 2*len("header")
 }
 
 // fromSpec builds the packet that is described.

@@ -193,3 +193,8 @@ func Cut(s string, most int) string {
 	}
 	return string([]rune(s)[:max(most-1, 0)]) + "…"
 }
+
+// Indented returns text with each line set in by two, as examples in a help are.
+func Indented(text string) string {
+	return "  " + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n  ")
+}
