@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"wirelab/internal/sys"
 	"wirelab/internal/sys/datagram"
 	"wirelab/internal/sys/stream"
 )
@@ -127,7 +128,7 @@ func (e *endpoints) check(clients int) error {
 	for i, source := range sources {
 		client := uint64(i * len(e.targets)) // the first from there
 		fd, err := datagram.ConnectFrom(e.source(client), e.target(client))
-		if notOurs(err) {
+		if sys.NotOurs(err) {
 			return fmt.Errorf("%w: the source %s is not an address of this host (see: ip address)", ErrConfig, source)
 		}
 		if err == nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"wirelab/internal/sys"
+	"wirelab/load/delivery"
 	"wirelab/load/payload"
 )
 
@@ -33,10 +34,10 @@ func TestSourceOfAnotherHost(t *testing.T) {
 			}
 		}
 	}
-	if got := errorKind(sys.NewOpError("connect", syscall.EADDRNOTAVAIL)); got != "no local port left" {
+	if got := sys.ErrorName(sys.NewOpError("connect", syscall.EADDRNOTAVAIL)); got != "no local port left" {
 		t.Errorf("ports that ran out: %s", got)
 	}
-	if got := errorKind(sys.NewOpError("bind", syscall.EADDRNOTAVAIL)); !strings.Contains(got, "not an address") {
+	if got := sys.ErrorName(sys.NewOpError("bind", syscall.EADDRNOTAVAIL)); !strings.Contains(got, "not an address") {
 		t.Errorf("an address that went: %s", got)
 	}
 }
@@ -44,13 +45,13 @@ func TestSourceOfAnotherHost(t *testing.T) {
 // Silence is explained by what the server counted.
 func TestSilenceIsExplained(t *testing.T) {
 	for _, tt := range []struct {
-		receiver *FastReceiver
+		receiver *delivery.Report
 		want     string
 	}{
 		{nil, "no answer came"},
-		{&FastReceiver{Distinct: 6}, "no answer came, though the server received all: its handler, such as discard, answers nothing"},
-		{&FastReceiver{Lost: 6}, "no answer came: nothing reached the server"},
-		{&FastReceiver{Distinct: 2, Lost: 4}, "no answer came, though the server received 2 of 6"},
+		{&delivery.Report{Distinct: 6}, "no answer came, though the server received all: its handler, such as discard, answers nothing"},
+		{&delivery.Report{Lost: 6}, "no answer came: nothing reached the server"},
+		{&delivery.Report{Distinct: 2, Lost: 4}, "no answer came, though the server received 2 of 6"},
 	} {
 		r := &Report{Network: "udp", Sent: 6, Lost: 6, Receiver: tt.receiver}
 		if err := r.Verify(); err == nil || !strings.Contains(err.Error(), tt.want) {

@@ -4,6 +4,7 @@ import (
 	"syscall"
 	"time"
 
+	"wirelab/internal/sys"
 	"wirelab/internal/sys/epoll"
 	"wirelab/internal/sys/stream"
 	"wirelab/load/payload"
@@ -124,7 +125,7 @@ func (l *loop) wanted(c *client) bool {
 	if !l.schedule.open() {
 		return l.schedule.more(c.begun(), l.clock)
 	}
-	return (!l.dealt || c.begun() < c.due) && l.clock <= l.cutoff
+	return (!l.paced || c.begun() < c.due) && l.clock <= l.cutoff
 }
 
 // worn reports whether the connection of c has carried all that it may.
@@ -189,7 +190,7 @@ func (l *loop) write(c *client, message []byte) {
 		l.unsendable(c, errno)
 	case errno == syscall.EAGAIN:
 	default:
-		l.fail(c, errorKind(errno))
+		l.fail(c, sys.ErrorName(errno))
 	}
 }
 
@@ -197,7 +198,7 @@ func (l *loop) write(c *client, message []byte) {
 // time is over; in a closed one it is sent when there is room, if that is in time.
 func (l *loop) unsendable(c *client, errno syscall.Errno) {
 	if errno != syscall.EAGAIN {
-		l.rec.fail(errorKind(errno))
+		l.rec.fail(sys.ErrorName(errno))
 	}
 	if l.schedule.open() {
 		l.dismiss(c, c.begun())
@@ -225,9 +226,9 @@ func (l *loop) answered(c *client, n uint64, check *payload.Check) {
 	if l.schedule.open() {
 		due, _ := l.schedule.due(c.number, n)
 		latency = l.clock - due
-		l.rec.responses.add(latency)
+		l.rec.responses.Add(latency)
 	}
-	l.intervals.answer(l.clock, latency)
+	l.intervals.Answer(l.clock, latency)
 	if !check.OK() {
 		l.rec.mismatch(c.number, n, check)
 		return

@@ -232,15 +232,15 @@ func (c *Config) mostRate() float64 {
 	return min(MaxOutstanding/c.awaitedPerRate(), MaxRate)
 }
 
-// descriptorReserve is kept for log files, the terminal and the Go runtime.
-const descriptorReserve = 16
+// DescriptorReserve is kept for log files, the terminal and the Go runtime.
+const DescriptorReserve = 16
 
 func (c *Config) reserveDescriptors() error {
 	limit, used, err := process.DescriptorLimit()
 	if err != nil {
 		return fmt.Errorf("load: %w", err)
 	}
-	need := used + c.Clients + 2*c.Loops + descriptorReserve
+	need := used + c.Clients + 2*c.Loops + DescriptorReserve
 	if need > limit {
 		return &DescriptorError{Clients: c.Clients, Need: need, Limit: limit}
 	}

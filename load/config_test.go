@@ -176,7 +176,7 @@ func TestErrorKinds(t *testing.T) {
 		errors.New("other"):   "other",
 	}
 	for err, want := range tests {
-		if got := errorKind(err); got != want {
+		if got := sys.ErrorName(err); got != want {
 			t.Errorf("%v: %q, want %q", err, got, want)
 		}
 	}

@@ -3,6 +3,7 @@ package load
 import (
 	"time"
 
+	"wirelab/internal/sys"
 	"wirelab/internal/sys/datagram"
 	"wirelab/internal/sys/epoll"
 	"wirelab/internal/sys/stream"
@@ -116,14 +117,14 @@ func (l *loop) connect(c *client) {
 	c.attempt.begun = l.clock
 	fd, underWay, err := l.open(c.number)
 	if err != nil {
-		l.fail(c, errorKind(err))
+		l.fail(c, sys.ErrorName(err))
 		return
 	}
 	c.fd = fd
 	c.generation++
 	token := uint64(c.generation&0x7fffffff)<<32 | uint64(c.index)
 	if err := l.epoll.Add(fd, epoll.ReadyIn|epoll.ReadyOut|epoll.ReadyEOF|epoll.OnEdge, token); err != nil {
-		l.fail(c, errorKind(err))
+		l.fail(c, sys.ErrorName(err))
 		return
 	}
 	if underWay {
@@ -149,7 +150,7 @@ func (l *loop) dialed(c *client) {
 	l.leaveDialer(c)
 	l.now()
 	if errno := stream.SocketError(c.fd); errno != 0 {
-		l.fail(c, errorKind(errno))
+		l.fail(c, sys.ErrorName(errno))
 		return
 	}
 	l.dialer.took(l.clock - c.attempt.begun)
@@ -219,4 +220,75 @@ func (d *dialer) until(now time.Duration) time.Duration {
 		return min(d.resume, d.lookout)
 	}
 	return now
+}
+
+// A TCP client whose connection fails while messages are exchanged connects anew, after
+// a pause that doubles from failure to failure, and goes on with its next message. What
+// was outstanding is lost. So one slow answer, or a server that is started anew, costs
+// what it costs and not the rest of the run. [Config.FailFast] ends the client instead.
+const (
+	firstRetryPause = 10 * time.Millisecond
+	maxRetryPause   = time.Second
+
+	// mostFailures is after how many failures without an answer a client gives up. Where
+	// connections are refused at once, that takes about five seconds.
+	mostFailures = 10
+)
+
+// mayRetry reports whether c is to connect anew after a failure.
+func (l *loop) mayRetry(c *client) bool {
+	if l.run.cfg.FailFast || !l.running || l.datagrams || l.flood || c.state == finished {
+		return false
+	}
+	return c.failures < mostFailures
+}
+
+// retryLater ends the connection of c, and has it connect anew after a pause.
+func (l *loop) retryLater(c *client) {
+	if c.written == 0 && !c.window.empty() {
+		c.window.retract() // nothing of it was sent: it is sent on the next connection
+	}
+	for !c.window.empty() {
+		c.window.settle(c.window.first)
+	}
+	l.hangUp(c)
+	c.state, c.written, c.attempt.tries = unconnected, l.payload.Len(), 0
+	if l.schedule.open() {
+		l.rec.retries++
+	} else if !l.wanted(c) {
+		l.active--
+		c.state = closed
+		return
+	} else {
+		l.rec.retries++
+	}
+	pause := min(firstRetryPause<<min(c.failures, 10), maxRetryPause)
+	c.failures++
+	c.retryAt = l.clock + pause
+	l.retrying++
+	l.nextRetry = min(l.nextRetry, c.retryAt)
+}
+
+// retry has those connect whose pause is over.
+func (l *loop) retry() {
+	if l.retrying == 0 || l.clock < l.nextRetry {
+		return
+	}
+	l.nextRetry = never
+	for i := range l.clients {
+		c := &l.clients[i]
+		switch {
+		case c.retryAt == 0:
+		case l.clock > l.cutoff:
+			c.retryAt, c.state = 0, closed
+			l.retrying--
+			l.active--
+		case l.clock >= c.retryAt:
+			c.retryAt = 0
+			l.retrying--
+			l.dialer.enqueue(c.index)
+		default:
+			l.nextRetry = min(l.nextRetry, c.retryAt)
+		}
+	}
 }

@@ -71,6 +71,7 @@ func killedServer(t *testing.T, size, messages int) netip.AddrPort {
 // A server that is killed ends every client with an error, in every mode; the
 // messages that it did not answer are lost, and those that never left not sent.
 func TestServerKilledDuringARun(t *testing.T) {
+	t.Parallel()
 	tests := map[string]Config{
 		"closed loop": {Clients: 20, Messages: 1000},
 		"duration":    {Clients: 20, Duration: time.Hour},
@@ -109,6 +110,7 @@ func TestFloodOfAServerThatIsKilled(t *testing.T) {
 
 // A target that resets some connections leaves the others alone.
 func TestOpenLoopTargetResetsSome(t *testing.T) {
+	t.Parallel()
 	var mutex sync.Mutex
 	accepted := 0
 	addr := serveStream(t, func(c *net.TCPConn) {
@@ -187,6 +189,7 @@ func slowSometimes(t *testing.T, late time.Duration) netip.AddrPort {
 
 // One answer that comes too late costs a connection, and not the rest of the run.
 func TestClientsGoOnAfterASlowAnswer(t *testing.T) {
+	t.Parallel()
 	for _, rate := range []float64{0, 500} {
 		cfg := Config{Target: slowSometimes(t, 150*time.Millisecond), Clients: 4, Duration: time.Second, Rate: rate, Timeout: 50 * time.Millisecond}
 		r := mustRun(t, cfg)
@@ -202,6 +205,7 @@ func TestClientsGoOnAfterASlowAnswer(t *testing.T) {
 
 // A server that is gone for good ends the run, a moment later.
 func TestClientsGiveUpOnAServerThatIsGone(t *testing.T) {
+	t.Parallel()
 	r := mustRun(t, Config{Target: killedServer(t, 64, 20), Clients: 3, Duration: time.Hour})
 	if r.Received == 0 || r.Retries != 3*mostFailures || r.Verify() == nil || r.Interrupted {
 		t.Errorf("%v: %+v", r.Verify(), r)

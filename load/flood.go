@@ -4,6 +4,7 @@ import (
 	"syscall"
 	"time"
 
+	"wirelab/internal/sys"
 	"wirelab/internal/sys/stream"
 	"wirelab/load/payload"
 )
@@ -42,7 +43,7 @@ func (l *loop) pump(c *client) {
 		case syscall.EAGAIN:
 			return
 		default:
-			l.fail(c, errorKind(errno))
+			l.fail(c, sys.ErrorName(errno))
 			return
 		}
 		if n < len(chunk) {
@@ -83,7 +84,7 @@ func (l *loop) pumped(c *client, n uint64) {
 	c.moved, l.last = l.clock, l.clock
 	l.rec.sent += messages
 	l.rec.bytesSent += n
-	l.intervals.add(l.clock, messages)
+	l.intervals.Add(l.clock, messages)
 }
 
 // floodAgain goes on with clients whose sockets may take more.
@@ -106,7 +107,7 @@ func (l *loop) floodAgain() {
 func (l *loop) endFlood(c *client) {
 	c.state, c.since = closing, l.clock
 	if err := stream.ShutdownWrite(c.fd); err != nil {
-		l.fail(c, errorKind(err))
+		l.fail(c, sys.ErrorName(err))
 	}
 }
 

@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"wirelab/internal/require"
 )
 
 // drainAll reads to the end and counts.
@@ -21,6 +19,7 @@ func drainAll(n *atomic.Uint64) func(*net.TCPConn) {
 }
 
 func TestFloodArrives(t *testing.T) {
+	t.Parallel()
 	for _, spec := range []string{"pattern", "seq", "random:1"} {
 		for _, size := range []int{1, 64, 1000, 300_000} {
 			t.Run(spec, func(t *testing.T) {
@@ -81,6 +80,7 @@ func TestFloodOfAnEchoServer(t *testing.T) {
 }
 
 func TestFloodFaults(t *testing.T) {
+	t.Parallel()
 	big := mustParse(t, "pattern", 1<<20)
 	tests := []struct {
 		name   string
@@ -140,7 +140,6 @@ func TestFloodThatBreaksOff(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			require.NoLeaks(t)
 			ctx, interrupt := context.WithCancel(t.Context())
 			defer interrupt()
 			cfg := test.cfg

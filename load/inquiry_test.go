@@ -9,10 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"wirelab/internal/receiver"
 	"wirelab/internal/require"
 	"wirelab/internal/sys/datagram"
 	"wirelab/internal/sys/stream"
-	"wirelab/internal/tally"
+	"wirelab/load/delivery"
 )
 
 // gatheringServer counts nothing, and tells so: the first alone askers at once, and the
@@ -25,15 +26,15 @@ func gatheringServer(t *testing.T, alone, many int) netip.AddrPort {
 	}
 	var running sync.WaitGroup
 	running.Go(func() {
-		counts := tally.Counts{Since: time.Unix(1, 0)}
-		b, answer := make([]byte, 2048), make([]byte, tally.Len)
-		asked := map[netip.AddrPort]tally.Request{}
+		counts := receiver.Report{Since: time.Unix(1, 0)}
+		b, answer := make([]byte, 2048), make([]byte, receiver.Len)
+		asked := map[netip.AddrPort]receiver.Request{}
 		for {
 			n, from, err := conn.ReadFromUDPAddrPort(b)
 			if err != nil {
 				return
 			}
-			request, ok := tally.ParseRequest(b[:n])
+			request, ok := receiver.ParseRequest(b[:n])
 			if !ok {
 				conn.WriteToUDPAddrPort(b[:n], from)
 				continue
@@ -43,7 +44,7 @@ func gatheringServer(t *testing.T, alone, many int) netip.AddrPort {
 				continue
 			}
 			for to, request := range asked {
-				tally.PutAnswer(answer, request.Nonce, &counts)
+				receiver.PutAnswer(answer, request.Nonce, &counts)
 				conn.WriteToUDPAddrPort(answer, to)
 			}
 		}
@@ -53,18 +54,11 @@ func gatheringServer(t *testing.T, alone, many int) netip.AddrPort {
 }
 
 func TestReceiverIsAskedAboutManyAtOnce(t *testing.T) {
-	const clients = askedAtOnce + 20
-	addr := gatheringServer(t, 1, askedAtOnce)
+	t.Parallel()
+	const clients = delivery.AskedAtOnce + 20
+	addr := gatheringServer(t, 1, delivery.AskedAtOnce)
 	r := mustRun(t, Config{Network: "udp", Target: addr, Clients: clients, Messages: 1, AskReceiver: true, Loops: 2})
 	if r.Receiver == nil || r.Receiver.Received != 0 || r.Receiver.Lost != clients {
-		t.Errorf("%+v, %s", r.Receiver, r.ReceiverUnknown)
-	}
-}
-
-func TestFastAsksForAllSendersAtOnce(t *testing.T) {
-	const senders = 8
-	r := runFast(t, FastConfig{Target: gatheringServer(t, 0, senders), Messages: 10, Senders: senders})
-	if r.Receiver == nil || r.Receiver.Lost != r.Sent {
 		t.Errorf("%+v, %s", r.Receiver, r.ReceiverUnknown)
 	}
 }
@@ -74,7 +68,7 @@ func TestFastAsksForAllSendersAtOnce(t *testing.T) {
 func cancellingServer(after bool, cancel context.CancelFunc) func(int, []byte) [][]byte {
 	answer, loaded := tallyingServer(0), false
 	return func(n int, d []byte) [][]byte {
-		request := tally.Begins(d)
+		request := receiver.Begins(d)
 		if request && loaded == after {
 			cancel()
 			return nil
@@ -101,35 +95,17 @@ func TestInquiryEndsWhenInterrupted(t *testing.T) {
 }
 
 func TestReceiverIsAskedUntilInterrupted(t *testing.T) {
-	require.NoLeaks(t)
 	for _, after := range []bool{false, true} {
 		ctx, cancel := context.WithCancel(t.Context())
 		r, err := Run(ctx, Config{
 			Network: "udp", Target: serveDatagrams(t, cancellingServer(after, cancel)), Clients: 2, Messages: 1,
-			Payload: fastPayload(t, "seq", 0), AskReceiver: true,
+			Payload: mustParse(t, "seq", 64), AskReceiver: true,
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := "only this side is known: " + errAskingCut.Error(); r.ReceiverUnknown != want {
+		if want := "only this side is known: " + "asking it was interrupted"; r.ReceiverUnknown != want {
 			t.Errorf("after the run: %v: %+v, %s", after, r.Receiver, r.ReceiverUnknown)
-		}
-		cancel()
-	}
-}
-
-func TestFastAsksUntilInterrupted(t *testing.T) {
-	for _, after := range []bool{false, true} {
-		ctx, cancel := context.WithCancel(t.Context())
-		r, err := RunFast(ctx, FastConfig{
-			Target: serveDatagrams(t, cancellingServer(after, cancel)), Messages: 1, Payload: fastPayload(t, "seq", 0),
-		})
-		sent := uint64(0)
-		if after {
-			sent = 1
-		}
-		if err != nil || r.ReceiverUnknown != errAskingCut.Error() || !r.Interrupted || r.Sent != sent {
-			t.Errorf("after the run: %v: %v: %+v", after, err, r)
 		}
 		cancel()
 	}

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"wirelab/load/latency"
+
 	"pgregory.net/rapid"
 )
 
@@ -42,9 +44,9 @@ func FuzzParseLimit(f *testing.F) {
 
 // A message that was not answered counts as one that took longer than any other.
 func TestLimitCountsMissingAnswers(t *testing.T) {
-	d := newDistribution(MaxTimeout)
+	d := latency.NewDistribution(MaxTimeout)
 	for v := range 100 {
-		d.add(time.Duration(v+1) * time.Millisecond)
+		d.Add(time.Duration(v+1) * time.Millisecond)
 	}
 	tests := []struct {
 		limit   string
@@ -71,7 +73,7 @@ func TestLimitCountsMissingAnswers(t *testing.T) {
 			t.Errorf("%s with %v missing: %v, want from %v to %v", test.limit, test.missing, v, test.from, test.to)
 		}
 	}
-	empty := newDistribution(MaxTimeout)
+	empty := latency.NewDistribution(MaxTimeout)
 	l, _ := ParseLimit("p50<1s")
 	if l.held(l.value(&empty, 1)) {
 		t.Error("held without an answer")

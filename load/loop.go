@@ -4,10 +4,12 @@ import (
 	"context"
 	"math"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"wirelab/internal/sys/epoll"
 	"wirelab/internal/sys/process"
+	"wirelab/load/latency"
 	"wirelab/load/payload"
 )
 
@@ -26,9 +28,9 @@ type loop struct {
 	epoll   *epoll.Instance
 	clients []client
 	dialer  dialer
-	dealer  dealer
+	pacer   pacer
 	running bool // messages are exchanged
-	dealt   bool // no more messages will become due
+	paced   bool // no more messages will become due
 	active  int  // clients that have something left to do
 
 	retrying  int           // clients that wait to connect anew after a failure
@@ -43,7 +45,7 @@ type loop struct {
 	lookout time.Duration // when to look next for what takes too long
 
 	rec       *recorder
-	intervals intervals
+	intervals latency.Intervals
 	last      time.Duration     // when the latest message was sent or answered
 	before    process.ThreadUse // of the thread, when the measurement began
 	use       process.ThreadUse // of the thread since then, until used
@@ -145,7 +147,7 @@ func (l *loop) prepare() error {
 	if err := process.SetTimerSlack(0); err != nil {
 		return err
 	}
-	l.dealer.upcoming, l.nextRetry = never, never
+	l.pacer.upcoming, l.nextRetry = never, never
 	l.now()
 	for !l.dialer.idle() && !l.run.stopped.Load() {
 		if err := l.turn(); err != nil {
@@ -161,7 +163,7 @@ func (l *loop) prepare() error {
 func (l *loop) exchangeAll() error {
 	l.schedule = newSchedule(&l.run.cfg, l.run.began)
 	l.cutoff = l.schedule.cutoff()
-	l.intervals.begin(l.run.began)
+	l.intervals.Begin(l.run.began)
 	l.now()
 	l.last = l.clock
 	for i := range l.clients {
@@ -170,8 +172,8 @@ func (l *loop) exchangeAll() error {
 		}
 	}
 	l.running = true
-	l.dealer = dealer{round: 1}
-	l.prepareDeal()
+	l.pacer = pacer{round: 1}
+	l.preparePace()
 	for l.active > 0 && !l.run.stopped.Load() {
 		if err := l.turn(); err != nil {
 			return err
@@ -179,7 +181,7 @@ func (l *loop) exchangeAll() error {
 	}
 	l.now()
 	l.cut = l.run.stopped.Load() && (l.active > 0 || !l.dialer.idle())
-	l.rec.notBegun = l.undealt()
+	l.rec.notBegun = l.unpaced()
 	l.drain()
 	l.publish()
 	return nil
@@ -210,22 +212,22 @@ func (l *loop) drain() {
 // while there is nothing to send), or when messages have their time. So no wait is longer
 // than until l.lookout, which is a tenth of a second away at most.
 func (l *loop) turn() error {
-	if !l.dealt {
+	if !l.paced {
 		l.now()
-		l.deal()
+		l.pace()
 	}
 	n, err := l.epoll.Wait(l.events, l.patience())
 	if err != nil {
 		return err
 	}
-	if n == 0 || !l.dealt {
+	if n == 0 || !l.paced {
 		l.now()
 	}
 	before := l.clock
 	for i := range l.events[:n] {
 		l.handle(&l.events[i])
-		if l.clock >= l.dealer.upcoming {
-			l.deal()
+		if l.clock >= l.pacer.upcoming {
+			l.pace()
 		}
 	}
 	if n > 0 && l.clock == before {
@@ -264,7 +266,7 @@ func (l *loop) patience() time.Duration {
 	if len(l.again) > 0 {
 		return 0
 	}
-	until := min(l.lookout, l.dealer.upcoming, l.nextRetry)
+	until := min(l.lookout, l.pacer.upcoming, l.nextRetry)
 	if !l.dialer.idle() {
 		until = min(until, l.dialer.until(l.clock))
 	}
@@ -301,7 +303,7 @@ func (l *loop) expire() {
 			if l.clock-c.window.oldest().sent >= timeout && !l.arrived(c) {
 				l.overdue(c)
 			}
-		case l.running && l.dealt:
+		case l.running && l.paced:
 			l.proceed(c) // which finishes it, after the cutoff
 		}
 	}
@@ -309,4 +311,29 @@ func (l *loop) expire() {
 	if l.running && l.flood && l.schedule.end > l.clock {
 		l.lookout = min(l.lookout, l.schedule.end)
 	}
+}
+
+// published are the counters that others may read while the loop runs, written
+// once a turn, on a cache line of their own.
+type published struct {
+	_                                             [64]byte
+	connected, sent, received, mismatched, errors atomic.Uint64
+	_                                             [64]byte
+}
+
+func (l *loop) publish() {
+	p, rec := &l.published, l.rec
+	p.connected.Store(rec.connected)
+	p.sent.Store(rec.sent)
+	p.received.Store(rec.received)
+	p.mismatched.Store(rec.mismatched)
+	p.errors.Store(rec.failures)
+}
+
+func (p *published) addTo(sum *Progress) {
+	sum.Connected += int(p.connected.Load())
+	sum.Sent += p.sent.Load()
+	sum.Received += p.received.Load()
+	sum.Mismatched += p.mismatched.Load()
+	sum.Errors += p.errors.Load()
 }

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"wirelab/clock"
-	"wirelab/internal/require"
 )
 
 func TestOpenLoopSendsWhatIsDue(t *testing.T) {
@@ -210,6 +209,7 @@ func TestOpenLoopServerSaysTooMuch(t *testing.T) {
 }
 
 func TestOpenLoopDatagramFaults(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name   string
 		answer func(n int, d []byte) [][]byte
@@ -263,6 +263,7 @@ func TestOpenLoopDatagramFaults(t *testing.T) {
 // not lost; repeated, they are duplicates. Only the last message is lost: the wait for
 // its answer leaves those before it time enough, however slow the machine is.
 func TestOpenLoopDatagramsLate(t *testing.T) {
+	t.Parallel()
 	const timeout, messages = 150 * time.Millisecond, 120
 	var held [][]byte
 	var since time.Time
@@ -297,7 +298,6 @@ func TestOpenLoopDatagramsRefused(t *testing.T) {
 // A kernel that takes no more datagrams: those have no later time, so each is
 // refused once, and none of them is sent or lost.
 func TestOpenLoopDatagramsRefusedByThisHost(t *testing.T) {
-	require.NoLeaks(t)
 	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_DGRAM|syscall.SOCK_NONBLOCK, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -316,7 +316,7 @@ func TestOpenLoopDatagramsRefusedByThisHost(t *testing.T) {
 	l.schedule, l.cutoff, l.running, l.active = newSchedule(&cfg, 0), never, true, 1
 	c := &l.clients[0]
 	c.fd, c.state, c.written, c.due = pair[0], open, cfg.Payload.Len(), 5000
-	l.dealt = true
+	l.paced = true
 	l.now()
 	l.proceed(c)
 	if l.rec.refused == 0 || l.rec.sent == 0 || l.rec.refused+l.rec.sent+uint64(c.window.span()) < 5000 || c.window.open != int(l.rec.sent) {
@@ -348,6 +348,7 @@ func halfDead(t *testing.T, network string, loops int) Config {
 // What the clients of a loop were to send that ended early, since none of them
 // lived, was due all the same: it does not matter how clients share loops.
 func TestOpenLoopCountsWhatDeadClientsWereToSend(t *testing.T) {
+	t.Parallel()
 	for _, network := range []string{"tcp", "udp"} {
 		for _, loops := range []int{1, 2} {
 			r := mustRun(t, halfDead(t, network, loops))

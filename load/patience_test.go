@@ -48,8 +48,8 @@ func waitOnSilence(t *testing.T, host string, stall time.Duration) {
 	}
 	r.connected(t.Context())
 	l.schedule = newSchedule(&cfg, r.began)
-	l.cutoff, l.active, l.running, l.dealer = l.schedule.cutoff(), 1, true, dealer{round: 1}
-	l.prepareDeal()
+	l.cutoff, l.active, l.running, l.pacer = l.schedule.cutoff(), 1, true, pacer{round: 1}
+	l.preparePace()
 	var late time.Duration // the machine's doing
 	for turns := 0; l.active > 0; turns++ {
 		time.Sleep(stall)

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"wirelab/clock"
-	"wirelab/internal/require"
+	"wirelab/load/latency"
 )
 
 // once returns d alone: an honest answer.
@@ -32,6 +32,7 @@ func TestRunDatagrams(t *testing.T) {
 }
 
 func TestRunDatagramFaults(t *testing.T) {
+	t.Parallel()
 	const timeout = 60 * time.Millisecond
 	var held []byte
 	tests := []struct {
@@ -139,7 +140,6 @@ func TestRunDatagramsRefused(t *testing.T) {
 // Clients that nobody listens to have their turns with each other, and end when the
 // run is stopped.
 func TestRunRefusedForLong(t *testing.T) {
-	require.NoLeaks(t)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	cfg, err := (Config{
@@ -194,7 +194,7 @@ func TestRunMeasuresOffsets(t *testing.T) {
 		if o.Bound <= 0 || o.Best < want-o.Bound-1 || o.Best > want+o.Bound+1 {
 			t.Errorf("offset %v, not within %v of %v", o.Best, o.Bound, want)
 		}
-		for _, q := range []*Quantiles{&o.Quantiles, r.ForwardUS, r.BackwardUS} {
+		for _, q := range []*latency.Quantiles{&o.Quantiles, r.ForwardUS, r.BackwardUS} {
 			if !(q.Min <= q.P50 && q.P50 <= q.P90 && q.P90 <= q.P99 && q.P99 <= q.P999 && q.P999 <= q.Max && q.Min <= q.Mean && q.Mean <= q.Max) {
 				t.Errorf("out of order: %+v", q)
 			}

@@ -5,7 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"syscall"
 	"time"
+
+	"wirelab/internal/receiver"
+	"wirelab/internal/sys/epoll"
+	"wirelab/internal/sys/stream"
+	"wirelab/load/delivery"
 )
 
 // maxAsked bounds how many clients the receiver is asked about, each with a
@@ -19,42 +25,19 @@ const (
 	askNext  = time.Second
 )
 
-// askInterrupted is how long the receiver is asked after a run that was interrupted:
-// its counts are wanted too, but whoever interrupted it waits.
-const askInterrupted = time.Second
-
-const (
-	askedAtOnce = 128                   // clients, whose requests find room in the smallest buffer of a receiver
-	askSlice    = 20 * time.Millisecond // after which is looked whether asking was interrupted
-)
+// askSlice is after which time is looked whether asking was interrupted.
+const askSlice = 20 * time.Millisecond
 
 var (
 	errTooManyClients = errors.New("so many clients are not asked about")
 	errLostClients    = errors.New("not all clients lasted to the end")
-	errAskingCut      = errors.New("asking it was interrupted")
 )
-
-// timeToAsk returns the context for asking before or after a run of ctx.
-func timeToAsk(ctx context.Context, after bool) (context.Context, context.CancelFunc) {
-	if after && ctx.Err() != nil {
-		return context.WithTimeout(context.WithoutCancel(ctx), askInterrupted)
-	}
-	return context.WithCancel(ctx)
-}
-
-// askingError returns err, or errAskingCut if the reason is that ctx has ended.
-func askingError(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return errAskingCut
-	}
-	return err
-}
 
 // A receiverCount is what the receiver of datagrams says that it counted of each
 // client, before a run and after it.
 type receiverCount struct {
-	counts []tallied // in the order of run.clients
-	err    error     // why nothing is known
+	counts []delivery.Sender // in the order of run.clients
+	err    error             // why nothing is known
 }
 
 // askReceiver asks the receiver about all clients, which exchange nothing now, until
@@ -68,12 +51,12 @@ func (r *run) askReceiver(ctx context.Context, after bool) {
 		return
 	}
 	if r.receiver.counts == nil {
-		r.receiver.counts = make([]tallied, r.cfg.Clients)
+		r.receiver.counts = make([]delivery.Sender, r.cfg.Clients)
 	}
-	ctx, end := timeToAsk(ctx, after)
+	ctx, end := delivery.TimeToAsk(ctx, after)
 	defer end()
 	if err := r.askAll(ctx, after); err != nil {
-		r.receiver.err = askingError(ctx, err)
+		r.receiver.err = delivery.AskingError(ctx, err)
 	}
 }
 
@@ -94,7 +77,7 @@ func (r *run) askAll(ctx context.Context, after bool) error {
 		return err
 	}
 	r.receiver.note(first, after)
-	for some := range slices.Chunk(clients[1:], askedAtOnce) {
+	for some := range slices.Chunk(clients[1:], delivery.AskedAtOnce) {
 		answered, err := q.ask(ctx, some, askNext)
 		if err != nil {
 			return err
@@ -119,9 +102,9 @@ func (c *receiverCount) note(answered []asked, after bool) {
 	for i := range answered {
 		a := &answered[i]
 		if of := &c.counts[a.client.number]; after {
-			of.sent, of.after = a.client.sent(), a.counts
+			of.Sent, of.After = a.client.sent(), a.counts
 		} else {
-			of.before = a.counts
+			of.Before = a.counts
 		}
 	}
 }
@@ -141,11 +124,160 @@ func (c *receiverCount) set(r *Report) {
 		return
 	}
 	if c.err == nil {
-		r.Receiver, c.err = account(c.counts)
+		r.Receiver, c.err = delivery.Account(c.counts)
 	}
 	if c.err != nil {
 		r.ReceiverUnknown = fmt.Sprintf("only this side is known: %v", c.err)
 		return
 	}
 	r.Loss.ReceiverOverflow = r.Receiver.DroppedByKernel
+}
+
+// An inquiry asks a receiver what it counted of several clients, all at once. It
+// takes what else comes for them and throws it away.
+type inquiry struct {
+	epoll  *epoll.Instance
+	events []epoll.Event
+	in     []byte
+	anew   bool          // the clients have sent nothing yet
+	wait   time.Duration // for the answers to the first requests; for further ones twice as long
+	asked  []asked
+	left   int // of asked, how many are not answered yet
+}
+
+// asked is a client that is asked about; its index is the token of its events.
+type asked struct {
+	client   *client
+	question receiver.Question
+	answered bool
+	counts   receiver.Report
+}
+
+// newInquiry opens an inquiry, which Close closes; see receiver.Request for anew.
+func newInquiry(anew bool) (*inquiry, error) {
+	queue, err := epoll.New()
+	if err != nil {
+		return nil, err
+	}
+	return &inquiry{
+		epoll: queue, anew: anew, wait: receiver.FirstWait, events: make([]epoll.Event, eventBatch),
+		in: make([]byte, receiver.Len+1), // what is longer is not taken for an answer
+	}, nil
+}
+
+func (q *inquiry) Close() error { return q.epoll.Close() }
+
+// ask asks about clients until all are answered, and returns them in their order. It
+// fails as soon as one cannot be: with receiver.ErrNoAnswer when patience is at its end, with
+// receiver.ErrEchoed, with ECONNREFUSED, or with the error of ctx.
+func (q *inquiry) ask(ctx context.Context, clients []*client, patience time.Duration) ([]asked, error) {
+	if err := q.begin(clients); err != nil {
+		return nil, err
+	}
+	defer q.end()
+	begun := time.Now()
+	end := begun.Add(patience)
+	for wait := q.wait; q.left > 0; wait *= 2 {
+		now := time.Now()
+		if err := q.unanswered(); err != nil && (errors.Is(err, receiver.ErrEchoed) || !now.Before(end)) {
+			return nil, err
+		}
+		if err := q.send(); err != nil {
+			return nil, err
+		}
+		if err := q.collect(ctx, now.Add(min(wait, end.Sub(now)))); err != nil {
+			return nil, err
+		}
+	}
+	// Requests need not be repeated before an answer can be there.
+	q.wait = max(receiver.FirstWait, 2*time.Since(begun))
+	return q.asked, nil
+}
+
+func (q *inquiry) begin(clients []*client) error {
+	q.asked, q.left = make([]asked, 0, len(clients)), len(clients)
+	for i, c := range clients {
+		if err := q.epoll.Add(c.fd, epoll.ReadyIn, uint64(i)); err != nil {
+			return err
+		}
+		q.asked = append(q.asked, asked{client: c, question: receiver.NewQuestion(q.anew)})
+	}
+	return nil
+}
+
+func (q *inquiry) end() {
+	for i := range q.asked {
+		_ = q.epoll.Remove(q.asked[i].client.fd) // it was added
+	}
+}
+
+// send sends the requests that are not answered. One that there is no room for is
+// sent with the next.
+func (q *inquiry) send() error {
+	for i := range q.asked {
+		a := &q.asked[i]
+		if a.answered {
+			continue
+		}
+		request := a.question.Request()
+		_, errno := stream.TrySend(a.client.fd, request)
+		if errno == syscall.ECONNREFUSED { // of an earlier datagram, and cleared by this
+			_, errno = stream.TrySend(a.client.fd, request)
+		}
+		if errno != 0 && errno != syscall.EAGAIN && errno != syscall.ENOBUFS {
+			return errno
+		}
+	}
+	return nil
+}
+
+// collect takes answers until all are there or the deadline has passed.
+func (q *inquiry) collect(ctx context.Context, deadline time.Time) error {
+	for q.left > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		left := time.Until(deadline)
+		if left <= 0 {
+			return nil
+		}
+		n, err := q.epoll.Wait(q.events, min(left, askSlice))
+		if err != nil {
+			return err
+		}
+		for i := range q.events[:n] {
+			if err := q.receive(&q.asked[q.events[i].Token()]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// receive reads what has come for a client, as far as that leaves time for the others.
+func (q *inquiry) receive(a *asked) error {
+	for range eventBatch {
+		n, errno := stream.TryReceive(a.client.fd, q.in)
+		switch {
+		case errno == syscall.EAGAIN:
+			return nil
+		case errno != 0:
+			return errno
+		}
+		if counts, ok := a.question.Answer(q.in[:n]); ok && !a.answered {
+			a.counts, a.answered = counts, true
+			q.left--
+		}
+	}
+	return nil
+}
+
+// unanswered returns why the first client without an answer has none.
+func (q *inquiry) unanswered() error {
+	for i := range q.asked {
+		if a := &q.asked[i]; !a.answered {
+			return a.question.Unanswered()
+		}
+	}
+	return nil
 }

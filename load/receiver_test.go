@@ -9,17 +9,17 @@ import (
 	"testing"
 	"time"
 
-	"wirelab/internal/tally"
+	"wirelab/internal/receiver"
 )
 
 // tallyingServer echoes datagrams and answers requests for what it counted, of
 // which it discards every dropsth on arrival; 0: none.
 func tallyingServer(drops uint64) func(int, []byte) [][]byte {
-	counts := tally.Counts{Since: time.Now()}
+	counts := receiver.Report{Since: time.Now()}
 	return func(_ int, d []byte) [][]byte {
-		if request, ok := tally.ParseRequest(d); ok {
-			answer := make([]byte, tally.Len)
-			tally.PutAnswer(answer, request.Nonce, &counts)
+		if request, ok := receiver.ParseRequest(d); ok {
+			answer := make([]byte, receiver.Len)
+			receiver.PutAnswer(answer, request.Nonce, &counts)
 			return once(answer)
 		}
 		counts.Arrived++
@@ -38,6 +38,7 @@ func tallyingServer(drops uint64) func(int, []byte) [][]byte {
 }
 
 func TestReceiverSaysWhereDatagramsWereLost(t *testing.T) {
+	t.Parallel()
 	for _, rate := range []float64{0, 2000} {
 		addr := serveDatagrams(t, tallyingServer(4))
 		for range 2 { // the second run begins with the counts of the first
@@ -50,6 +51,7 @@ func TestReceiverSaysWhereDatagramsWereLost(t *testing.T) {
 }
 
 func TestReceiversAreSeveral(t *testing.T) {
+	t.Parallel()
 	one, other := serveDatagrams(t, tallyingServer(4)), serveDatagrams(t, tallyingServer(0))
 	r := mustRun(t, Config{
 		Network: "udp", Targets: []netip.AddrPort{one, other}, Clients: 2, Messages: 40, Timeout: 60 * time.Millisecond, AskReceiver: true,
@@ -63,7 +65,7 @@ func TestReceiverIsNotKnown(t *testing.T) {
 	tests := map[string]func(int, []byte) [][]byte{
 		"counts nothing": func(_ int, d []byte) [][]byte { return once(d) },
 		"does not say": func(_ int, d []byte) [][]byte {
-			if tally.Begins(d) {
+			if receiver.Begins(d) {
 				return nil
 			}
 			return once(d)
@@ -125,6 +127,7 @@ func serveDatagramsLate(t testing.TB, delay time.Duration, answer func(n int, d 
 // further answers, or echoes of the questions, come during the run, and are no answers
 // to messages.
 func TestReceiverAnswersLate(t *testing.T) {
+	t.Parallel()
 	echoing := func(_ int, d []byte) [][]byte { return once(d) }
 	tests := []struct {
 		name   string

@@ -5,8 +5,8 @@ import (
 	"math"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
-
+	"wirelab/clock"
+	"wirelab/load/latency"
 	"wirelab/load/payload"
 )
 
@@ -31,18 +31,18 @@ type recorder struct {
 	failures                 uint64 // the sum of errors
 	errors                   map[string]uint64
 	firstMismatch            *Mismatch
-	latencies, connects      distribution
-	responses, lateness      distribution      // of an open loop
-	exchanges                *exchangeRecorder // nil unless messages are STAMP packets
+	latencies, connects      latency.Distribution
+	responses, lateness      latency.Distribution // of an open loop
+	exchanges                *exchangeRecorder    // nil unless messages are STAMP packets
 }
 
 func newRecorder(stamps bool) *recorder {
 	r := &recorder{
 		errors:    make(map[string]uint64),
-		latencies: newDistribution(MaxTimeout),
-		connects:  newDistribution(MaxTimeout),
-		responses: newDistribution(MaxTimeout),
-		lateness:  newDistribution(MaxTimeout),
+		latencies: latency.NewDistribution(MaxTimeout),
+		connects:  latency.NewDistribution(MaxTimeout),
+		responses: latency.NewDistribution(MaxTimeout),
+		lateness:  latency.NewDistribution(MaxTimeout),
 	}
 	if stamps {
 		r.exchanges = newExchangeRecorder()
@@ -56,12 +56,12 @@ func (r *recorder) connect(took time.Duration, first bool) {
 		r.connected++
 	}
 	r.connections++
-	r.connects.add(took)
+	r.connects.Add(took)
 }
 
 func (r *recorder) answer(latency time.Duration) {
 	r.received++
-	r.latencies.add(latency)
+	r.latencies.Add(latency)
 }
 
 func (r *recorder) fail(kind string) {
@@ -105,51 +105,45 @@ func (r *recorder) merge(other *recorder) {
 	if r.firstMismatch == nil {
 		r.firstMismatch = other.firstMismatch
 	}
-	r.latencies.merge(&other.latencies)
-	r.connects.merge(&other.connects)
-	r.responses.merge(&other.responses)
-	r.lateness.merge(&other.lateness)
+	r.latencies.Merge(&other.latencies)
+	r.connects.Merge(&other.connects)
+	r.responses.Merge(&other.responses)
+	r.lateness.Merge(&other.lateness)
 	if r.exchanges != nil {
 		r.exchanges.merge(other.exchanges)
 	}
 }
 
-// A distribution is a histogram of durations from 0, to three digits, with the
-// exact least, greatest and mean beside it.
-type distribution struct {
-	histogram *hdrhistogram.Histogram // in nanoseconds
-	limit     time.Duration           // longer ones count as this
-	least     time.Duration
-	greatest  time.Duration
-	sum       float64 // in nanoseconds
+// exchangeRecorder holds what STAMP exchanges say about the two clocks.
+type exchangeRecorder struct {
+	offset, forward, backward latency.Signed
+	bestDelay, bestOffset     time.Duration // of the exchange that took least
 }
 
-func newDistribution(limit time.Duration) distribution {
-	return distribution{
-		histogram: hdrhistogram.New(1, int64(limit), 3),
-		limit:     limit,
-		least:     math.MaxInt64,
-		greatest:  math.MinInt64,
+func newExchangeRecorder() *exchangeRecorder {
+	return &exchangeRecorder{
+		offset:    latency.NewSigned(),
+		forward:   latency.NewSigned(),
+		backward:  latency.NewSigned(),
+		bestDelay: math.MaxInt64,
 	}
 }
 
-func (d *distribution) add(v time.Duration) {
-	// It can fail only for values out of the range that these two keep it in.
-	_ = d.histogram.RecordValue(int64(min(max(v, 0), d.limit)))
-	d.least, d.greatest = min(d.least, v), max(d.greatest, v)
-	d.sum += float64(v)
+func (r *exchangeRecorder) add(e *clock.Exchange) {
+	offset := e.Offset()
+	r.offset.Add(offset)
+	r.forward.Add(e.Forward())
+	r.backward.Add(e.Backward())
+	if delay := max(e.Delay(), 0); delay < r.bestDelay {
+		r.bestDelay, r.bestOffset = delay, offset
+	}
 }
 
-func (d *distribution) merge(other *distribution) {
-	d.histogram.Merge(other.histogram)
-	d.least, d.greatest = min(d.least, other.least), max(d.greatest, other.greatest)
-	d.sum += other.sum
-}
-
-func (d *distribution) count() int64 { return d.histogram.TotalCount() }
-
-// quantile returns the value that a share of q, from 0 to 1, does not exceed. It
-// lies between the least and the greatest.
-func (d *distribution) quantile(q float64) time.Duration {
-	return min(max(time.Duration(d.histogram.ValueAtQuantile(q*100)), d.least), d.greatest)
+func (r *exchangeRecorder) merge(other *exchangeRecorder) {
+	r.offset.Merge(&other.offset)
+	r.forward.Merge(&other.forward)
+	r.backward.Merge(&other.backward)
+	if other.bestDelay < r.bestDelay {
+		r.bestDelay, r.bestOffset = other.bestDelay, other.bestOffset
+	}
 }

@@ -4,6 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"wirelab/load/delivery"
+	"wirelab/load/latency"
+	"wirelab/report"
 )
 
 // ReportSchema names the shape of a Report as JSON.
@@ -55,30 +59,30 @@ type Report struct {
 	BytesSent     uint64  `json:"bytes_sent"`
 	BytesReceived uint64  `json:"bytes_received"`
 
-	LatencyUS  *Quantiles `json:"latency_us"`            // closed loop: from just before the write to the last byte; null without answers
-	ResponseUS *Quantiles `json:"response_us,omitempty"` // open loop: from when the message was to be sent to the last byte
-	ServiceUS  *Quantiles `json:"service_us,omitempty"`  // open loop: from just before the write to the last byte
-	ConnectUS  *Quantiles `json:"connect_us,omitempty"`  // of TCP connections
-	CPUUS      float64    `json:"cpu_us_per_request"`    // of the generator's own threads
+	LatencyUS  *latency.Quantiles `json:"latency_us"`            // closed loop: from just before the write to the last byte; null without answers
+	ResponseUS *latency.Quantiles `json:"response_us,omitempty"` // open loop: from when the message was to be sent to the last byte
+	ServiceUS  *latency.Quantiles `json:"service_us,omitempty"`  // open loop: from just before the write to the last byte
+	ConnectUS  *latency.Quantiles `json:"connect_us,omitempty"`  // of TCP connections
+	CPUUS      float64            `json:"cpu_us_per_request"`    // of the generator's own threads
 
 	LateSends *LateSends `json:"late_sends,omitempty"` // of an open loop
 	Loss      *Loss      `json:"loss,omitempty"`       // of datagrams
 	Generator Generator  `json:"generator"`
 
-	Receiver        *FastReceiver `json:"receiver,omitempty"`         // what a wirelab server counted of datagrams
-	ReceiverUnknown string        `json:"receiver_unknown,omitempty"` // why that is not known
+	Receiver        *delivery.Report `json:"receiver,omitempty"`         // what a wirelab server counted of datagrams
+	ReceiverUnknown string           `json:"receiver_unknown,omitempty"` // why that is not known
 
 	Search *Search    `json:"search,omitempty"`
 	Curve  []RateStep `json:"curve,omitempty"` // of a search, in the order of its steps
 
-	IntervalS float64    `json:"interval_s,omitempty"` // how long each of Intervals is
-	Intervals []Interval `json:"intervals,omitempty"`  // of the run, in their order; what is left of it is in none
+	IntervalS float64            `json:"interval_s,omitempty"` // how long each of Intervals is
+	Intervals []latency.Interval `json:"intervals,omitempty"`  // of the run, in their order; what is left of it is in none
 
 	// What STAMP exchanges say, by this host's clock and the reflector's.
-	OffsetUS    *Offset    `json:"offset_us,omitempty"`
-	ForwardUS   *Quantiles `json:"forward_us,omitempty"`   // to the reflector, plus the offset
-	BackwardUS  *Quantiles `json:"backward_us,omitempty"`  // from the reflector, less the offset
-	StampSource string     `json:"stamp_source,omitempty"` // of this host's stamps
+	OffsetUS    *Offset            `json:"offset_us,omitempty"`
+	ForwardUS   *latency.Quantiles `json:"forward_us,omitempty"`   // to the reflector, plus the offset
+	BackwardUS  *latency.Quantiles `json:"backward_us,omitempty"`  // from the reflector, less the offset
+	StampSource string             `json:"stamp_source,omitempty"` // of this host's stamps
 }
 
 // Loss says what became of datagrams that were not answered in time.
@@ -102,17 +106,6 @@ func (m *Mismatch) String() string {
 	return fmt.Sprintf("client %d, message %d: %s", m.Client, m.Message, m.Reason)
 }
 
-// Quantiles sum up durations in microseconds. P999 is the 99.9th percentile.
-type Quantiles struct {
-	Min  float64 `json:"min"`
-	Mean float64 `json:"mean"`
-	P50  float64 `json:"p50"`
-	P90  float64 `json:"p90"`
-	P99  float64 `json:"p99"`
-	P999 float64 `json:"p999"`
-	Max  float64 `json:"max"`
-}
-
 // Offset says in microseconds how far the reflector's clock is ahead of this
 // host's. Best is the offset of the exchange that took least, and the truth lies
 // within Bound of it, whatever the way there and back took. The others hold only as far as
@@ -120,7 +113,7 @@ type Quantiles struct {
 type Offset struct {
 	Best  float64 `json:"best"`
 	Bound float64 `json:"bound"`
-	Quantiles
+	latency.Quantiles
 }
 
 // The modes of a run.
@@ -204,4 +197,11 @@ func (r *Report) Verify() error {
 		return nil
 	}
 	return fmt.Errorf("%w: %s", ErrNotVerified, strings.Join(wrong, ", "))
+}
+
+// Kind returns the kind of the reports here.
+func Kind() report.Kind {
+	return report.Kind{Schema: ReportSchema, Check: report.CheckAs(func(r *Report) error {
+		return report.Known("network", r.Network, "tcp", "udp")
+	}, "offset_us", "forward_us", "backward_us", "clock_step_us")} // differences of clocks may be negative
 }

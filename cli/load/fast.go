@@ -10,12 +10,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"wirelab/cli/term"
-	"wirelab/load"
+	"wirelab/load/delivery"
+	"wirelab/load/oneway"
 )
 
 const fastHelp = `
 With --fast, datagrams go one way and as fast as this host can send them, or at
---rate: many with one system call, and in runs that the kernel cuts apart (GSO).
+--rate: many with one system call, and as segments that the kernel cuts apart (GSO).
 A wirelab server is asked before and after what it counted, so that every
 datagram is accounted for; of another target only the sender's side is known.
 A server for it: wirelab serve udp --handler discard.
@@ -38,9 +39,9 @@ func (f *fastFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.BoolVar(&f.on, "fast", false, "send one way, as fast as this host can, for --duration (then 3s by default)")
 	flags.IntVar(&f.senders, "senders", 1, "with --fast: `number` of sockets, each with a thread of its own; 0: one a core")
-	flags.IntVar(&f.batch, "batch", 0, "with --fast: `number` of datagrams, or runs of them, in one system call (default 32)")
-	flags.BoolVar(&f.gso, "gso", true, "with --fast: hand datagrams to the kernel in runs (UDP_SEGMENT)")
-	flags.BoolVar(&f.gro, "gro", true, "with --fast: take answers from the kernel in runs (UDP_GRO)")
+	flags.IntVar(&f.batch, "batch", 0, "with --fast: `number` of datagrams, or of several as segments, in one system call (default 32)")
+	flags.BoolVar(&f.gso, "gso", true, "with --fast: hand datagrams to the kernel as segments (UDP_SEGMENT)")
+	flags.BoolVar(&f.gro, "gro", true, "with --fast: take answers from the kernel as segments (UDP_GRO)")
 	flags.BoolVar(&f.allowPublic, "allow-public", false, "with --fast: send to public addresses too")
 }
 
@@ -61,7 +62,7 @@ func (f *fastFlags) check(cmd *cobra.Command) error {
 }
 
 func (a *app) runFastLoad(cmd *cobra.Command, flags loadFlags, fast fastFlags, args []string) error {
-	cfg, err := term.Await(cmd.Context(), func() (load.FastConfig, error) { return fast.config(cmd, flags) })
+	cfg, err := term.Await(cmd.Context(), func() (oneway.Config, error) { return fast.config(cmd, flags) })
 	if err != nil {
 		return err
 	}
@@ -70,8 +71,8 @@ func (a *app) runFastLoad(cmd *cobra.Command, flags loadFlags, fast fastFlags, a
 		return err
 	}
 	cfg.Target = all[0]
-	return term.Perform(a.Console, cmd, &flags.save, term.Measurement[*load.FastReport]{
-		Run: func(ctx context.Context) (*load.FastReport, error) {
+	return term.Perform(a.Console, cmd, &flags.save, term.Measurement[*oneway.Report]{
+		Run: func(ctx context.Context) (*oneway.Report, error) {
 			logs := a.OpenLogs(settings)
 			defer logs.Close()
 			cfg.Log = logs.Component("client")
@@ -79,25 +80,25 @@ func (a *app) runFastLoad(cmd *cobra.Command, flags loadFlags, fast fastFlags, a
 			return report, explainLoad(err, "udp", cfg.Target.String(), "discard")
 		},
 		Print: a.printFastLoad,
-		Verdict: func(ctx context.Context, r *load.FastReport) error {
+		Verdict: func(ctx context.Context, r *oneway.Report) error {
 			return term.Verdict(ctx, r.Interrupted, r.Verify())
 		},
 	})
 }
 
 // measureFast runs cfg and shows progress.
-func (a *app) measureFast(ctx context.Context, cfg load.FastConfig) (*load.FastReport, error) {
+func (a *app) measureFast(ctx context.Context, cfg oneway.Config) (*oneway.Report, error) {
 	line := a.Progress(term.Plan{
 		Label: "load udp", Unit: "datagrams", Until: cfg.Duration, Total: cfg.Messages * uint64(max(cfg.Senders, 0)),
 	})
 	defer line.Clear()
-	cfg.Progress = func(p load.Progress) { line.Update(p.Sent) }
-	return load.RunFast(ctx, cfg)
+	cfg.Progress = line.Update
+	return oneway.Run(ctx, cfg)
 }
 
 // config returns what the flags ask for, without target and log.
-func (f *fastFlags) config(cmd *cobra.Command, flags loadFlags) (load.FastConfig, error) {
-	cfg := load.FastConfig{
+func (f *fastFlags) config(cmd *cobra.Command, flags loadFlags) (oneway.Config, error) {
+	cfg := oneway.Config{
 		Duration: flags.duration, Rate: flags.pace.rate,
 		Senders: f.senders, Batch: f.batch, WithoutGSO: !f.gso, WithoutGRO: !f.gro, AllowPublic: f.allowPublic,
 	}
@@ -117,7 +118,7 @@ func (f *fastFlags) config(cmd *cobra.Command, flags loadFlags) (load.FastConfig
 	return cfg, flags.pace.check(cmd)
 }
 
-func (a *app) printFastLoad(r *load.FastReport) error {
+func (a *app) printFastLoad(r *oneway.Report) error {
 	if a.JSON {
 		return a.PrintJSON(r)
 	}
@@ -127,7 +128,7 @@ func (a *app) printFastLoad(r *load.FastReport) error {
 	return err
 }
 
-func fastHeadline(r *load.FastReport) string {
+func fastHeadline(r *oneway.Report) string {
 	s := term.Counted(r.Sent, "datagram") + " sent"
 	if v := r.Receiver; v != nil {
 		s = fmt.Sprintf("%s of %s received", term.Count(v.Distinct), term.Counted(r.Sent, "datagram"))
@@ -139,7 +140,7 @@ func fastHeadline(r *load.FastReport) string {
 }
 
 // fastLines are the counts of a report, the sender's and then the receiver's.
-func fastLines(r *load.FastReport) [][2]string {
+func fastLines(r *oneway.Report) [][2]string {
 	lines := [][2]string{
 		{"target", r.Network + " " + term.OneLine(r.Target)},
 		{"payload", term.Cut(term.OneLine(r.Payload), 40) + ", " + term.Bytes(uint64(r.SizeBytes))},
@@ -155,7 +156,7 @@ func fastLines(r *load.FastReport) [][2]string {
 	}
 	if r.Answers > 0 {
 		lines = append(lines, [2]string{"answers", fmt.Sprintf("%s, %s; %.1f a read, %.1f as one", term.Count(r.Answers), term.Bytes(r.AnswerBytes),
-			r.AnswersPerRead, r.AnswerSegmentsPerRun)})
+			r.AnswersPerRead, r.AnswerSegmentsPerMessage)})
 	}
 	if r.Receiver == nil {
 		return append(lines, [2]string{"receiver", "only the sender's side is known:"}, [2]string{"", term.Cut(term.OneLine(r.ReceiverUnknown), 66)})
@@ -163,15 +164,15 @@ func fastLines(r *load.FastReport) [][2]string {
 	return append(lines, receiverLines(r.Receiver)...)
 }
 
-func fastBatches(r *load.FastReport) string {
+func fastBatches(r *oneway.Report) string {
 	s := fmt.Sprintf("%.1f datagrams a call", r.DatagramsPerCall)
 	if r.GSO {
-		s += fmt.Sprintf(", %.1f runs of %.1f (GSO)", r.MessagesPerCall, r.SegmentsPerRun)
+		s += fmt.Sprintf(", %.1f messages of %.1f segments (GSO)", r.MessagesPerCall, r.SegmentsPerMessage)
 	}
 	return s
 }
 
-func fastRefused(r *load.FastReport) string {
+func fastRefused(r *oneway.Report) string {
 	s := term.Count(r.Refused) + " by this host"
 	if r.Waits > 0 {
 		s += ", which had no room " + term.Counted(r.Waits, "time")
@@ -180,7 +181,7 @@ func fastRefused(r *load.FastReport) string {
 }
 
 // receiverLines say what the receiver counted, and where the rest is.
-func receiverLines(v *load.FastReceiver) [][2]string {
+func receiverLines(v *delivery.Report) [][2]string {
 	lines := [][2]string{
 		{"received", fmt.Sprintf("%s, %s/s", term.Count(v.Received), term.Count(uint64(v.RatePerS+0.5)))},
 		{"lost", fmt.Sprintf("%s: %s at the receiver's full buffer, %s elsewhere", term.Count(v.Lost), term.Count(v.DroppedByKernel), term.Count(v.LostElsewhere))},
@@ -190,8 +191,8 @@ func receiverLines(v *load.FastReceiver) [][2]string {
 	} else {
 		lines = append(lines, [2]string{"order", "not known: the server saw no numbers in this payload (use seq)"})
 	}
-	if v.Drops > 0 && v.LongestRun > 1 {
-		lines = append(lines, [2]string{"", fmt.Sprintf("the kernel dropped %s of up to %d datagrams", term.Counted(v.Drops, "run"), v.LongestRun)})
+	if v.Drops > 0 && v.MostSegments > 1 {
+		lines = append(lines, [2]string{"", fmt.Sprintf("the kernel dropped %s of up to %d segments", term.Counted(v.Drops, "message"), v.MostSegments)})
 	}
 	if v.Surplus > 0 {
 		lines = append(lines, [2]string{"surplus", term.Count(v.Surplus) + " more than were sent"})

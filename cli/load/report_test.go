@@ -17,6 +17,8 @@ import (
 	"wirelab/cli/term/termtest"
 	"wirelab/load"
 	"wirelab/load/engines"
+	"wirelab/load/latency"
+	"wirelab/load/oneway"
 	"wirelab/report"
 )
 
@@ -42,9 +44,9 @@ func intervals(factor float64) *load.Report {
 	r.LatencyUS.P50 /= factor
 	for i := range 12 {
 		near := 1 + float64(i%4)/100
-		r.Intervals = append(r.Intervals, load.Interval{
+		r.Intervals = append(r.Intervals, latency.Interval{
 			RatePerS:  r.RatePerS * near,
-			LatencyUS: &load.Quantiles{Min: 12, Mean: 6000 * near, P50: r.LatencyUS.P50 * near, P90: 8000, P99: 12000 * near, P999: 20000, Max: 1e5 * near},
+			LatencyUS: &latency.Quantiles{Min: 12, Mean: 6000 * near, P50: r.LatencyUS.P50 * near, P90: 8000, P99: 12000 * near, P999: 20000, Max: 1e5 * near},
 		})
 	}
 	return r
@@ -171,7 +173,7 @@ func TestReportShow(t *testing.T) {
 		want   []string
 	}{
 		"load":    {intervals(1), []string{"wirelab load tcp --clients 64", "Z80, 2 cores", "100,000 of 100,000 answers verified"}},
-		"fast":    {&load.FastReport{Schema: load.FastReportSchema, Network: "udp", Sent: 7, Target: "127.0.0.1:9"}, []string{"127.0.0.1:9"}},
+		"fast":    {&oneway.Report{Schema: oneway.Schema, Network: "udp", Sent: 7, Target: "127.0.0.1:9"}, []string{"127.0.0.1:9"}},
 		"engines": {testEngines(), []string{"Ping-pong, 1,000 connections", "uring is not measured: io_uring"}},
 		"unknown": {map[string]any{"schema": "wirelab.later/1", "wait_us": 1500, "size_bytes": 2048}, []string{"wait        1.50 ms", "size bytes  2.05 kB"}},
 	} {

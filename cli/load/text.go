@@ -10,6 +10,7 @@ import (
 
 	"wirelab/cli/term"
 	"wirelab/load"
+	"wirelab/load/latency"
 )
 
 func (a *app) printLoad(r *load.Report) error {
@@ -280,7 +281,7 @@ func loadErrors(errors map[string]uint64) string {
 // loadTimes is the table of what took how long.
 func loadTimes(r *load.Report) *term.Table {
 	t := term.NewTable("", ">min", ">mean", ">p50", ">p90", ">p99", ">p99.9", ">max")
-	row := func(name string, q *load.Quantiles) {
+	row := func(name string, q *latency.Quantiles) {
 		if q == nil {
 			return
 		}

@@ -6,6 +6,8 @@ import (
 
 	"wirelab/cli/term/termtest"
 	"wirelab/load"
+	"wirelab/load/delivery"
+	"wirelab/load/latency"
 )
 
 // goodLoad is the report of a run in which all went well.
@@ -14,8 +16,8 @@ func goodLoad() *load.Report {
 		Network: "tcp", Target: "127.0.0.1:12345", Payload: "seq", SizeBytes: 512,
 		Clients: 500, Connected: 500, Loops: 2, Messages: 100_000, Sent: 100_000, Received: 100_000,
 		ElapsedS: 1.25, RatePerS: 80_000, BytesSent: 51_200_000, BytesReceived: 51_200_000, CPUUS: 7.4,
-		LatencyUS: &load.Quantiles{Min: 12.34, Mean: 6000, P50: 5800, P90: 8000, P99: 12_000, P999: 20_000, Max: 1.5e6},
-		ConnectUS: &load.Quantiles{Min: 40, Mean: 120, P50: 100, P90: 200, P99: 500, P999: 900, Max: 1000},
+		LatencyUS: &latency.Quantiles{Min: 12.34, Mean: 6000, P50: 5800, P90: 8000, P99: 12_000, P999: 20_000, Max: 1.5e6},
+		ConnectUS: &latency.Quantiles{Min: 40, Mean: 120, P50: 100, P90: 200, P99: 500, P999: 900, Max: 1000},
 	}
 }
 
@@ -28,8 +30,8 @@ func badLoad() *load.Report {
 	r.Errors = map[string]uint64{"connection refused": 900, "no buffer left": 1000, "other": 1}
 	r.FirstMismatch = &load.Mismatch{Client: 3, Message: 17, Reason: "byte 12 is 0x41, not 0x42"}
 	r.ConnectUS = nil
-	r.OffsetUS = &load.Offset{Best: -250_000, Bound: 11.5, Quantiles: load.Quantiles{Min: -250_100, Mean: -250_000, P50: -250_000, P90: -249_990, P99: -249_900, P999: -249_000, Max: 1}}
-	r.ForwardUS, r.BackwardUS = &r.OffsetUS.Quantiles, &load.Quantiles{}
+	r.OffsetUS = &load.Offset{Best: -250_000, Bound: 11.5, Quantiles: latency.Quantiles{Min: -250_100, Mean: -250_000, P50: -250_000, P90: -249_990, P99: -249_900, P999: -249_000, Max: 1}}
+	r.ForwardUS, r.BackwardUS = &r.OffsetUS.Quantiles, &latency.Quantiles{}
 	r.StampSource = "user"
 	return r
 }
@@ -39,11 +41,11 @@ func openLoad() *load.Report {
 	r := goodLoad()
 	r.Network, r.Mode, r.Targets, r.Sources = "udp", "open", []string{"127.0.0.1:12345", "127.0.0.1:12346"}, "127.0.0.2-127.0.0.20"
 	r.LatencyUS, r.ConnectUS, r.RequestedPerS = nil, nil, 80_000
-	r.ServiceUS = &load.Quantiles{Min: 12.34, Mean: 60, P50: 58, P90: 80, P99: 120, P999: 200, Max: 1500}
-	r.ResponseUS = &load.Quantiles{Min: 13, Mean: 6000, P50: 5800, P90: 8000, P99: 12_000, P999: 20_000, Max: 1.5e6}
+	r.ServiceUS = &latency.Quantiles{Min: 12.34, Mean: 60, P50: 58, P90: 80, P99: 120, P999: 200, Max: 1500}
+	r.ResponseUS = &latency.Quantiles{Min: 13, Mean: 6000, P50: 5800, P90: 8000, P99: 12_000, P999: 20_000, Max: 1.5e6}
 	r.Sent, r.Received, r.Lost = 99_990, 99_890, 100
 	r.Loss = &load.Loss{SenderRefused: 10, Gap: 100, ReceiverOverflow: 60}
-	r.Receiver = &load.FastReceiver{Lost: 60, DroppedByKernel: 60, LostElsewhere: 0}
+	r.Receiver = &delivery.Report{Lost: 60, DroppedByKernel: 60, LostElsewhere: 0}
 	r.LateSends = &load.LateSends{Late: 12_000, OverUS: 1000, Share: 0.12, P50: 5, P99: 4100, Max: 10_000, HeldBack: 17}
 	r.ClientLimited, r.ClientLimits = true, []string{"late sends: 12% more than 1ms late", "processor: event loop 1 was busy 97% of the time"}
 	r.Generator = load.Generator{ClockSteps: 1, ClockStepUS: -1.5e6}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"wirelab/internal/tally"
+	"wirelab/internal/receiver"
 )
 
 // A Family is which addresses of a name a client uses: IPv4, IPv6, or both when neither
@@ -144,7 +144,7 @@ func reachable(ctx context.Context, network string, a netip.AddrPort) bool {
 	}
 	defer conn.Close()
 	if ip := a.Addr(); network == "udp" && (ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast()) {
-		_, err := tally.Ask(ctx, conn, false, 3*tally.FirstWait)
+		_, err := receiver.Ask(ctx, conn, false, 3*receiver.FirstWait)
 		return !errors.Is(err, syscall.ECONNREFUSED)
 	}
 	return true

@@ -53,6 +53,26 @@ func NoLeaks(t testing.TB) {
 	})
 }
 
+// NoLeaksInPackage runs the tests of a package, some of them side by side, and returns
+// its exit status, which is a failure too if they leave behind what [NoLeaks] looks for.
+func NoLeaksInPackage(m *testing.M) int {
+	err := startPoller()
+	held, err2 := takeHoldings()
+	if err = errors.Join(err, err2); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	before, status := goleak.IgnoreCurrent(), m.Run()
+	if status != 0 {
+		return status
+	}
+	if err := settle(settleTime, func() error { return leaks(held, before) }); err != nil {
+		fmt.Fprintf(os.Stderr, "left behind %v after the end of all tests:\n%v\n", settleTime, err)
+		return 1
+	}
+	return 0
+}
+
 // startPoller makes the Go runtime open the descriptors of its network poller,
 // which it does at their first use and keeps for ever.
 func startPoller() error {

@@ -7,7 +7,7 @@ import (
 	"io"
 	"time"
 
-	"wirelab/internal/tally"
+	"wirelab/internal/receiver"
 )
 
 // datagrams is a conversation over UDP.
@@ -145,7 +145,7 @@ func (d *datagrams) receive() {
 			d.end(d.fail(OpReceive, err))
 			return
 		}
-		if tally.IsChallenge(buf[:n]) { // a wirelab server asks whether this is a service
+		if receiver.IsChallenge(buf[:n]) { // a wirelab server asks whether this is a service
 			continue
 		}
 		now := time.Now()

@@ -13,6 +13,7 @@ import (
 	"wirelab/internal/require"
 	"wirelab/internal/sys/process"
 	"wirelab/load"
+	"wirelab/load/latency"
 )
 
 func TestOrderIsFair(t *testing.T) {
@@ -47,7 +48,7 @@ func TestResults(t *testing.T) {
 	var r Report
 	run := &load.Report{
 		Sent: 250, Received: 200, BytesSent: 16000, ElapsedS: 0.5,
-		LatencyUS: &load.Quantiles{P50: 7, P99: 9},
+		LatencyUS: &latency.Quantiles{P50: 7, P99: 9},
 	}
 	server := process.Usage{CPU: time.Millisecond, Switches: 400, Threads: 8, Resident: 5_600_000}
 	r.Result(Trial{PingPong, 64}, "epoll").AddRun(run, server)

@@ -5,15 +5,15 @@ import (
 	"math/bits"
 	"math/rand/v2"
 
+	"wirelab/internal/receiver"
 	"wirelab/internal/sys/datagram"
-	"wirelab/internal/tally"
 )
 
 // Two services that answer whatever comes answer each other for ever, once a third
 // party has sent one of them a datagram in the name of the other. A client in a closed
 // loop that repeats a message looks the same: each of its datagrams is what it was
 // answered. So after many such datagrams in a row the server asks the peer a question
-// that only a service answers, see [tally.AppendChallenge], and answers a service no more.
+// that only a service answers, see [receiver.AppendChallenge], and answers a service no more.
 
 // EventNotAnsweredService counts datagrams of peers that turned out to be services.
 const EventNotAnsweredService = "not_answered_service"
@@ -69,7 +69,7 @@ func fingerprint(b []byte) uint64 {
 func (w *worker) ask(read *datagram.Datagram, nonce uint64) {
 	w.joining = false
 	w.answers = append(w.answers, datagram.Datagram{
-		Payload: tally.AppendChallenge(nil, nonce), Peer: read.Peer, Local: read.Local, Interface: read.Interface, ID: notSent,
+		Payload: receiver.AppendChallenge(nil, nonce), Peer: read.Peer, Local: read.Local, Interface: read.Interface, ID: notSent,
 	})
 	w.awaiting = append(w.awaiting, awaitedStamp{})
 }
@@ -77,7 +77,7 @@ func (w *worker) ask(read *datagram.Datagram, nonce uint64) {
 // takeChallenge deals with a question of another server, which is answered, and with
 // the answer to one of ours. It reports whether the datagram was either.
 func (w *worker) takeChallenge(read *datagram.Datagram, payload []byte) bool {
-	nonce, answer, ok := tally.ParseChallenge(payload)
+	nonce, answer, ok := receiver.ParseChallenge(payload)
 	if !ok {
 		return false
 	}
@@ -91,8 +91,8 @@ func (w *worker) takeChallenge(read *datagram.Datagram, payload []byte) bool {
 	if !answer {
 		w.joining = false
 		w.datagram.findings = findings{}
-		tally.PutService(w.slot, nonce)
-		w.list(read, w.slot[:tally.Len])
+		receiver.PutService(w.slot, nonce)
+		w.list(read, w.slot[:receiver.Len])
 		w.joining = false
 	}
 	return true

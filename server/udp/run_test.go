@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"wirelab/clock"
+	"wirelab/internal/receiver"
 	"wirelab/internal/require"
 	"wirelab/internal/sys/datagram"
-	"wirelab/internal/tally"
 	"wirelab/server"
 	"wirelab/server/udp"
 )
@@ -170,7 +170,7 @@ func TestTellsWhatItCounted(t *testing.T) {
 		onAllOffloads(t, func(t *testing.T, configure func(*udp.Config)) {
 			s := serve(t, handler, configure)
 			conn := s.dial()
-			before, err := tally.Ask(t.Context(), conn, false, patience)
+			before, err := receiver.Ask(t.Context(), conn, false, patience)
 			if err != nil || before.Known || before.Packets != 0 {
 				t.Fatalf("before: %+v, %v", before, err)
 			}
@@ -185,7 +185,7 @@ func TestTellsWhatItCounted(t *testing.T) {
 				}
 				bytesSent += k
 			}
-			got, err := tally.Ask(t.Context(), conn, false, patience)
+			got, err := receiver.Ask(t.Context(), conn, false, patience)
 			if err != nil || !got.Known || !got.Sequenced || got.Packets != 6 || got.Bytes != uint64(bytesSent) ||
 				got.Lost != 3 || got.Reordered != 1 || got.Duplicate != 1 || got.Arrived != 6 || got.Drops != 0 || got.Evicted != 0 {
 				t.Errorf("%+v, %v", got, err)
@@ -208,16 +208,16 @@ func TestForgetsAnEarlierSocket(t *testing.T) {
 	onAllOffloads(t, func(t *testing.T, configure func(*udp.Config)) {
 		s := serve(t, "discard", configure)
 		conn := s.dial()
-		var before tally.Counts
+		var before receiver.Report
 		for range 2 {
-			first, err := tally.Ask(t.Context(), conn, true, patience)
+			first, err := receiver.Ask(t.Context(), conn, true, patience)
 			if err != nil || first.Known || first.Packets != 0 {
 				t.Fatalf("%+v, %v", first, err)
 			}
 			for n := range 3 {
 				conn.Write(head(n))
 			}
-			got, err := tally.Ask(t.Context(), conn, false, patience)
+			got, err := receiver.Ask(t.Context(), conn, false, patience)
 			if err != nil || got.Packets != 3 || got.Duplicate != 0 || got.Lost != 0 || !got.First.After(before.Last) {
 				t.Errorf("%+v, %v", got, err)
 			}
@@ -234,8 +234,8 @@ func TestForgetsAnEarlierSocket(t *testing.T) {
 func TestForgetsInTheMiddleOfARun(t *testing.T) {
 	s := serve(t, "discard", func(cfg *udp.Config) { cfg.Workers = 1 })
 	c := s.runClient()
-	filler := make([]byte, tally.Len)
-	c.send(filler, filler, tally.AppendRequest(nil, tally.Request{Nonce: 1, Anew: true}), filler)
+	filler := make([]byte, receiver.Len)
+	c.send(filler, filler, receiver.AppendRequest(nil, receiver.Request{Nonce: 1, Anew: true}), filler)
 	c.answers(1)
 	s.stop()
 	if st := s.Status(); st.Active != 1 || st.Traffic.MessagesIn != 3 || st.Peers[0].Packets != 1 {
@@ -250,7 +250,7 @@ func TestTellsThePeersLongestRun(t *testing.T) {
 	running.send(slices.Repeat([][]byte{head(1)}, 64)...)
 	running.answers(64)
 	ask(t, single, head(1))
-	counts, err := tally.Ask(t.Context(), single, false, patience)
+	counts, err := receiver.Ask(t.Context(), single, false, patience)
 	if err != nil || counts.Longest != 1 {
 		t.Errorf("%+v, %v", counts, err)
 	}
@@ -261,11 +261,11 @@ func TestTellsInTheMiddleOfARun(t *testing.T) {
 	onAllOffloads(t, func(t *testing.T, configure func(*udp.Config)) {
 		s := serve(t, "echo", configure)
 		c := s.runClient()
-		filler := bytes.Repeat([]byte("x"), tally.Len)
-		c.send(filler, tally.AppendRequest(nil, tally.Request{Nonce: 7}), filler, tally.AppendRequest(nil, tally.Request{Nonce: 8}))
+		filler := bytes.Repeat([]byte("x"), receiver.Len)
+		c.send(filler, receiver.AppendRequest(nil, receiver.Request{Nonce: 7}), filler, receiver.AppendRequest(nil, receiver.Request{Nonce: 8}))
 		got := c.answers(4)
 		for i, want := range map[int]uint64{1: 1, 3: 2} {
-			if counts, err := tally.ParseAnswer(got[i], uint64(7+i/2)); err != nil || counts.Packets != want || counts.Bytes != want*tally.Len {
+			if counts, err := receiver.ParseAnswer(got[i], uint64(7+i/2)); err != nil || counts.Packets != want || counts.Bytes != want*receiver.Len {
 				t.Errorf("answer %d: %+v, %v", i, counts, err)
 			}
 		}
@@ -279,8 +279,8 @@ func TestTellsInTheMiddleOfARun(t *testing.T) {
 func TestDoesNotEchoTallyAnswers(t *testing.T) {
 	s := serve(t, "echo")
 	c := s.dial()
-	answer := make([]byte, tally.Len)
-	tally.PutAnswer(answer, 7, &tally.Counts{})
+	answer := make([]byte, receiver.Len)
+	receiver.PutAnswer(answer, 7, &receiver.Report{})
 	if _, err := c.Write(answer); err != nil {
 		t.Fatal(err)
 	}
@@ -302,7 +302,7 @@ func TestWorkersShareThePort(t *testing.T) {
 		if got := ask(t, c, []byte(text)); string(got) != text {
 			t.Errorf("%q came back as %q", text, got)
 		}
-		counts, err := tally.Ask(t.Context(), c, false, patience)
+		counts, err := receiver.Ask(t.Context(), c, false, patience)
 		if err != nil || counts.Packets != 1 {
 			t.Errorf("%+v, %v", counts, err)
 		}

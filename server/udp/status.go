@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"wirelab/clock"
+	"wirelab/internal/receiver"
 	"wirelab/internal/sys/datagram"
-	"wirelab/internal/tally"
 	"wirelab/observe"
 	"wirelab/server"
 )
@@ -189,8 +189,8 @@ func (w *worker) peerStatus() []Peer {
 
 // tallyOf returns what the worker, whose lock is held, has counted of the sender
 // of a datagram.
-func (w *worker) tallyOf(read *datagram.Datagram) tally.Counts {
-	c := tally.Counts{
+func (w *worker) tallyOf(read *datagram.Datagram) receiver.Report {
+	c := receiver.Report{
 		Socket: w.number, Drops: w.dropped, Arrived: w.traffic.MessagesIn, Evicted: w.peers.evicted,
 		Since: w.since.Round(0),
 	}

@@ -2,8 +2,8 @@ package udp
 
 import (
 	"wirelab/clock"
+	"wirelab/internal/receiver"
 	"wirelab/internal/sys/datagram"
-	"wirelab/internal/tally"
 )
 
 // takeBatch counts the datagrams of a batch and has them answered, one after the
@@ -36,7 +36,7 @@ func (w *worker) takeRun(r *run, read *datagram.Datagram) {
 		return
 	}
 	r.event = unanswerable(read)
-	if n == 1 && tally.Begins(read.Payload) && w.takeTally(r, read, read.Payload) {
+	if n == 1 && receiver.Begins(read.Payload) && w.takeTally(r, read, read.Payload) {
 		return // before a peer is made of whoever asks
 	}
 	w.meet(r, read)
@@ -47,7 +47,7 @@ func (w *worker) takeRun(r *run, read *datagram.Datagram) {
 			payload = rest[:read.Segment]
 		}
 		rest = rest[len(payload):]
-		if tally.Begins(payload) && r.event == "" {
+		if receiver.Begins(payload) && r.event == "" {
 			w.answerStretch(r, read) // what came before is counted first
 			w.takeTally(r, read, payload)
 			continue
@@ -119,7 +119,7 @@ func (w *worker) count(r *run, read *datagram.Datagram, payload []byte, cut bool
 	r.peer.count(len(payload))
 	w.traffic.MessagesIn++
 	w.traffic.BytesIn += uint64(len(payload))
-	if number, ok := tally.Sequence(payload); ok {
+	if number, ok := receiver.Sequence(payload); ok {
 		r.peer.number(uint32(number), read.Time)
 	}
 	w.stretch = append(w.stretch, counted{payload: payload, number: r.peer.packets, findings: findings{event: event}})
@@ -223,7 +223,7 @@ func (w *worker) takeTally(r *run, read *datagram.Datagram, payload []byte) bool
 	if w.takeChallenge(read, payload) {
 		return true
 	}
-	request, ok := tally.ParseRequest(payload)
+	request, ok := receiver.ParseRequest(payload)
 	if !ok {
 		w.events.add(EventTallyIgnored, 1)
 		return true
@@ -235,8 +235,8 @@ func (w *worker) takeTally(r *run, read *datagram.Datagram, payload []byte) bool
 	counts := w.tallyOf(read)
 	w.joining = false
 	w.datagram.findings = findings{}
-	tally.PutAnswer(w.slot, request.Nonce, &counts)
-	w.list(read, w.slot[:tally.Len])
+	receiver.PutAnswer(w.slot, request.Nonce, &counts)
+	w.list(read, w.slot[:receiver.Len])
 	w.joining = false
 	return true
 }

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"wirelab/clock"
+	"wirelab/internal/receiver"
 	"wirelab/internal/sys/datagram"
-	"wirelab/internal/tally"
 	"wirelab/server"
 	"wirelab/server/internal/counts"
 )
@@ -255,7 +255,7 @@ type sentAnswers struct{ datagrams, bytes, refusedRuns uint64 }
 
 func (s *sentAnswers) add(sent []datagram.Datagram) {
 	for i := range sent {
-		if tally.Begins(sent[i].Payload) {
+		if receiver.Begins(sent[i].Payload) {
 			continue
 		}
 		s.datagrams += uint64(sent[i].Segments())

@@ -52,31 +52,31 @@ const (
 	maxGCShare    = 0.01
 	maxGCPause    = 5 * time.Millisecond
 	judgeAfter    = 100 * time.Millisecond // shorter runs say nothing of shares
-	clockStepOver = 20 * time.Millisecond  // in a progressInterval; slewing makes microseconds
+	clockStepOver = 20 * time.Millisecond  // in a ProgressInterval; slewing makes microseconds
 )
 
-// A witness notes what happens to the process and to the clock during a run, from
+// A monitor notes what happens to the process and to the clock during a run, from
 // when its clients are connected on.
-type witness struct {
+type monitor struct {
 	origin  time.Time
-	clock   clockWitness
+	clock   clockMonitor
 	pauses  []uint64 // of the garbage collector, by bucket, before the run
 	gcCount uint64
 	gcMax   time.Duration
 	gcTotal time.Duration
 }
 
-func (w *witness) begin(now time.Time) {
+func (w *monitor) begin(now time.Time) {
 	w.origin = now
 	w.pauses = append([]uint64(nil), gcPauses().Counts...)
 }
 
 // look compares the clocks; it is to be called several times a second.
-func (w *witness) look(now time.Time) {
+func (w *monitor) look(now time.Time) {
 	w.clock.look(now.Sub(w.origin), wallSub(now, w.origin))
 }
 
-func (w *witness) end(now time.Time) {
+func (w *monitor) end(now time.Time) {
 	w.look(now)
 	h := gcPauses()
 	for i, n := range h.Counts {
@@ -103,15 +103,15 @@ func gcPauses() *metrics.Float64Histogram {
 	return sample[0].Value.Float64Histogram()
 }
 
-// A clockWitness sees the system's clock being set: it then goes by another time
+// A clockMonitor sees the system's clock being set: it then goes by another time
 // than the monotonic clock, from which all latencies are.
-type clockWitness struct {
+type clockMonitor struct {
 	monotonic, wall time.Duration
 	steps           int
 	sum             time.Duration
 }
 
-func (w *clockWitness) look(monotonic, wall time.Duration) {
+func (w *clockMonitor) look(monotonic, wall time.Duration) {
 	step := (wall - w.wall) - (monotonic - w.monotonic)
 	w.monotonic, w.wall = monotonic, wall
 	if step.Abs() > clockStepOver {
@@ -123,8 +123,8 @@ func (w *clockWitness) look(monotonic, wall time.Duration) {
 // generator sums up what the loops used.
 func (r *run) generator(redials uint64) Generator {
 	g := Generator{
-		GCPauses: r.witness.gcCount, GCPauseMaxUS: clock.Microseconds(r.witness.gcMax), GCPauseSumUS: clock.Microseconds(r.witness.gcTotal),
-		ClockStepUS: clock.Microseconds(r.witness.clock.sum), ClockSteps: r.witness.clock.steps, Redials: redials,
+		GCPauses: r.monitor.gcCount, GCPauseMaxUS: clock.Microseconds(r.monitor.gcMax), GCPauseSumUS: clock.Microseconds(r.monitor.gcTotal),
+		ClockStepUS: clock.Microseconds(r.monitor.clock.sum), ClockSteps: r.monitor.clock.steps, Redials: redials,
 	}
 	for i, l := range r.loops {
 		g.addLoop(i, l.use, l.used-r.began)
@@ -150,11 +150,11 @@ func newLateSends(rec *recorder) *LateSends {
 	s := &LateSends{
 		Late: rec.lateSends, OverUS: clock.Microseconds(lateAfter), HeldBack: rec.heldBack, NotBegun: rec.notBegun, HeldByWindow: rec.heldByWindow,
 	}
-	if n := rec.lateness.count(); n > 0 {
+	if n := rec.lateness.Count(); n > 0 {
 		due := float64(uint64(n) + rec.notBegun)
 		s.Share, s.WindowShare = float64(rec.lateSends+rec.notBegun)/due, float64(rec.heldByWindow)/due
-		s.P50, s.P99 = clock.Microseconds(rec.lateness.quantile(0.5)), clock.Microseconds(rec.lateness.quantile(0.99))
-		s.Max = clock.Microseconds(rec.lateness.greatest)
+		s.P50, s.P99 = clock.Microseconds(rec.lateness.Quantile(0.5)), clock.Microseconds(rec.lateness.Quantile(0.99))
+		s.Max = clock.Microseconds(rec.lateness.Greatest())
 	}
 	return s
 }

@@ -1,4 +1,4 @@
-package load
+package latency
 
 import (
 	"math"
@@ -25,7 +25,7 @@ type Interval struct {
 	ResponseUS *Quantiles `json:"response_us,omitempty"` // of an open loop, instead
 }
 
-// intervals records what one loop measured, interval by interval. Its loop alone
+// Intervals records what one loop measured, interval by interval. Its loop alone
 // touches it until the run has ended.
 //
 // How long a run will take is not known. So intervals begin short, and as the run
@@ -33,7 +33,7 @@ type Interval struct {
 // twice as long whenever the run has doubled after that. A run of any length has
 // enough of them for a statistic, and what they need is bounded. That depends on
 // the time alone, so all loops of a run come to the same bounds.
-type intervals struct {
+type Intervals struct {
 	origin time.Duration // when the first began
 	length time.Duration
 	end    time.Duration // of the current one
@@ -57,28 +57,28 @@ type intervalCounts struct {
 
 type bucketCount struct{ bucket, count uint32 }
 
-// begin says when the measurement began.
-func (s *intervals) begin(at time.Duration) {
+// Begin says when the measurement began.
+func (s *Intervals) Begin(at time.Duration) {
 	s.origin, s.length = at, finestInterval
 	s.clear(0)
 }
 
-func (s *intervals) clear(number int) {
+func (s *Intervals) clear(number int) {
 	s.number, s.end = number, s.origin+time.Duration(number+1)*s.length
 	s.messages, s.least, s.greatest, s.sum = 0, math.MaxInt64, 0, 0
 }
 
-// answer records an answer that came at a time, not earlier than the one before.
-func (s *intervals) answer(at, latency time.Duration) {
+// Answer records an answer that came at a time, not earlier than the one before.
+func (s *Intervals) Answer(at, latency time.Duration) {
 	latency = max(latency, 0)
-	s.add(at, 1)
+	s.Add(at, 1)
 	s.counts[bucketOf(latency)]++
 	s.least, s.greatest = min(s.least, latency), max(s.greatest, latency)
 	s.sum += float64(latency)
 }
 
-// add records messages of which no answer is awaited.
-func (s *intervals) add(at time.Duration, messages uint64) {
+// Add records messages of which no answer is awaited.
+func (s *Intervals) Add(at time.Duration, messages uint64) {
 	if at >= s.end {
 		s.close()
 		s.lengthen(lengthAfter(at - s.origin))
@@ -88,7 +88,7 @@ func (s *intervals) add(at time.Duration, messages uint64) {
 }
 
 // close ends the current interval.
-func (s *intervals) close() {
+func (s *Intervals) close() {
 	if s.messages == 0 {
 		return
 	}
@@ -120,7 +120,7 @@ func lengthAfter(elapsed time.Duration) time.Duration {
 }
 
 // lengthen makes intervals that are over as long as is said.
-func (s *intervals) lengthen(length time.Duration) {
+func (s *Intervals) lengthen(length time.Duration) {
 	if length <= s.length {
 		return
 	}
@@ -160,9 +160,9 @@ func (c *intervalCounts) merge(other intervalCounts) {
 	c.latencies = append(append(merged, a...), b...)
 }
 
-// mergeIntervals returns the intervals of all loops together that lie as a whole
+// MergeIntervals returns the intervals of all loops together that lie as a whole
 // within the run, which took elapsed, and how long each is. The loops have ended.
-func mergeIntervals(loops []*intervals, elapsed time.Duration) (length time.Duration, _ []Interval) {
+func MergeIntervals(loops []*Intervals, elapsed time.Duration) (length time.Duration, _ []Interval) {
 	for _, s := range loops {
 		length = max(length, s.length)
 	}
@@ -221,7 +221,7 @@ func (c *intervalCounts) quantile(rank float64) time.Duration {
 // a hundredth of their value above.
 const (
 	bucketBits     = 7
-	latencyBuckets = 35<<bucketBits + 1<<(bucketBits+1) // the last begin beyond MaxTimeout
+	latencyBuckets = 35<<bucketBits + 1<<(bucketBits+1) // the last begin beyond Max
 )
 
 // bucketOf returns the bucket of a latency, which is not negative.

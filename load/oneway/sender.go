@@ -1,4 +1,4 @@
-package load
+package oneway
 
 import (
 	"context"
@@ -8,47 +8,50 @@ import (
 	"syscall"
 	"time"
 
+	"wirelab/internal/receiver"
+	"wirelab/internal/sys"
 	"wirelab/internal/sys/datagram"
 	"wirelab/internal/sys/process"
-	"wirelab/internal/tally"
+	"wirelab/load/delivery"
+	"wirelab/load/latency"
 )
 
-// A fastSender is one socket of a fast run. While the run goes on, one goroutine
+// A sender is one socket of a run. While the run goes on, one goroutine
 // sends and takes what is answered.
-type fastSender struct {
-	config *FastConfig
+type sender struct {
+	config *Config
 	stop   *atomic.Bool
 	conn   *datagram.Conn
 	writer *datagram.Writer
 	reader *datagram.Reader
-	train  *train
+	batch  *batch
 	rate   float64 // datagrams a second; 0: no limit
 	burst  int     // datagrams that are due before any is sent
 
 	began    time.Time
 	sent     uint64 // datagrams that the kernel took
 	refused  uint64 // that it discarded before they left the host
-	messages uint64 // handed over: datagrams, or runs of them
+	messages uint64 // handed over: datagrams, or several as segments
 	calls    uint64 // system calls that did
 	waits    uint64 // how often the kernel had no room
 	errors   map[string]uint64
-	noGSO    error // why runs are not handed over any more
+	noGSO    error // why segments are not handed over any more
 	failed   bool  // it ended for one of errors
 	cpu      time.Duration
 
-	intervals intervals
+	intervals latency.Intervals
 	published atomic.Uint64 // sent, for progress
 
-	answers, answerBytes, answerRuns, answerReads uint64
-	queue                                         []datagram.Datagram // read and not yet given out by Read
-	before, after                                 tally.Counts
+	answers, answerBytes, answerMessages, answerReads uint64
+	queue                                             []datagram.Datagram // read and not yet given out by Read
+	before, after                                     receiver.Report
 }
 
 // What a sender reads at most at a time: answers come when the target is an echo
 // server, and the receiver's counts at the end.
-const fastReads = 16
+const readsAtOnce = 16
 
-func newFastSender(r *fastRun, number int) (*fastSender, error) {
+func newSender(r *run, number int) (*sender, error) {
 	cfg := &r.cfg
 	conn, err := datagram.Dial(datagram.Config{ReceiveBuffer: 1 << 20, Runs: !cfg.WithoutGRO}, cfg.Target)
 	if err != nil {
@@ -58,27 +61,27 @@ func newFastSender(r *fastRun, number int) (*fastSender, error) {
 	if conn.Segments() {
 		perMessage = cfg.perMessage()
 	}
-	s := &fastSender{
+	s := &sender{
 		config: cfg, stop: &r.stopped, conn: conn, errors: map[string]uint64{},
-		writer: conn.NewWriter(cfg.Batch), reader: conn.NewReader(fastReads, datagram.MaxRun),
-		train: newTrain(cfg.Payload, uint64(number), cfg.Batch, perMessage),
+		writer: conn.NewWriter(cfg.Batch), reader: conn.NewReader(readsAtOnce, datagram.MaxRun),
+		batch: newBatch(cfg.Payload, uint64(number), cfg.Batch, perMessage),
 	}
 	if cfg.Rate > 0 {
 		s.rate = cfg.Rate / float64(cfg.Senders)
-		s.burst = max(1, min(s.train.capacity, int(s.rate*burstTime.Seconds())))
+		s.burst = max(1, min(s.batch.capacity, int(s.rate*burstTime.Seconds())))
 	}
 	return s, nil
 }
 
-// gso reports whether datagrams are handed over in runs.
-func (s *fastSender) gso() bool { return s.train.perMessage > 1 }
+// gso reports whether datagrams are handed over as segments.
+func (s *sender) gso() bool { return s.batch.perMessage > 1 }
 
 // run sends until all is sent, the time is over, or it is told to stop.
-func (s *fastSender) run() {
+func (s *sender) run() {
 	before, err := process.ThreadCPUTime()
 	callsBefore, waitsBefore := s.writer.Calls()
 	s.began = time.Now()
-	s.intervals.begin(0)
+	s.intervals.Begin(0)
 	var look time.Duration // when to look for answers
 	for !s.stop.Load() {
 		n := s.due()
@@ -90,7 +93,7 @@ func (s *fastSender) run() {
 			break
 		}
 		now := time.Since(s.began)
-		s.intervals.add(now, s.sent-had)
+		s.intervals.Add(now, s.sent-had)
 		s.published.Store(s.sent)
 		if now < look {
 			continue
@@ -113,8 +116,8 @@ const burstTime = 500 * time.Microsecond
 
 // due returns how many datagrams to send now, and waits until there are some; 0
 // when the run is over.
-func (s *fastSender) due() int {
-	n := s.train.capacity
+func (s *sender) due() int {
+	n := s.batch.capacity
 	if s.config.Messages > 0 {
 		n = int(min(uint64(n), s.config.Messages-s.sent-s.refused))
 	}
@@ -140,7 +143,7 @@ func (s *fastSender) due() int {
 
 // pause sleeps for some seconds, but not past the end, nor so long that an
 // interruption would go unnoticed.
-func (s *fastSender) pause(seconds float64) {
+func (s *sender) pause(seconds float64) {
 	d := min(time.Duration(seconds*float64(time.Second))+time.Microsecond, 50*time.Millisecond)
 	if s.config.Duration > 0 {
 		d = min(d, s.config.Duration-time.Since(s.began))
@@ -153,9 +156,9 @@ func (s *fastSender) pause(seconds float64) {
 const maxRefusals = 10
 
 // send sends the next n datagrams and reports whether to go on.
-func (s *fastSender) send(n int) bool {
-	for rest := s.train.load(n); len(rest) > 0; {
-		messages := s.train.messages(rest)
+func (s *sender) send(n int) bool {
+	for rest := s.batch.load(n); len(rest) > 0; {
+		messages := s.batch.messages(rest)
 		sent, err := s.writer.Write(messages)
 		for i := range messages[:sent] {
 			s.sent += uint64(messages[i].Segments())
@@ -176,14 +179,14 @@ func (s *fastSender) send(n int) bool {
 
 // cope deals with the error of a message that was not sent. It returns how many
 // bytes to pass over, and whether to go on.
-func (s *fastSender) cope(err error, message *datagram.Datagram) (skip int, goOn bool) {
+func (s *sender) cope(err error, message *datagram.Datagram) (skip int, goOn bool) {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, os.ErrClosed):
 		return 0, false
 	case errors.Is(err, datagram.ErrSegmentation):
 		s.noGSO = err
 		s.config.Log.Warn("datagrams are handed over one by one from now on", "err", err)
-		s.train.split()
+		s.batch.split()
 		return 0, true
 	case errors.Is(err, syscall.ENOBUFS):
 		s.refused += uint64(message.Segments())
@@ -193,8 +196,8 @@ func (s *fastSender) cope(err error, message *datagram.Datagram) (skip int, goOn
 }
 
 // bear counts an error and reports whether to go on.
-func (s *fastSender) bear(err error) bool {
-	kind := errorKind(err)
+func (s *sender) bear(err error) bool {
+	kind := sys.ErrorName(err)
 	s.errors[kind]++
 	s.failed = !errors.Is(err, syscall.ECONNREFUSED) || s.errors[kind] > maxRefusals
 	return !s.failed
@@ -211,16 +214,16 @@ const (
 // takeAnswers counts what has come back. That is the sender's work: with a reader
 // asleep at the socket, the kernel would look for whom to wake whenever a datagram has
 // left. Its error is that of a datagram sent.
-func (s *fastSender) takeAnswers() error {
+func (s *sender) takeAnswers() error {
 	for range answerReads {
 		batch, err := s.reader.ReadNow()
 		if err != nil || len(batch) == 0 {
 			return err
 		}
 		s.answerReads++
-		s.answerRuns += uint64(len(batch))
+		s.answerMessages += uint64(len(batch))
 		for i := range batch {
-			if tally.IsChallenge(batch[i].Payload) { // the server asks whether this is a service
+			if receiver.IsChallenge(batch[i].Payload) { // the server asks whether this is a service
 				continue
 			}
 			s.answers += uint64(batch[i].Segments())
@@ -230,8 +233,8 @@ func (s *fastSender) takeAnswers() error {
 	return nil
 }
 
-// Read, Write and SetReadDeadline make the sender a tally.Socket between its runs.
-func (s *fastSender) Read(b []byte) (int, error) {
+// Read, Write and SetReadDeadline make the sender a receiver.Socket before and after a run.
+func (s *sender) Read(b []byte) (int, error) {
 	if len(s.queue) == 0 {
 		batch, err := s.reader.Read()
 		if err != nil {
@@ -246,7 +249,7 @@ func (s *fastSender) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-func (s *fastSender) Write(b []byte) (int, error) {
+func (s *sender) Write(b []byte) (int, error) {
 	if _, err := s.writer.Write([]datagram.Datagram{{Payload: b}}); err != nil {
 		return 0, err
 	}
@@ -254,7 +257,7 @@ func (s *fastSender) Write(b []byte) (int, error) {
 }
 
 // SetReadDeadline is that of the socket.
-func (s *fastSender) SetReadDeadline(t time.Time) error { return s.conn.SetReadDeadline(t) }
+func (s *sender) SetReadDeadline(t time.Time) error { return s.conn.SetReadDeadline(t) }
 
 // What the network holds back arrives within settleTime, or is taken for lost.
 const (
@@ -263,22 +266,22 @@ const (
 )
 
 // ask asks what the receiver has counted of s.
-func (s *fastSender) ask(ctx context.Context, after bool) (err error) {
+func (s *sender) ask(ctx context.Context, after bool) (err error) {
 	if after {
 		s.after, err = s.settled(ctx)
 	} else {
-		s.before, err = tally.Ask(ctx, s, true, askBefore)
+		s.before, err = receiver.Ask(ctx, s, true, askBefore)
 	}
 	return err
 }
 
 // settled asks for the receiver's counts until they do not change any more: what
 // was sent last may have been overtaken by the question.
-func (s *fastSender) settled(ctx context.Context) (tally.Counts, error) {
-	counts, err := tally.Ask(ctx, s, false, askAfter)
+func (s *sender) settled(ctx context.Context) (receiver.Report, error) {
+	counts, err := receiver.Ask(ctx, s, false, askAfter)
 	for range settleTimes {
-		sofar := tallied{before: s.before, after: counts}
-		if err != nil || sofar.gained().Packets >= s.sent {
+		sofar := delivery.Sender{Before: s.before, After: counts}
+		if err != nil || sofar.Arrived() >= s.sent {
 			return counts, err
 		}
 		select {
@@ -286,8 +289,8 @@ func (s *fastSender) settled(ctx context.Context) (tally.Counts, error) {
 			return counts, ctx.Err()
 		case <-time.After(settleTime):
 		}
-		var later tally.Counts
-		if later, err = tally.Ask(ctx, s, false, askAfter); err == nil && later.Packets == counts.Packets {
+		var later receiver.Report
+		if later, err = receiver.Ask(ctx, s, false, askAfter); err == nil && later.Packets == counts.Packets {
 			return later, nil
 		}
 		counts = later

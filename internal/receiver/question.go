@@ -1,4 +1,4 @@
-package tally
+package receiver
 
 import (
 	"crypto/rand"
@@ -37,14 +37,14 @@ func (q *Question) Request() []byte { return AppendRequest(nil, q.request) }
 
 // Answer looks at a datagram that came, of which Len+1 bytes are enough, and returns
 // the counts if it is the answer.
-func (q *Question) Answer(b []byte) (Counts, bool) {
+func (q *Question) Answer(b []byte) (Report, bool) {
 	if c, err := ParseAnswer(b, q.request.Nonce); err == nil {
 		return c, true
 	}
 	if r, ok := ParseRequest(b); ok && r == q.request {
 		q.echoed = true
 	}
-	return Counts{}, false
+	return Report{}, false
 }
 
 // Echoed reports whether the request itself came back: a server that does that gives no

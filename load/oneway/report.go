@@ -1,18 +1,21 @@
-package load
+package oneway
 
 import (
 	"fmt"
 	"time"
 
 	"wirelab/clock"
+	"wirelab/load"
+	"wirelab/load/delivery"
+	"wirelab/load/latency"
 )
 
-// FastReportSchema names the shape of a FastReport as JSON.
-const FastReportSchema = "wirelab.load.fast/1"
+// Schema names the shape of a Report as JSON.
+const Schema = "wirelab.load.fast/1"
 
-// A FastReport says what came of a one-way run. Datagrams are counted one by one,
+// A Report says what came of a one-way run. Datagrams are counted one by one,
 // however many went together.
-type FastReport struct {
+type Report struct {
 	Schema      string  `json:"schema"`
 	Network     string  `json:"network"` // "udp"
 	Target      string  `json:"target"`
@@ -35,36 +38,36 @@ type FastReport struct {
 	BitsPerS float64 `json:"bits_per_s"`          // of their payload
 	CPUUS    float64 `json:"cpu_us_per_datagram"` // of the senders' threads
 
-	GSO              bool    `json:"gso"`                   // datagrams were handed over in runs, to the end
-	GSORefused       string  `json:"gso_refused,omitempty"` // why no longer
-	GRO              bool    `json:"gro"`                   // answers were taken in runs
-	Batch            int     `json:"batch"`                 // that was asked for
-	Calls            uint64  `json:"calls"`                 // system calls that sent
-	MessagesPerCall  float64 `json:"messages_per_call"`     // the batch that was achieved
-	SegmentsPerRun   float64 `json:"segments_per_run"`      // datagrams that went as one
-	DatagramsPerCall float64 `json:"datagrams_per_call"`
+	GSO                bool    `json:"gso"`                   // datagrams were handed over in segments of messages, to the end
+	GSORefused         string  `json:"gso_refused,omitempty"` // why no longer
+	GRO                bool    `json:"gro"`                   // answers were taken in segments of messages
+	Batch              int     `json:"batch"`                 // that was asked for
+	Calls              uint64  `json:"calls"`                 // system calls that sent
+	MessagesPerCall    float64 `json:"messages_per_call"`     // the batch that was achieved
+	SegmentsPerMessage float64 `json:"segments_per_message"`  // datagrams that went as segments of one
+	DatagramsPerCall   float64 `json:"datagrams_per_call"`
 
-	Answers              uint64  `json:"answers"` // that came while it went on
-	AnswerBytes          uint64  `json:"answer_bytes"`
-	AnswersPerRead       float64 `json:"answers_per_read,omitempty"`
-	AnswerSegmentsPerRun float64 `json:"answer_segments_per_run,omitempty"`
+	Answers                  uint64  `json:"answers"` // that came while it went on
+	AnswerBytes              uint64  `json:"answer_bytes"`
+	AnswersPerRead           float64 `json:"answers_per_read,omitempty"`
+	AnswerSegmentsPerMessage float64 `json:"answer_segments_per_message,omitempty"`
 
-	IntervalS float64    `json:"interval_s,omitempty"` // how long each of Intervals is
-	Intervals []Interval `json:"intervals,omitempty"`  // of the run, in their order; what is left of it is in none
+	IntervalS float64            `json:"interval_s,omitempty"` // how long each of Intervals is
+	Intervals []latency.Interval `json:"intervals,omitempty"`  // of the run, in their order; what is left of it is in none
 
-	Receiver        *FastReceiver `json:"receiver"`                   // null: only the sender's side is known
-	ReceiverUnknown string        `json:"receiver_unknown,omitempty"` // why
+	Receiver        *delivery.Report `json:"receiver"`                   // null: only the sender's side is known
+	ReceiverUnknown string           `json:"receiver_unknown,omitempty"` // why
 }
 
-func (r *fastRun) report() *FastReport {
+func (r *run) report() *Report {
 	cfg := &r.cfg
-	report := &FastReport{
-		Schema: FastReportSchema, Network: "udp", Target: cfg.Target.String(),
+	report := &Report{
+		Schema: Schema, Network: "udp", Target: cfg.Target.String(),
 		Payload: cfg.Payload.String(), SizeBytes: cfg.Payload.Len(), Senders: cfg.Senders, TargetRate: cfg.Rate,
 		Interrupted: r.interrupted, Messages: cfg.Messages * uint64(cfg.Senders), Errors: map[string]uint64{},
 		ElapsedS: r.elapsed.Seconds(), GSO: true, GRO: r.senders[0].conn.Runs(), Batch: cfg.Batch,
 	}
-	var sums fastSums
+	var sums sums
 	for _, s := range r.senders {
 		report.add(s)
 		sums.add(s)
@@ -78,39 +81,39 @@ func (r *fastRun) report() *FastReport {
 	report.CPUUS = per(1.0, float64(report.Sent)) * clock.Microseconds(sums.cpu)
 	report.MessagesPerCall = per(sums.messages, float64(report.Calls))
 	report.DatagramsPerCall = per(report.Sent, float64(report.Calls))
-	report.SegmentsPerRun = per(report.Sent, float64(sums.messages))
+	report.SegmentsPerMessage = per(report.Sent, float64(sums.messages))
 	report.AnswersPerRead = per(report.Answers, float64(sums.reads))
-	report.AnswerSegmentsPerRun = per(report.Answers, float64(sums.runs))
+	report.AnswerSegmentsPerMessage = per(report.Answers, float64(sums.answerMessages))
 	r.reportIntervals(report)
 	r.reportReceiver(report)
 	return report
 }
 
-func (r *fastRun) reportIntervals(report *FastReport) {
-	var senders []*intervals
+func (r *run) reportIntervals(report *Report) {
+	var senders []*latency.Intervals
 	for _, s := range r.senders {
 		senders = append(senders, &s.intervals)
 	}
-	length, all := mergeIntervals(senders, r.elapsed)
+	length, all := latency.MergeIntervals(senders, r.elapsed)
 	if len(all) > 0 {
 		report.IntervalS, report.Intervals = length.Seconds(), all
 	}
 }
 
-// fastSums are sums over the senders that a report shows as ratios.
-type fastSums struct {
-	messages, runs, reads uint64
-	cpu                   time.Duration
+// sums are sums over the senders that a report shows as ratios.
+type sums struct {
+	messages, answerMessages, reads uint64
+	cpu                             time.Duration
 }
 
-func (t *fastSums) add(s *fastSender) {
+func (t *sums) add(s *sender) {
 	t.messages += s.messages
-	t.runs += s.answerRuns
+	t.answerMessages += s.answerMessages
 	t.reads += s.answerReads
 	t.cpu += s.cpu
 }
 
-func (r *FastReport) add(s *fastSender) {
+func (r *Report) add(s *sender) {
 	r.Sent += s.sent
 	r.Refused += s.refused
 	r.Calls += s.calls
@@ -129,14 +132,14 @@ func (r *FastReport) add(s *fastSender) {
 	}
 }
 
-func (r *fastRun) reportReceiver(report *FastReport) {
+func (r *run) reportReceiver(report *Report) {
 	err := r.unknown
 	if err == nil {
-		all := make([]tallied, 0, len(r.senders))
+		all := make([]delivery.Sender, 0, len(r.senders))
 		for _, s := range r.senders {
-			all = append(all, tallied{sent: s.sent, before: s.before, after: s.after})
+			all = append(all, delivery.Sender{Sent: s.sent, Before: s.before, After: s.after})
 		}
-		report.Receiver, err = account(all)
+		report.Receiver, err = delivery.Account(all)
 	}
 	if err != nil {
 		report.ReceiverUnknown = err.Error()
@@ -153,17 +156,17 @@ func per[N uint64 | float64](n N, of float64) float64 {
 
 // Verify returns nil if the run showed what it should: something was sent, all that was
 // to be sent was tried, and the receiver counted no more than that. Loss is no
-// failure: it is what such a run is to show. The error is of kind ErrNotVerified.
-func (r *FastReport) Verify() error {
+// failure: it is what such a run is to show. The error is of kind load.ErrNotVerified.
+func (r *Report) Verify() error {
 	switch {
 	case r.Sent == 0 && !r.Interrupted:
-		return fmt.Errorf("%w: nothing was sent", ErrNotVerified)
+		return fmt.Errorf("%w: nothing was sent", load.ErrNotVerified)
 	case r.Failed > 0:
-		return fmt.Errorf("%w: %d of %d senders could not go on, see errors", ErrNotVerified, r.Failed, r.Senders)
+		return fmt.Errorf("%w: %d of %d senders could not go on, see errors", load.ErrNotVerified, r.Failed, r.Senders)
 	case r.Receiver != nil && r.Receiver.Surplus > 0:
-		return fmt.Errorf("%w: the server counted %d datagrams more than were sent", ErrNotVerified, r.Receiver.Surplus)
+		return fmt.Errorf("%w: the server counted %d datagrams more than were sent", load.ErrNotVerified, r.Receiver.Surplus)
 	case r.Sent+r.Refused < r.Messages && !r.Interrupted:
-		return fmt.Errorf("%w: %d of %d messages not sent", ErrNotVerified, r.Messages-r.Sent-r.Refused, r.Messages)
+		return fmt.Errorf("%w: %d of %d messages not sent", load.ErrNotVerified, r.Messages-r.Sent-r.Refused, r.Messages)
 	}
 	return nil
 }

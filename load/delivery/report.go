@@ -1,18 +1,20 @@
-package load
+// Package delivery accounts for datagrams: what senders sent, what the receivers say that
+// they counted of it (package receiver), and what became of the rest.
+package delivery
 
 import (
 	"errors"
 	"time"
 
-	"wirelab/internal/tally"
+	"wirelab/internal/receiver"
 )
 
 // ErrServerRestarted reports that a receiver's counts are of a part of the run only.
 var ErrServerRestarted = errors.New("the server was started anew during the run")
 
-// FastReceiver is what a receiver counted of a run, and what became of the rest.
+// Report is what a receiver counted of a run, and what became of the rest.
 // Every datagram sent is in one of Distinct, DroppedByKernel and LostElsewhere.
-type FastReceiver struct {
+type Report struct {
 	Received  uint64 `json:"received"` // datagrams, those that came again included
 	Bytes     uint64 `json:"bytes_received"`
 	Distinct  uint64 `json:"distinct"`  // datagrams sent that came
@@ -25,21 +27,21 @@ type FastReceiver struct {
 	DroppedByKernel uint64 `json:"dropped_by_kernel"` // the receiver's buffer was full
 	LostElsewhere   uint64 `json:"lost_elsewhere"`
 
-	// Where runs arrive as one, the kernel counts them as one when it drops them: then
-	// DroppedByKernel is as many of Lost as its Drops of up to LongestRun can explain.
-	Drops      uint64  `json:"kernel_drops"` // requests for these counts among them
-	LongestRun uint32  `json:"longest_run"`
-	Shared     bool    `json:"shared"`     // others sent to the same sockets, whose drops may be among these
-	Surplus    uint64  `json:"surplus"`    // counted beyond what was sent: of another sender, or for want of numbers again
-	Evicted    bool    `json:"evicted"`    // the server forgot peers meanwhile, and perhaps counts of these
-	RatePerS   float64 `json:"rate_per_s"` // of Received, from the first datagram of all to the last; of several servers the sum
+	// Where segments arrive as one, the kernel counts them as one when it drops them: then
+	// DroppedByKernel is as many of Lost as its Drops of up to MostSegments can explain.
+	Drops        uint64  `json:"kernel_drops"` // requests for these counts among them
+	MostSegments uint32  `json:"most_segments"`
+	Shared       bool    `json:"shared"`     // others sent to the same sockets, whose drops may be among these
+	Surplus      uint64  `json:"surplus"`    // counted beyond what was sent: of another sender, or for want of numbers again
+	Evicted      bool    `json:"evicted"`    // the server forgot peers meanwhile, and perhaps counts of these
+	RatePerS     float64 `json:"rate_per_s"` // of Received, from the first datagram of all to the last; of several servers the sum
 }
 
-// A tallied socket is a sender's count of what it sent, and the receiver's of what
+// A Sender is one socket's count of what it sent, and the receiver's of what
 // had come from there, before and after.
-type tallied struct {
-	sent          uint64
-	before, after tally.Counts
+type Sender struct {
+	Sent          uint64
+	Before, After receiver.Report
 }
 
 // A socketKey tells the receivers' sockets apart: the number counts within one
@@ -49,8 +51,8 @@ type socketKey struct {
 	number uint32
 }
 
-func (s *tallied) socket() socketKey {
-	return socketKey{since: s.after.Since.UnixNano(), number: s.after.Socket}
+func (s *Sender) socket() socketKey {
+	return socketKey{since: s.After.Since.UnixNano(), number: s.After.Socket}
 }
 
 // socketSum is what the senders whose datagrams come to one socket of a
@@ -63,15 +65,15 @@ type socketSum struct {
 	evicted                   bool
 }
 
-// account puts together what senders and receivers counted; there may be several
+// Account puts together what senders and receivers counted; there may be several
 // servers. It fails with ErrServerRestarted if a sender has come to two, one after the other.
-func account(senders []tallied) (*FastReceiver, error) {
-	r := &FastReceiver{Numbered: true}
+func Account(senders []Sender) (*Report, error) {
+	r := &Report{Numbered: true}
 	sockets := map[socketKey]*socketSum{}
 	servers := map[int64]*arrivals{} // by when they began
 	for i := range senders {
 		s := &senders[i]
-		if !s.before.Since.Equal(s.after.Since) {
+		if !s.Before.Since.Equal(s.After.Since) {
 			return nil, ErrServerRestarted
 		}
 		r.add(s)
@@ -96,10 +98,13 @@ func account(senders []tallied) (*FastReceiver, error) {
 	return r, nil
 }
 
+// Arrived returns how many datagrams the receiver counted of the sender during the run.
+func (s *Sender) Arrived() uint64 { return s.gained().Packets }
+
 // gained returns what the receiver counted of the sender during the run. A peer
 // that was forgotten and met again is counted from then on.
-func (s *tallied) gained() tally.Counts {
-	c, base := s.after, s.before
+func (s *Sender) gained() receiver.Report {
+	c, base := s.After, s.Before
 	if !base.Known || !base.First.Equal(c.First) {
 		return c
 	}
@@ -112,7 +117,7 @@ func (s *tallied) gained() tally.Counts {
 }
 
 // add adds what needs no knowledge of the receiver's sockets.
-func (r *FastReceiver) add(s *tallied) {
+func (r *Report) add(s *Sender) {
 	c := s.gained()
 	r.Received += c.Packets
 	r.Bytes += c.Bytes
@@ -120,7 +125,7 @@ func (r *FastReceiver) add(s *tallied) {
 	r.Reordered += c.Reordered
 	r.Duplicate += c.Duplicate
 	r.Gap += c.Lost
-	r.LongestRun = max(r.LongestRun, c.Longest)
+	r.MostSegments = max(r.MostSegments, c.Longest)
 }
 
 // arrivals are the datagrams of all senders at one server, by its clock.
@@ -129,7 +134,7 @@ type arrivals struct {
 	first, last time.Time
 }
 
-func (a *arrivals) add(s *tallied) {
+func (a *arrivals) add(s *Sender) {
 	c := s.gained()
 	if c.Packets == 0 {
 		return
@@ -152,20 +157,20 @@ func (a *arrivals) perSecond() float64 {
 	return float64(a.received) / took.Seconds()
 }
 
-func (sum *socketSum) add(s *tallied) {
+func (sum *socketSum) add(s *Sender) {
 	c := s.gained()
-	sum.sent += s.sent
+	sum.sent += s.Sent
 	sum.received += c.Packets
 	sum.duplicate += c.Duplicate
 	sum.longest = max(sum.longest, c.Longest)
 	// All senders are asked about before any sends: the latest of these counts is the base.
-	sum.firstDrops, sum.lastDrops = max(sum.firstDrops, s.before.Drops), max(sum.lastDrops, s.after.Drops)
-	sum.firstArrived, sum.lastArrived = max(sum.firstArrived, s.before.Arrived), max(sum.lastArrived, s.after.Arrived)
-	sum.evicted = sum.evicted || s.after.Evicted != s.before.Evicted
+	sum.firstDrops, sum.lastDrops = max(sum.firstDrops, s.Before.Drops), max(sum.lastDrops, s.After.Drops)
+	sum.firstArrived, sum.lastArrived = max(sum.firstArrived, s.Before.Arrived), max(sum.lastArrived, s.After.Arrived)
+	sum.evicted = sum.evicted || s.After.Evicted != s.Before.Evicted
 }
 
 // split says of the datagrams sent to one socket where those are that did not come.
-func (r *FastReceiver) split(sum *socketSum) {
+func (r *Report) split(sum *socketSum) {
 	distinct := sum.received - sum.duplicate
 	if distinct > sum.sent {
 		r.Surplus += distinct - sum.sent

@@ -1,4 +1,4 @@
-package load
+package oneway
 
 import (
 	"bytes"
@@ -12,14 +12,16 @@ import (
 	"testing"
 	"time"
 
+	"wirelab/internal/receiver"
 	"wirelab/internal/require"
-	"wirelab/internal/tally"
+	"wirelab/load"
+	"wirelab/load/delivery"
 	"wirelab/load/payload"
 	"wirelab/server/udp"
 )
 
-// fastServer runs a server for the time of a test and returns its address.
-func fastServer(t testing.TB, responder udp.Responder, configure ...func(*udp.Config)) (addr netip.AddrPort, stop func()) {
+// serve runs a server for the time of a test and returns its address.
+func serve(t testing.TB, responder udp.Responder, configure ...func(*udp.Config)) (addr netip.AddrPort, stop func()) {
 	t.Helper()
 	cfg := udp.Config{Addr: netip.MustParseAddrPort("127.0.0.1:0"), Handler: responder}
 	for _, f := range configure {
@@ -64,7 +66,7 @@ func (busy) Respond(_ *udp.Datagram, out []byte) []byte {
 	return out
 }
 
-func fastPayload(t testing.TB, spec string, size int) *payload.Payload {
+func mustParse(t testing.TB, spec string, size int) *payload.Payload {
 	t.Helper()
 	p, err := payload.Parse(spec, size)
 	if err != nil {
@@ -73,18 +75,18 @@ func fastPayload(t testing.TB, spec string, size int) *payload.Payload {
 	return p
 }
 
-func runFast(t *testing.T, cfg FastConfig) *FastReport {
+func mustRun(t *testing.T, cfg Config) *Report {
 	t.Helper()
 	if cfg.Payload == nil {
-		cfg.Payload = fastPayload(t, "seq", 0)
+		cfg.Payload = mustParse(t, "seq", 0)
 	}
-	r, err := RunFast(t.Context(), cfg)
+	r, err := Run(t.Context(), cfg)
 	require.Supported(t, err)
 	return r
 }
 
 // accounted checks that every datagram is accounted for.
-func accounted(t *testing.T, r *FastReport) *FastReceiver {
+func accounted(t *testing.T, r *Report) *delivery.Report {
 	t.Helper()
 	v := r.Receiver
 	if v == nil {
@@ -99,7 +101,7 @@ func accounted(t *testing.T, r *FastReport) *FastReceiver {
 	return v
 }
 
-func TestFastAccountsForEveryDatagram(t *testing.T) {
+func TestAccountsForEveryDatagram(t *testing.T) {
 	require.NoLeaks(t)
 	const messages = 3000
 	for _, tc := range []struct {
@@ -116,31 +118,31 @@ func TestFastAccountsForEveryDatagram(t *testing.T) {
 		{name: "server without GRO", senders: 1, servedSingly: true},
 		{name: "one by one", withoutGSO: true, withoutGRO: true, batch: 1, senders: 2, servedSingly: true},
 		{name: "long", size: 9000, senders: 1},
-		{name: "longest", size: MaxDatagram, senders: 1},
+		{name: "longest", size: load.MaxDatagram, senders: 1},
 		{name: "short", size: 22, batch: 7, senders: 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			addr, _ := fastServer(t, silent{}, func(cfg *udp.Config) { cfg.WithoutGRO = tc.servedSingly })
+			addr, _ := serve(t, silent{}, func(cfg *udp.Config) { cfg.WithoutGRO = tc.servedSingly })
 			// Slow enough that a busy machine need not drop any.
-			r := runFast(t, FastConfig{
+			r := mustRun(t, Config{
 				Target: addr, Messages: messages / uint64(tc.senders), Rate: 30_000, Senders: tc.senders, Batch: tc.batch,
-				Payload: fastPayload(t, "seq", tc.size), WithoutGSO: tc.withoutGSO, WithoutGRO: tc.withoutGRO,
+				Payload: mustParse(t, "seq", tc.size), WithoutGSO: tc.withoutGSO, WithoutGRO: tc.withoutGRO,
 			})
 			v := accounted(t, r)
 			if r.Sent != messages || r.Messages != messages || v.LostElsewhere != 0 || !v.Numbered || v.Duplicate != 0 || v.Reordered != 0 {
 				t.Errorf("%+v, %+v", r, v)
 			}
-			if r.GSO == (tc.withoutGSO || tc.size == MaxDatagram) || r.Calls == 0 || r.SegmentsPerRun < 1 || r.DatagramsPerCall < r.SegmentsPerRun {
-				t.Errorf("GSO %v, %d calls, %v as one, %v a call", r.GSO, r.Calls, r.SegmentsPerRun, r.DatagramsPerCall)
+			if r.GSO == (tc.withoutGSO || tc.size == load.MaxDatagram) || r.Calls == 0 || r.SegmentsPerMessage < 1 || r.DatagramsPerCall < r.SegmentsPerMessage {
+				t.Errorf("GSO %v, %d calls, %v as one, %v a call", r.GSO, r.Calls, r.SegmentsPerMessage, r.DatagramsPerCall)
 			}
 		})
 	}
 }
 
-func TestFastSplitsTheLoss(t *testing.T) {
+func TestSplitsTheLoss(t *testing.T) {
 	for _, withoutGRO := range []bool{false, true} {
-		addr, _ := fastServer(t, busy{}, func(cfg *udp.Config) { cfg.WithoutGRO, cfg.Batch = withoutGRO, 1 })
-		v := accounted(t, runFast(t, FastConfig{Target: addr, Messages: 60_000, WithoutGSO: withoutGRO, Payload: fastPayload(t, "seq", 1024)}))
+		addr, _ := serve(t, busy{}, func(cfg *udp.Config) { cfg.WithoutGRO, cfg.Batch = withoutGRO, 1 })
+		v := accounted(t, mustRun(t, Config{Target: addr, Messages: 60_000, WithoutGSO: withoutGRO, Payload: mustParse(t, "seq", 1024)}))
 		// What asks for the counts comes to the same full buffer, and is repeated until answered.
 		const requests = 10 // in askAfter, each waited for twice as long as the one before
 		exact := v.Drops >= v.DroppedByKernel && v.Drops <= v.DroppedByKernel+requests
@@ -150,20 +152,20 @@ func TestFastSplitsTheLoss(t *testing.T) {
 	}
 }
 
-func TestFastTakesAnswers(t *testing.T) {
-	addr, _ := fastServer(t, echoing{})
-	r := runFast(t, FastConfig{Target: addr, Messages: 2000, Rate: 20_000})
+func TestTakesAnswers(t *testing.T) {
+	addr, _ := serve(t, echoing{})
+	r := mustRun(t, Config{Target: addr, Messages: 2000, Rate: 20_000})
 	accounted(t, r)
 	if r.Answers == 0 || r.Answers > r.Sent || r.AnswerBytes != r.Answers*64 || r.AnswersPerRead < 1 {
 		t.Errorf("%+v", r)
 	}
 }
 
-func TestFastAgainstOthers(t *testing.T) {
+func TestAgainstOthers(t *testing.T) {
 	for name, tc := range map[string]struct {
 		echo bool
 		want error
-	}{"echo server": {true, tally.ErrEchoed}, "silent server": {false, tally.ErrNoAnswer}} {
+	}{"echo server": {true, receiver.ErrEchoed}, "silent server": {false, receiver.ErrNoAnswer}} {
 		conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 		if err != nil {
 			t.Fatal(err)
@@ -182,7 +184,7 @@ func TestFastAgainstOthers(t *testing.T) {
 				}
 			}
 		}()
-		r := runFast(t, FastConfig{Target: conn.LocalAddr().(*net.UDPAddr).AddrPort(), Messages: 100, Rate: 10_000})
+		r := mustRun(t, Config{Target: conn.LocalAddr().(*net.UDPAddr).AddrPort(), Messages: 100, Rate: 10_000})
 		if r.Sent != 100 || r.Receiver != nil || r.ReceiverUnknown != tc.want.Error() || r.Verify() != nil {
 			t.Errorf("%s: %+v", name, r)
 		}
@@ -191,24 +193,24 @@ func TestFastAgainstOthers(t *testing.T) {
 	}
 }
 
-func TestFastWithoutServer(t *testing.T) {
+func TestWithoutServer(t *testing.T) {
 	require.NoLeaks(t)
-	addr, stop := fastServer(t, silent{})
+	addr, stop := serve(t, silent{})
 	stop()
-	_, err := RunFast(t.Context(), FastConfig{Target: addr, Messages: 100, Payload: fastPayload(t, "seq", 0)})
+	_, err := Run(t.Context(), Config{Target: addr, Messages: 100, Payload: mustParse(t, "seq", 0)})
 	if !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("%v", err)
 	}
 }
 
-// TestFastServerEnds has the server end while it is sent to.
-func TestFastServerEnds(t *testing.T) {
+// TestServerEnds has the server end while it is sent to.
+func TestServerEnds(t *testing.T) {
 	require.NoLeaks(t)
-	addr, stop := fastServer(t, silent{})
-	r := runFast(t, FastConfig{
+	addr, stop := serve(t, silent{})
+	r := mustRun(t, Config{
 		Target: addr, Duration: time.Minute, Rate: 5000,
-		Progress: func(p Progress) {
-			if p.Sent > 0 {
+		Progress: func(sent uint64) {
+			if sent > 0 {
 				stop()
 			}
 		},
@@ -216,19 +218,19 @@ func TestFastServerEnds(t *testing.T) {
 	if r.Failed != 1 || r.Errors["connection refused"] == 0 || r.Receiver != nil || !strings.Contains(r.ReceiverUnknown, "refused") || r.ElapsedS > 30 {
 		t.Errorf("%+v", r)
 	}
-	if err := r.Verify(); !errors.Is(err, ErrNotVerified) {
+	if err := r.Verify(); !errors.Is(err, load.ErrNotVerified) {
 		t.Errorf("%v", err)
 	}
 }
 
-func TestFastInterrupted(t *testing.T) {
+func TestInterrupted(t *testing.T) {
 	require.NoLeaks(t)
-	addr, _ := fastServer(t, silent{})
+	addr, _ := serve(t, silent{})
 	for _, rate := range []float64{0, 0.01} { // in the midst of sending, and of waiting
 		ctx, cancel := context.WithCancel(t.Context())
-		r, err := RunFast(ctx, FastConfig{
-			Target: addr, Duration: time.Hour, Rate: rate, Payload: fastPayload(t, "seq", 0),
-			Progress: func(Progress) { cancel() },
+		r, err := Run(ctx, Config{
+			Target: addr, Duration: time.Hour, Rate: rate, Payload: mustParse(t, "seq", 0),
+			Progress: func(uint64) { cancel() },
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -241,50 +243,50 @@ func TestFastInterrupted(t *testing.T) {
 	}
 }
 
-// TestFastTakesTheTimeOfItsLastMessage sends messages that are due 0, 50 and 100 ms after the first.
-func TestFastTakesTheTimeOfItsLastMessage(t *testing.T) {
-	addr, _ := fastServer(t, silent{})
-	r := runFast(t, FastConfig{Target: addr, Messages: 3, Rate: 20})
+// TestTakesTheTimeOfItsLastMessage sends messages that are due 0, 50 and 100 ms after the first.
+func TestTakesTheTimeOfItsLastMessage(t *testing.T) {
+	addr, _ := serve(t, silent{})
+	r := mustRun(t, Config{Target: addr, Messages: 3, Rate: 20})
 	accounted(t, r)
 	if r.RatePerS > 20 || r.ElapsedS < 0.15 {
 		t.Errorf("%d sent in %vs, %v a second", r.Sent, r.ElapsedS, r.RatePerS)
 	}
 }
 
-func TestFastKeepsItsRate(t *testing.T) {
-	addr, _ := fastServer(t, silent{})
-	r := runFast(t, FastConfig{Target: addr, Duration: 200 * time.Millisecond, Rate: 4000, Senders: 2})
+func TestKeepsItsRate(t *testing.T) {
+	addr, _ := serve(t, silent{})
+	r := mustRun(t, Config{Target: addr, Duration: 200 * time.Millisecond, Rate: 4000, Senders: 2})
 	accounted(t, r)
 	if most := 4000*r.ElapsedS + 2; float64(r.Sent) > most || r.Sent < 2 {
 		t.Errorf("%d sent in %vs, at most %v", r.Sent, r.ElapsedS, most)
 	}
 }
 
-func TestFastConfigErrors(t *testing.T) {
-	good := FastConfig{Target: netip.MustParseAddrPort("127.0.0.1:9"), Messages: 1, Payload: fastPayload(t, "seq", 0)}
-	for name, change := range map[string]func(*FastConfig){
-		"no address":     func(c *FastConfig) { c.Target = netip.AddrPort{} },
-		"no port":        func(c *FastConfig) { c.Target = netip.MustParseAddrPort("127.0.0.1:0") },
-		"public":         func(c *FastConfig) { c.Target = netip.MustParseAddrPort("8.8.8.8:9") },
-		"public IPv6":    func(c *FastConfig) { c.Target = netip.MustParseAddrPort("[2606:4700::1]:9") },
-		"senders":        func(c *FastConfig) { c.Senders = -1 },
-		"many senders":   func(c *FastConfig) { c.Senders = MaxFastSenders + 1 },
-		"batch":          func(c *FastConfig) { c.Batch = MaxFastBatch + 1 },
-		"many messages":  func(c *FastConfig) { c.Messages = MaxMessages + 1 },
-		"no end":         func(c *FastConfig) { c.Messages = 0 },
-		"back in time":   func(c *FastConfig) { c.Duration = -1 },
-		"rate":           func(c *FastConfig) { c.Rate = -1 },
-		"great rate":     func(c *FastConfig) { c.Rate = 2 * MaxFastRate },
-		"no payload":     func(c *FastConfig) { c.Payload = nil },
-		"great datagram": func(c *FastConfig) { c.Payload = fastPayload(t, "seq", MaxDatagram+1) },
-		"much memory":    func(c *FastConfig) { c.Senders, c.Batch, c.Payload = 64, MaxFastBatch, fastPayload(t, "seq", 1400) },
-		"long ones": func(c *FastConfig) {
-			c.Senders, c.Payload, c.WithoutGSO = 512, fastPayload(t, "seq", MaxDatagram), true
+func TestConfigErrors(t *testing.T) {
+	good := Config{Target: netip.MustParseAddrPort("127.0.0.1:9"), Messages: 1, Payload: mustParse(t, "seq", 0)}
+	for name, change := range map[string]func(*Config){
+		"no address":     func(c *Config) { c.Target = netip.AddrPort{} },
+		"no port":        func(c *Config) { c.Target = netip.MustParseAddrPort("127.0.0.1:0") },
+		"public":         func(c *Config) { c.Target = netip.MustParseAddrPort("8.8.8.8:9") },
+		"public IPv6":    func(c *Config) { c.Target = netip.MustParseAddrPort("[2606:4700::1]:9") },
+		"senders":        func(c *Config) { c.Senders = -1 },
+		"many senders":   func(c *Config) { c.Senders = MaxSenders + 1 },
+		"batch":          func(c *Config) { c.Batch = MaxBatch + 1 },
+		"many messages":  func(c *Config) { c.Messages = load.MaxMessages + 1 },
+		"no end":         func(c *Config) { c.Messages = 0 },
+		"back in time":   func(c *Config) { c.Duration = -1 },
+		"rate":           func(c *Config) { c.Rate = -1 },
+		"great rate":     func(c *Config) { c.Rate = 2 * MaxRate },
+		"no payload":     func(c *Config) { c.Payload = nil },
+		"great datagram": func(c *Config) { c.Payload = mustParse(t, "seq", load.MaxDatagram+1) },
+		"much memory":    func(c *Config) { c.Senders, c.Batch, c.Payload = 64, MaxBatch, mustParse(t, "seq", 1400) },
+		"long ones": func(c *Config) {
+			c.Senders, c.Payload, c.WithoutGSO = 512, mustParse(t, "seq", load.MaxDatagram), true
 		},
 	} {
 		cfg := good
 		change(&cfg)
-		if _, err := RunFast(t.Context(), cfg); !errors.Is(err, ErrConfig) {
+		if _, err := Run(t.Context(), cfg); !errors.Is(err, load.ErrConfig) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -295,15 +297,15 @@ func TestFastConfigErrors(t *testing.T) {
 	}
 }
 
-// TestTrainIsThePayload compares with the payload's own way of writing messages.
-func TestTrainIsThePayload(t *testing.T) {
+// TestBatchIsThePayload compares with the payload's own way of writing messages.
+func TestBatchIsThePayload(t *testing.T) {
 	for _, spec := range []string{"seq", "pattern", "random:7", "text:hello"} {
 		for _, size := range []int{1, 5, 9, 12, 21, 22, 64} {
-			p := fastPayload(t, spec, size)
-			train := newTrain(p, 17, 4, 3)
+			p := mustParse(t, spec, size)
+			batch := newBatch(p, 17, 4, 3)
 			var number uint64
 			for _, n := range []int{1, 12, 7, 12, 12, 12, 12, 12, 12, 12, 12} {
-				loaded := train.load(n)
+				loaded := batch.load(n)
 				var whole []byte
 				for range n {
 					number++
@@ -314,7 +316,7 @@ func TestTrainIsThePayload(t *testing.T) {
 				}
 				var sent [][]byte
 				for rest := loaded; len(rest) > 0; {
-					for _, m := range train.messages(rest) {
+					for _, m := range batch.messages(rest) {
 						sent = append(sent, m.Payload)
 						rest = rest[len(m.Payload):]
 					}
@@ -327,18 +329,18 @@ func TestTrainIsThePayload(t *testing.T) {
 	}
 }
 
-// TestFastGoesOnWithoutGSO has the kernel refuse runs: of more segments than it takes.
-func TestFastGoesOnWithoutGSO(t *testing.T) {
-	addr, _ := fastServer(t, silent{})
-	cfg, err := FastConfig{Target: addr, Messages: 1000, Payload: fastPayload(t, "seq", 0)}.withDefaults()
+// TestGoesOnWithoutGSO has the kernel refuse runs: of more segments than it takes.
+func TestGoesOnWithoutGSO(t *testing.T) {
+	addr, _ := serve(t, silent{})
+	cfg, err := Config{Target: addr, Messages: 1000, Payload: mustParse(t, "seq", 0)}.withDefaults()
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &fastRun{cfg: cfg}
+	r := &run{cfg: cfg}
 	defer r.close()
 	require.Supported(t, r.open())
 	s := r.senders[0]
-	s.train = newTrain(cfg.Payload, 0, 4, 200)
+	s.batch = newBatch(cfg.Payload, 0, 4, 200)
 	if err := r.ask(t.Context(), false); err != nil {
 		t.Fatal(err)
 	}
@@ -353,18 +355,18 @@ func TestFastGoesOnWithoutGSO(t *testing.T) {
 	}
 }
 
-func TestFastDoesNotAllocate(t *testing.T) {
-	addr, _ := fastServer(t, silent{})
+func TestDoesNotAllocate(t *testing.T) {
+	addr, _ := serve(t, silent{})
 	for _, spec := range []string{"seq", "pattern", "random:1", "stamp"} {
-		cfg, err := FastConfig{Target: addr, Messages: 1, Payload: fastPayload(t, spec, 64)}.withDefaults()
+		cfg, err := Config{Target: addr, Messages: 1, Payload: mustParse(t, spec, 64)}.withDefaults()
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := &fastRun{cfg: cfg}
+		r := &run{cfg: cfg}
 		require.Supported(t, r.open())
 		s := r.senders[0]
 		if allocs := testing.AllocsPerRun(50, func() {
-			if !s.send(s.train.capacity) {
+			if !s.send(s.batch.capacity) {
 				t.Fatal(s.errors)
 			}
 		}); allocs > 0 {
@@ -374,15 +376,27 @@ func TestFastDoesNotAllocate(t *testing.T) {
 	}
 }
 
-func BenchmarkFastTrain(b *testing.B) {
+func BenchmarkBatch(b *testing.B) {
 	p, err := payload.Parse("seq", 64)
 	if err != nil {
 		b.Fatal(err)
 	}
-	train := newTrain(p, 0, defaultFastBatch, 64)
+	batch := newBatch(p, 0, defaultBatch, 64)
 	b.ReportAllocs()
 	for b.Loop() {
-		train.messages(train.load(train.capacity))
+		batch.messages(batch.load(batch.capacity))
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*train.capacity), "ns/datagram")
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*batch.capacity), "ns/datagram")
+}
+
+func TestHasIntervals(t *testing.T) {
+	addr, _ := serve(t, silent{})
+	r := mustRun(t, Config{Target: addr, Duration: 200 * time.Millisecond, Rate: 5000})
+	var sent float64
+	for _, v := range r.Intervals {
+		sent += v.RatePerS * r.IntervalS
+	}
+	if len(r.Intervals) < 10 || sent > float64(r.Sent) || sent < float64(r.Sent)/2 {
+		t.Errorf("%d intervals with %v of %d datagrams", len(r.Intervals), sent, r.Sent)
+	}
 }

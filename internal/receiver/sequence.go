@@ -1,4 +1,4 @@
-package tally
+package receiver
 
 import "encoding/binary"
 

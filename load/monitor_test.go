@@ -13,7 +13,7 @@ import (
 )
 
 func TestClockWitness(t *testing.T) {
-	const tick = progressInterval
+	const tick = ProgressInterval
 	tests := []struct {
 		name  string
 		walls []time.Duration // at one tick after the other
@@ -27,7 +27,7 @@ func TestClockWitness(t *testing.T) {
 		{"there and back", []time.Duration{tick + time.Hour, 2 * tick}, 2, 0},
 	}
 	for _, test := range tests {
-		var w clockWitness
+		var w clockMonitor
 		for i, wall := range test.walls {
 			w.look(time.Duration(i+1)*tick, wall)
 		}
@@ -41,19 +41,19 @@ func TestClockWitness(t *testing.T) {
 // report but the step depends on it.
 func TestRunNoticesAClockThatIsSet(t *testing.T) {
 	now := time.Now()
-	var w witness
+	var w monitor
 	w.begin(now)
 	w.look(now.Add(time.Millisecond))
 	w.clock.wall -= time.Minute // as if it had been a minute earlier then
 	w.end(now.Add(2 * time.Millisecond))
-	r := &run{witness: w}
+	r := &run{monitor: w}
 	if g := r.generator(0); g.ClockSteps != 1 || g.ClockStepUS != 60e6 {
 		t.Errorf("%+v", g)
 	}
 }
 
 func TestWitnessCountsPauses(t *testing.T) {
-	var w witness
+	var w monitor
 	w.begin(time.Now())
 	runtime.GC()
 	w.end(time.Now())
@@ -70,9 +70,9 @@ func TestWitnessCountsPauses(t *testing.T) {
 func TestPausesBeforeTheMeasurementDoNotCount(t *testing.T) {
 	const collections = 100
 	r := mustRun(t, Config{
-		Target: serveStream(t, echo), Clients: 2, Duration: 2 * progressInterval,
+		Target: serveStream(t, echo), Clients: 2, Duration: 2 * ProgressInterval,
 		Begin: func() {
-			time.Sleep(2 * progressInterval)
+			time.Sleep(2 * ProgressInterval)
 			for range collections {
 				runtime.GC()
 			}
@@ -151,7 +151,7 @@ func TestCPUShareOfAServerThatFallsSilent(t *testing.T) {
 	}
 }
 
-// Lateness is the dealer's own: what comes late to give out counts, even if the
+// Lateness is the pacer's own: what comes late to give out counts, even if the
 // client could not have sent it.
 func TestDealCountsLateness(t *testing.T) {
 	cfg, err := (Config{Network: "tcp", Target: closedPort(t, "tcp"), Clients: 2, Messages: 5, Rate: 1000, Payload: mustParse(t, "seq", 64), Loops: 1}).withDefaults()
@@ -164,16 +164,16 @@ func TestDealCountsLateness(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := r.loops[0]
-	l.schedule, l.cutoff, l.dealer = newSchedule(&cfg, 0), never, dealer{round: 1}
-	l.prepareDeal()
+	l.schedule, l.cutoff, l.pacer = newSchedule(&cfg, 0), never, pacer{round: 1}
+	l.preparePace()
 	l.clock = 4*time.Millisecond + 500*time.Microsecond // messages 0 to 4 are due, of 10
-	l.deal()
-	if l.rec.lateness.count() != 5 || l.rec.lateSends != 4 || l.rec.heldBack != 5 || l.dealer.upcoming != 5*time.Millisecond {
-		t.Errorf("%d dealt, %d late, %d held back, the next at %v", l.rec.lateness.count(), l.rec.lateSends, l.rec.heldBack, l.dealer.upcoming)
+	l.pace()
+	if l.rec.lateness.Count() != 5 || l.rec.lateSends != 4 || l.rec.heldBack != 5 || l.pacer.upcoming != 5*time.Millisecond {
+		t.Errorf("%d paced, %d late, %d held back, the next at %v", l.rec.lateness.Count(), l.rec.lateSends, l.rec.heldBack, l.pacer.upcoming)
 	}
 	l.clock = time.Second
-	l.deal()
-	if l.due() != 10 || !l.dealt {
+	l.pace()
+	if l.due() != 10 || !l.paced {
 		t.Errorf("%d were due", l.due())
 	}
 }

@@ -1,4 +1,6 @@
-package load
+// Package oneway sends datagrams one way, as fast as this host can or at a rate, and
+// accounts for every one of them with what the receiver counted (package delivery).
+package oneway
 
 import (
 	"context"
@@ -17,55 +19,58 @@ import (
 	"wirelab/internal/sys"
 	"wirelab/internal/sys/datagram"
 	"wirelab/internal/sys/process"
+	"wirelab/load"
+	"wirelab/load/delivery"
 	"wirelab/load/payload"
+	"wirelab/report"
 )
 
-// Bounds of a fast run.
+// Bounds of a run.
 const (
-	MaxFastSenders = 1024
-	MaxFastBatch   = 1024
-	MaxFastRate    = 1e9     // datagrams a second
-	MaxFastMemory  = 1 << 29 // bytes of datagrams that all senders hold ready
+	MaxSenders = 1024
+	MaxBatch   = 1024
+	MaxRate    = 1e9     // datagrams a second
+	MaxMemory  = 1 << 29 // bytes of datagrams that all senders hold ready
 )
 
-// defaultFastBatch messages take the system call's own cost to a few percent; more
+// defaultBatch messages take the system call's own cost to a few percent; more
 // would only take room in the caches.
-const defaultFastBatch = 32
+const defaultBatch = 32
 
-// FastConfig says what a one-way run of datagrams does. What its senders hold ready
-// together, batches of datagrams or of runs of them, is bounded by MaxFastMemory.
-type FastConfig struct {
+// Config says what a one-way run of datagrams does. What its senders hold ready
+// together is bounded by MaxMemory.
+type Config struct {
 	Target      netip.AddrPort
 	Payload     *payload.Payload
 	Messages    uint64        // that each sender sends; 0: as many as fit in Duration
 	Duration    time.Duration // after which nothing is sent; 0: when all Messages were sent
 	Rate        float64       // datagrams a second, of all senders together; 0: as fast as possible
 	Senders     int           // each with a socket and an OS thread of its own; 0: 1
-	Batch       int           // what is handed over in one system call: datagrams, or with GSO runs of them; 0: 32
-	WithoutGSO  bool          // hand over datagrams one by one, not runs that the kernel cuts apart
+	Batch       int           // messages of one system call: datagrams, or with GSO several as segments; 0: 32
+	WithoutGSO  bool          // hand over datagrams one by one, not as segments that the kernel cuts apart
 	WithoutGRO  bool          // take answers one by one
 	AllowPublic bool          // send to addresses that belong to others too
 
-	// Progress, if not nil, is called now and then while the run goes on, and never
-	// once RunFast has returned.
-	Progress func(Progress)
+	// Progress, if not nil, is told now and then how many datagrams were sent while the run
+	// goes on, and never once Run has returned.
+	Progress func(sent uint64)
 	Log      *slog.Logger // nil: nothing is logged
 }
 
-// RunFast sends datagrams one way, as fast as this host can or at a rate, and
+// Run sends datagrams one way, as fast as this host can or at a rate, and
 // reports what became of them. What the receiver counted is asked before and after
-// the run (package tally), if it is a wirelab server.
+// the run (package receiver), if it is a wirelab server.
 //
-// When ctx is cancelled, RunFast stops sending, or asking, and reports what was sent until
+// When ctx is cancelled, Run stops sending, or asking, and reports what was sent until
 // then as interrupted; the receiver's counts of it are waited for a second at most. The
-// error is of kind ErrConfig or sys.ErrUnsupported, or says why no socket could be had;
+// error is of kind load.ErrConfig or sys.ErrUnsupported, or says why no socket could be had;
 // ECONNREFUSED says that nobody listens at the target.
-func RunFast(ctx context.Context, cfg FastConfig) (*FastReport, error) {
+func Run(ctx context.Context, cfg Config) (*Report, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	r := &fastRun{cfg: cfg}
+	r := &run{cfg: cfg}
 	defer r.close()
 	if err := r.open(); err != nil {
 		return nil, fmt.Errorf("load: %w", err)
@@ -73,7 +78,7 @@ func RunFast(ctx context.Context, cfg FastConfig) (*FastReport, error) {
 	if err := r.ask(ctx, false); err != nil && ctx.Err() == nil {
 		return nil, fmt.Errorf("load: %w", err)
 	}
-	cfg.Log.Info("fast load begins", "target", cfg.Target, "senders", cfg.Senders, "messages", cfg.Messages,
+	cfg.Log.Info("one-way load begins", "target", cfg.Target, "senders", cfg.Senders, "messages", cfg.Messages,
 		"duration", cfg.Duration, "rate", cfg.Rate, "payload", cfg.Payload.String(), "size", cfg.Payload.Len(),
 		"batch", cfg.Batch, "gso", r.senders[0].gso())
 	if ctx.Err() == nil {
@@ -84,56 +89,61 @@ func RunFast(ctx context.Context, cfg FastConfig) (*FastReport, error) {
 	}
 	r.interrupted = ctx.Err() != nil
 	report := r.report()
-	cfg.Log.Info("fast load ends", "sent", report.Sent, "refused", report.Refused, "elapsed", r.elapsed)
+	cfg.Log.Info("one-way load ends", "sent", report.Sent, "refused", report.Refused, "elapsed", r.elapsed)
 	return report, nil
 }
 
-func (c FastConfig) withDefaults() (FastConfig, error) {
+func (c Config) withDefaults() (Config, error) {
 	if c.Senders == 0 {
 		c.Senders = 1
 	}
 	if c.Batch == 0 {
-		c.Batch = defaultFastBatch
+		c.Batch = defaultBatch
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	for _, rule := range c.rules() {
 		if rule.broken {
-			return c, fmt.Errorf("%w: %s", ErrConfig, rule.text)
+			return c, fmt.Errorf("%w: %s", load.ErrConfig, rule.text)
 		}
 	}
 	return c, nil
 }
 
-func (c *FastConfig) rules() []configRule {
-	return []configRule{
+type rule struct {
+	broken bool
+	text   string
+}
+
+func (c *Config) rules() []rule {
+	return []rule{
 		{!c.Target.IsValid() || c.Target.Port() == 0, "the target has no address or no port"},
 		{!c.AllowPublic && !ownNetwork(c.Target.Addr()),
 			fmt.Sprintf("%s is a public address: a flood belongs into networks of your own; --allow-public sends it all the same", c.Target.Addr())},
-		{c.Senders < 1 || c.Senders > MaxFastSenders, fmt.Sprintf("senders must be between 1 and %d, not %d", MaxFastSenders, c.Senders)},
-		{c.Batch < 1 || c.Batch > MaxFastBatch, fmt.Sprintf("the batch must be between 1 and %d, not %d", MaxFastBatch, c.Batch)},
-		{c.Messages > MaxMessages, fmt.Sprintf("messages must be at most %d, not %d", uint64(MaxMessages), c.Messages)},
+		{c.Senders < 1 || c.Senders > MaxSenders, fmt.Sprintf("senders must be between 1 and %d, not %d", MaxSenders, c.Senders)},
+		{c.Batch < 1 || c.Batch > MaxBatch, fmt.Sprintf("the batch must be between 1 and %d, not %d", MaxBatch, c.Batch)},
+		{c.Messages > load.MaxMessages, fmt.Sprintf("messages must be at most %d, not %d", uint64(load.MaxMessages), c.Messages)},
 		{c.Duration < 0, "the duration is negative"},
 		{c.Messages == 0 && c.Duration == 0, "neither messages nor duration say when to end"},
-		{!(c.Rate >= 0 && c.Rate <= MaxFastRate), fmt.Sprintf("the rate must be between 0 and %.0f a second, not %v", float64(MaxFastRate), c.Rate)},
+		{!(c.Rate >= 0 && c.Rate <= MaxRate), fmt.Sprintf("the rate must be between 0 and %.0f a second, not %v", float64(MaxRate), c.Rate)},
 		{c.Payload == nil, "no payload"},
-		{c.Payload != nil && c.Payload.Len() > MaxDatagram, fmt.Sprintf("a datagram carries at most %d bytes", MaxDatagram)},
-		{c.memory() > MaxFastMemory, fmt.Sprintf("%d senders with batches of %d would hold %d MiB of datagrams, more than %d: use fewer senders or a smaller batch",
-			c.Senders, c.Batch, c.memory()>>20+1, MaxFastMemory>>20)},
+		{c.Payload != nil && c.Payload.Len() > load.MaxDatagram, fmt.Sprintf("a datagram carries at most %d bytes", load.MaxDatagram)},
+		{c.memory() > MaxMemory, fmt.Sprintf("%d senders with batches of %d would hold %d MiB of datagrams, more than %d: use fewer senders or a smaller batch",
+			c.Senders, c.Batch, c.memory()>>20+1, MaxMemory>>20)},
 	}
 }
 
-// perMessage returns how many datagrams are handed over as one where the kernel cuts runs apart.
-func (c *FastConfig) perMessage() int {
+// perMessage returns how many datagrams are handed over as one where the kernel cuts segments apart.
+func (c *Config) perMessage() int {
 	if c.WithoutGSO {
 		return 1
 	}
-	return max(1, min(datagram.MaxSegments, MaxDatagram/c.Payload.Len()))
+	return max(1, min(datagram.MaxSegments, load.MaxDatagram/c.Payload.Len()))
 }
 
-// memory returns how many bytes the senders' trains have, as far as it can be told.
-func (c *FastConfig) memory() int64 {
+// memory returns how many bytes the senders' batches have, as far as it can be told.
+func (c *Config) memory() int64 {
 	if c.Payload == nil {
 		return 0
 	}
@@ -155,10 +165,10 @@ func ownNetwork(a netip.Addr) bool {
 	return false
 }
 
-// fastRun is what the senders of one run share.
-type fastRun struct {
-	cfg         FastConfig
-	senders     []*fastSender
+// run is what the senders of one run share.
+type run struct {
+	cfg         Config
+	senders     []*sender
 	unknown     error // why the receiver's counts are not known; nil: they are
 	began       time.Time
 	elapsed     time.Duration
@@ -166,9 +176,9 @@ type fastRun struct {
 	interrupted bool
 }
 
-func (r *fastRun) open() error {
+func (r *run) open() error {
 	for i := range r.cfg.Senders {
-		s, err := newFastSender(r, i)
+		s, err := newSender(r, i)
 		if errors.Is(err, syscall.EMFILE) {
 			return r.noDescriptors(err)
 		}
@@ -182,19 +192,19 @@ func (r *fastRun) open() error {
 
 // noDescriptors says how many descriptors the senders need, when this process may
 // open no more. It gives up those that it has, because counting takes one too.
-func (r *fastRun) noDescriptors(err error) error {
+func (r *run) noDescriptors(err error) error {
 	r.close()
 	r.senders = nil
 	limit, used, limitErr := process.DescriptorLimit()
 	if limitErr != nil {
 		return fmt.Errorf("%w: %w; raise the limit (ulimit -Hn)", sys.ErrNotPermitted, err)
 	}
-	need := used + r.cfg.Senders + descriptorReserve
+	need := used + r.cfg.Senders + load.DescriptorReserve
 	return fmt.Errorf("%w: %d senders need %d descriptors and this process may open %d; raise the limit (ulimit -Hn %d) or use fewer senders",
 		sys.ErrNotPermitted, r.cfg.Senders, need, limit, need)
 }
 
-func (r *fastRun) close() {
+func (r *run) close() {
 	for _, s := range r.senders {
 		s.conn.Close() // nothing of it is wanted any more
 	}
@@ -211,14 +221,14 @@ const (
 // ask asks the receiver for its counts, at the sockets of many senders at once. It
 // fails when nobody listens or ctx is cancelled; that the receiver is no wirelab is
 // noted in r.unknown.
-func (r *fastRun) ask(ctx context.Context, after bool) error {
+func (r *run) ask(ctx context.Context, after bool) error {
 	if r.unknown != nil {
 		return nil
 	}
-	ctx, end := timeToAsk(ctx, after)
+	ctx, end := delivery.TimeToAsk(ctx, after)
 	defer end()
 	asking, each := errgroup.WithContext(ctx)
-	asking.SetLimit(askedAtOnce)
+	asking.SetLimit(delivery.AskedAtOnce)
 	for _, s := range r.senders {
 		asking.Go(func() error { return s.ask(each, after) })
 	}
@@ -226,7 +236,7 @@ func (r *fastRun) ask(ctx context.Context, after bool) error {
 	if err == nil {
 		return nil
 	}
-	r.unknown = askingError(ctx, err)
+	r.unknown = delivery.AskingError(ctx, err)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -237,7 +247,7 @@ func (r *fastRun) ask(ctx context.Context, after bool) error {
 }
 
 // send has the senders send until they are done or ctx is cancelled.
-func (r *fastRun) send(ctx context.Context) {
+func (r *run) send(ctx context.Context) {
 	ctx, end := context.WithCancel(ctx)
 	var senders, watcher sync.WaitGroup
 	r.began = time.Now()
@@ -260,7 +270,7 @@ func (r *fastRun) send(ctx context.Context) {
 
 // scheduled returns how long a run at a rate takes that has sent all its messages: the
 // last one, too, has its share of the time. It returns 0 for any other.
-func (r *fastRun) scheduled() time.Duration {
+func (r *run) scheduled() time.Duration {
 	all, tried := r.cfg.Messages*uint64(len(r.senders)), uint64(0)
 	for _, s := range r.senders {
 		tried += s.sent + s.refused
@@ -272,8 +282,8 @@ func (r *fastRun) scheduled() time.Duration {
 }
 
 // watch shows progress until ctx is cancelled, and then stops the senders.
-func (r *fastRun) watch(ctx context.Context) {
-	ticker := time.NewTicker(progressInterval)
+func (r *run) watch(ctx context.Context) {
+	ticker := time.NewTicker(load.ProgressInterval)
 	defer ticker.Stop()
 	for {
 		select {
@@ -291,13 +301,16 @@ func (r *fastRun) watch(ctx context.Context) {
 	}
 }
 
-func (r *fastRun) progress() Progress {
-	p := Progress{Elapsed: time.Since(r.began), Clients: len(r.senders), Connected: len(r.senders)}
-	if r.cfg.Duration == 0 {
-		p.Messages = r.cfg.Messages * uint64(len(r.senders))
-	}
+func (r *run) progress() (sent uint64) {
 	for _, s := range r.senders {
-		p.Sent += s.published.Load()
+		sent += s.published.Load()
 	}
-	return p
+	return sent
+}
+
+// Kind returns the kind of the reports here.
+func Kind() report.Kind {
+	return report.Kind{Schema: Schema, Check: report.CheckAs(func(r *Report) error {
+		return report.Known("network", r.Network, "udp")
+	})}
 }

@@ -1,22 +1,20 @@
-package load
+package sys
 
 import (
 	"errors"
 	"syscall"
-
-	"wirelab/internal/sys"
 )
 
-// notOurs reports whether err says that a source is not an address of this host: the port
+// NotOurs reports whether err says that a source is not an address of this host: the port
 // is chosen only as the socket connects.
-func notOurs(err error) bool {
-	var op *sys.OpError
+func NotOurs(err error) bool {
+	var op *OpError
 	return errors.As(err, &op) && op.Op == "bind" && errors.Is(err, syscall.EADDRNOTAVAIL)
 }
 
-// errorKind returns the name under which an error is counted: short, the same on
+// ErrorName returns the name under which an error is counted: short, the same on
 // every machine, and understood without a manual.
-func errorKind(err error) string {
+func ErrorName(err error) string {
 	var errno syscall.Errno
 	if !errors.As(err, &errno) {
 		return err.Error()
@@ -33,7 +31,7 @@ func errorKind(err error) string {
 	case syscall.ENETUNREACH:
 		return "network unreachable"
 	case syscall.EADDRNOTAVAIL:
-		if notOurs(err) {
+		if NotOurs(err) {
 			return "the source is not an address of this host"
 		}
 		return "no local port left"

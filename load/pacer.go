@@ -6,6 +6,102 @@ import (
 	"time"
 )
 
+// A pacer goes round the clients of a loop and hands each the messages that have
+// become due, in the order of their times.
+type pacer struct {
+	client   int           // whose turn is next
+	round    uint64        // the number of the message that it gets
+	upcoming time.Duration // when that is due
+}
+
+// paceBatch bounds how many messages are paced before events are looked at.
+const paceBatch = 64
+
+// lateAfter is how late a message is begun that counts as late.
+const lateAfter = time.Millisecond
+
+// pace hands out what is due now.
+func (l *loop) pace() {
+	for range paceBatch {
+		if l.pacer.upcoming > l.clock || l.paced {
+			return
+		}
+		c, due := &l.clients[l.pacer.client], l.pacer.upcoming
+		if l.pacer.client++; l.pacer.client == len(l.clients) {
+			l.pacer.client, l.pacer.round = 0, l.pacer.round+1
+		}
+		if l.schedule.open() {
+			l.hand(c, l.clock-due)
+		} else {
+			l.proceed(c)
+		}
+		l.preparePace()
+	}
+}
+
+// hand gives c a message of an open loop, which the loop comes late to give.
+func (l *loop) hand(c *client, late time.Duration) {
+	c.due++
+	l.rec.lateness.Add(late)
+	if late > lateAfter {
+		l.rec.lateSends++
+	}
+	l.proceed(c)
+	if c.begun() < c.due && c.state != closed {
+		l.rec.heldBack++
+		if l.crowded(c) {
+			l.rec.heldByWindow++
+		}
+	}
+}
+
+// unpaced returns how many messages of an open loop, which has ended, had their time
+// and were never handed out: the loop came so late to deal that sending was over.
+func (l *loop) unpaced() (n uint64) {
+	if !l.schedule.open() || l.paced || l.cut || l.clock <= l.cutoff {
+		return 0
+	}
+	for i := range l.clients {
+		c := &l.clients[i]
+		n += l.schedule.scheduled(c.number) - c.due
+	}
+	return n
+}
+
+// abandoned returns how many messages of an open loop became due until a time, not 0,
+// after the loop had ended because none of its clients lived any more.
+func (l *loop) abandoned(until time.Duration) (n uint64) {
+	if until == 0 || !l.schedule.open() || l.paced || l.cut || l.clock > l.cutoff {
+		return 0
+	}
+	schedule := l.schedule
+	schedule.end = until
+	for i := range l.clients {
+		c := &l.clients[i]
+		n += max(schedule.scheduled(c.number), c.due) - c.due
+	}
+	return n
+}
+
+// preparePace finds out when the next message is due. When there is none any more,
+// clients that have nothing left to do are finished.
+func (l *loop) preparePace() {
+	c := &l.clients[l.pacer.client]
+	at, ok := l.schedule.due(c.number, l.pacer.round)
+	if ok {
+		l.pacer.upcoming = at
+		return
+	}
+	l.pacer.upcoming, l.paced = never, true
+	if l.schedule.open() {
+		for i := range l.clients {
+			if c := &l.clients[i]; c.window.empty() {
+				l.proceed(c)
+			}
+		}
+	}
+}
+
 // A schedule says when clients send. All times are those since the run's origin.
 //
 // In a closed loop (rate 0) a client sends its first message when the run begins

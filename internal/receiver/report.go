@@ -1,4 +1,4 @@
-// Package tally lets a client that has sent datagrams one way ask a wirelab
+// Package receiver has receiver reports: it lets a client that has sent datagrams one way ask a wirelab
 // server what of them it counted. Client and server exchange one datagram each,
 // before and after a run, from the socket that sends: while the run goes on it costs nothing.
 //
@@ -32,7 +32,7 @@
 //
 // Of a request all but magic, version, kind, flags and nonce is zero. A server that is
 // not of this kind ignores it or sends it back, which is no answer.
-package tally
+package receiver
 
 import (
 	"encoding/binary"
@@ -78,9 +78,9 @@ const (
 	sinceAt     = 112
 )
 
-// Counts are what a server counted: of one peer, and of the socket that its
+// Report are what a server counted: of one peer, and of the socket that its
 // datagrams come to.
-type Counts struct {
+type Report struct {
 	Known     bool      // a datagram of the peer has come; false: all of the peer is zero
 	Sequenced bool      // its datagrams bear sequence numbers, so that Lost, Reordered and Duplicate mean something
 	Packets   uint64    // datagrams of the peer, requests not included
@@ -100,7 +100,7 @@ type Counts struct {
 }
 
 // ErrNotAnswer reports that a datagram answers no request of this format.
-var ErrNotAnswer = errors.New("not an answer to a tally request")
+var ErrNotAnswer = errors.New("not an answer to a request for a report")
 
 // A Request asks a server for its counts of the socket from which it comes.
 type Request struct {
@@ -170,7 +170,7 @@ func IsChallenge(b []byte) bool {
 
 // PutAnswer writes the answer with that nonce into b, which has Len bytes. It
 // allocates nothing.
-func PutAnswer(b []byte, nonce uint64, c *Counts) {
+func PutAnswer(b []byte, nonce uint64, c *Report) {
 	b = b[:Len]
 	clear(b)
 	putHead(b, kindAnswer, nonce)
@@ -198,13 +198,13 @@ func PutAnswer(b []byte, nonce uint64, c *Counts) {
 
 // ParseAnswer returns the counts in the answer b to the request with that nonce.
 // Anything else, the request itself included, is ErrNotAnswer.
-func ParseAnswer(b []byte, nonce uint64) (Counts, error) {
+func ParseAnswer(b []byte, nonce uint64) (Report, error) {
 	if !Begins(b) || b[versionAt] != version || b[kindAt] != kindAnswer || binary.BigEndian.Uint64(b[nonceAt:]) != nonce {
-		return Counts{}, ErrNotAnswer
+		return Report{}, ErrNotAnswer
 	}
 	flags := binary.BigEndian.Uint16(b[flagsAt:])
 	number := func(at int) uint64 { return binary.BigEndian.Uint64(b[at:]) }
-	return Counts{
+	return Report{
 		Known: flags&flagKnown != 0, Sequenced: flags&flagSequenced != 0,
 		Packets: number(packetsAt), Bytes: number(bytesAt),
 		Lost: number(lostAt), Reordered: number(reorderedAt), Duplicate: number(duplicateAt),

@@ -1,4 +1,4 @@
-package tally
+package receiver
 
 import (
 	"bytes"
@@ -13,7 +13,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-var example = Counts{
+var example = Report{
 	Known: true, Sequenced: true, Packets: 1, Bytes: 64, Lost: 2, Reordered: 3, Duplicate: 4,
 	First: time.Unix(0, 0x1122).UTC(), Last: time.Unix(0, 0x3344).UTC(),
 	Socket: 5, Drops: 6, Arrived: 7, Evicted: 8, Longest: 64, Since: time.Unix(0, 0x5566).UTC(),
@@ -91,7 +91,7 @@ func TestAnswerReadsBack(t *testing.T) {
 		moment := rapid.Custom(func(t *rapid.T) time.Time {
 			return time.Unix(0, rapid.Int64Min(1).Draw(t, "ns")).UTC()
 		})
-		want := Counts{
+		want := Report{
 			Known: rapid.Bool().Draw(t, "known"), Sequenced: rapid.Bool().Draw(t, "sequenced"),
 			Packets: number.Draw(t, "packets"), Bytes: number.Draw(t, "bytes"), Lost: number.Draw(t, "lost"),
 			Reordered: number.Draw(t, "reordered"), Duplicate: number.Draw(t, "duplicate"),

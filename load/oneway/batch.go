@@ -1,4 +1,4 @@
-package load
+package oneway
 
 import (
 	"slices"
@@ -8,25 +8,25 @@ import (
 	"wirelab/load/payload"
 )
 
-// A train is the memory of datagrams that are sent together, one behind the other
-// so that a run of them is one piece. Only what differs from datagram to datagram
+// A batch is the memory of datagrams that are sent together, one behind the other
+// so that segments are one piece. Only what differs from datagram to datagram
 // is written anew.
-type train struct {
+type batch struct {
 	payload    *payload.Payload
 	client     uint64
 	number     uint64 // of the latest datagram; the first has 1
 	size       int    // bytes of a datagram
-	batch      int    // messages of one system call
+	perCall    int    // messages of one system call
 	perMessage int    // datagrams of one message
 	capacity   int    // datagrams in all
 	bytes      []byte
 	loaded     []datagram.Datagram
 }
 
-func newTrain(p *payload.Payload, client uint64, batch, perMessage int) *train {
-	t := &train{
-		payload: p, client: client, size: p.Len(), batch: batch, perMessage: perMessage,
-		capacity: batch * perMessage, loaded: make([]datagram.Datagram, 0, batch),
+func newBatch(p *payload.Payload, client uint64, perCall, perMessage int) *batch {
+	t := &batch{
+		payload: p, client: client, size: p.Len(), perCall: perCall, perMessage: perMessage,
+		capacity: perCall * perMessage, loaded: make([]datagram.Datagram, 0, perCall),
 	}
 	t.bytes = make([]byte, 0, t.capacity*t.size)
 	for range t.capacity {
@@ -36,7 +36,7 @@ func newTrain(p *payload.Payload, client uint64, batch, perMessage int) *train {
 }
 
 // load writes the next n datagrams, at most capacity, and returns them.
-func (t *train) load(n int) []byte {
+func (t *batch) load(n int) []byte {
 	b := t.bytes[:n*t.size]
 	switch {
 	case t.payload.Fixed():
@@ -56,7 +56,7 @@ func (t *train) load(n int) []byte {
 
 // messages cuts loaded datagrams into messages, as many as one system call takes.
 // They are valid until the next call.
-func (t *train) messages(b []byte) []datagram.Datagram {
+func (t *batch) messages(b []byte) []datagram.Datagram {
 	t.loaded = t.loaded[:0]
 	for piece := range slices.Chunk(b, t.perMessage*t.size) {
 		m := datagram.Datagram{Payload: piece}
@@ -64,7 +64,7 @@ func (t *train) messages(b []byte) []datagram.Datagram {
 			m.Segment = t.size
 		}
 		t.loaded = append(t.loaded, m)
-		if len(t.loaded) == t.batch {
+		if len(t.loaded) == t.perCall {
 			break
 		}
 	}
@@ -72,6 +72,6 @@ func (t *train) messages(b []byte) []datagram.Datagram {
 }
 
 // split makes each datagram a message of its own, also of those that are loaded.
-func (t *train) split() {
-	t.perMessage, t.capacity = 1, t.batch
+func (t *batch) split() {
+	t.perMessage, t.capacity = 1, t.perCall
 }

@@ -1,4 +1,4 @@
-package tally
+package receiver
 
 import (
 	"context"
@@ -24,7 +24,7 @@ type Socket interface {
 // at its end, ErrEchoed if instead the request itself came back, ECONNREFUSED as soon as the
 // host says that nobody listens there, and the error of ctx as soon as it is cancelled. It
 // leaves s without a read deadline.
-func Ask(ctx context.Context, s Socket, anew bool, patience time.Duration) (Counts, error) {
+func Ask(ctx context.Context, s Socket, anew bool, patience time.Duration) (Report, error) {
 	defer endReads(ctx, s)()
 	q := NewQuestion(anew)
 	end := time.Now().Add(patience)
@@ -38,12 +38,12 @@ func Ask(ctx context.Context, s Socket, anew bool, patience time.Duration) (Coun
 		case err == nil:
 			return c, nil
 		case ctx.Err() != nil:
-			return Counts{}, ctx.Err()
+			return Report{}, ctx.Err()
 		case !errors.Is(err, os.ErrDeadlineExceeded):
-			return Counts{}, fmt.Errorf("ask for the server's counts: %w", err)
+			return Report{}, fmt.Errorf("ask for the server's counts: %w", err)
 		}
 	}
-	return Counts{}, q.Unanswered()
+	return Report{}, q.Unanswered()
 }
 
 // endReads makes reads fail once ctx is cancelled, until release is called.
@@ -62,21 +62,21 @@ func endReads(ctx context.Context, s Socket) (release func()) {
 }
 
 // exchange sends the request once and reads until its answer is there.
-func exchange(ctx context.Context, s Socket, q *Question, deadline time.Time) (Counts, error) {
+func exchange(ctx context.Context, s Socket, q *Question, deadline time.Time) (Report, error) {
 	if err := write(s, q.Request()); err != nil {
-		return Counts{}, err
+		return Report{}, err
 	}
 	if err := s.SetReadDeadline(deadline); err != nil {
-		return Counts{}, err
+		return Report{}, err
 	}
 	if err := ctx.Err(); err != nil { // its own deadline may have been set first
-		return Counts{}, err
+		return Report{}, err
 	}
 	b := make([]byte, Len+1) // what is longer is not taken for an answer
 	for {
 		n, err := s.Read(b)
 		if err != nil {
-			return Counts{}, err
+			return Report{}, err
 		}
 		if c, ok := q.Answer(b[:n]); ok {
 			return c, nil

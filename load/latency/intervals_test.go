@@ -1,10 +1,8 @@
-package load
+package latency
 
 import (
 	"math"
-	"net"
 	"slices"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,7 +26,7 @@ func TestLatencyBuckets(t *testing.T) {
 		}
 		next = low + width
 	}
-	if next < MaxTimeout {
+	if next < Max {
 		t.Errorf("the buckets end at %v", next)
 	}
 	if got := bucketOf(math.MaxInt64); got != latencyBuckets-1 {
@@ -106,18 +104,18 @@ func TestMergedIntervalsAgreeWithDealing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const origin = 3 * time.Second
 		elapsed := time.Duration(rapid.Int64Range(1, int64(30*time.Minute)).Draw(t, "elapsed"))
-		var loops []*intervals
+		var loops []*Intervals
 		var all []answered
 		for _, name := range []string{"one", "other", "third"} {
-			s := new(intervals)
-			s.begin(origin)
+			s := new(Intervals)
+			s.Begin(origin)
 			answers := drawAnswers(t, name, elapsed)
 			for _, a := range answers {
-				s.answer(origin+a.at, a.latency)
+				s.Answer(origin+a.at, a.latency)
 			}
 			loops, all = append(loops, s), append(all, answers...)
 		}
-		length, got := mergeIntervals(loops, elapsed)
+		length, got := MergeIntervals(loops, elapsed)
 		if len(got) != int(elapsed/length) {
 			t.Fatalf("%d intervals of %v in %v", len(got), length, elapsed)
 		}
@@ -158,22 +156,22 @@ func checkInterval(t *rapid.T, v Interval, number int, length time.Duration, all
 }
 
 func TestIntervalsOfNothing(t *testing.T) {
-	if length, got := mergeIntervals([]*intervals{{}}, time.Hour); length != 0 || got != nil {
+	if length, got := MergeIntervals([]*Intervals{{}}, time.Hour); length != 0 || got != nil {
 		t.Errorf("never begun: %v, %v", length, got)
 	}
-	s := new(intervals)
-	s.begin(time.Second)
-	if _, got := mergeIntervals([]*intervals{s}, finestInterval/2); len(got) != 0 {
+	s := new(Intervals)
+	s.Begin(time.Second)
+	if _, got := MergeIntervals([]*Intervals{s}, finestInterval/2); len(got) != 0 {
 		t.Errorf("half an interval: %v", got)
 	}
 }
 
 // A run of a day keeps as much as one of an hour.
 func TestIntervalsAreBounded(t *testing.T) {
-	s := new(intervals)
-	s.begin(0)
+	s := new(Intervals)
+	s.Begin(0)
 	for at := time.Duration(0); at < 48*time.Hour; at += time.Second {
-		s.answer(at, time.Duration(at%1000))
+		s.Answer(at, time.Duration(at%1000))
 	}
 	if len(s.done) > manyIntervals {
 		t.Errorf("%d intervals", len(s.done))
@@ -188,74 +186,20 @@ func TestIntervalsAreBounded(t *testing.T) {
 // A run is divided by its length, also when nothing was answered in most of it.
 func TestIntervalsOfASilentServer(t *testing.T) {
 	const elapsed = time.Hour
-	s := new(intervals)
-	s.begin(0)
-	s.answer(time.Millisecond, time.Microsecond)
-	length, got := mergeIntervals([]*intervals{s}, elapsed)
+	s := new(Intervals)
+	s.Begin(0)
+	s.Answer(time.Millisecond, time.Microsecond)
+	length, got := MergeIntervals([]*Intervals{s}, elapsed)
 	if length != lengthAfter(elapsed) || len(got) != int(elapsed/length) || len(got) > manyIntervals || got[0].RatePerS*length.Seconds() != 1 {
 		t.Errorf("%d intervals of %v", len(got), length)
 	}
 }
 
-// The intervals of a real run say the same as its totals.
-func TestRunHasIntervals(t *testing.T) {
-	r := mustRun(t, Config{Target: serveStream(t, echo), Clients: 4, Duration: 400 * time.Millisecond})
-	if r.IntervalS <= 0 || len(r.Intervals) < 10 {
-		t.Fatalf("%d intervals of %v s in %v s", len(r.Intervals), r.IntervalS, r.ElapsedS)
-	}
-	var answers float64
-	for _, v := range r.Intervals {
-		answers += v.RatePerS * r.IntervalS
-	}
-	if answers > float64(r.Received) || answers < float64(r.Received)/2 {
-		t.Errorf("%v answers in intervals, %d in all", answers, r.Received)
-	}
-}
-
-func TestFastRunHasIntervals(t *testing.T) {
-	addr := serveDatagrams(t, func(int, []byte) [][]byte { return nil })
-	r, err := RunFast(t.Context(), FastConfig{Target: addr, Payload: mustParse(t, "seq", 64), Duration: 200 * time.Millisecond, Rate: 5000})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var sent float64
-	for _, v := range r.Intervals {
-		sent += v.RatePerS * r.IntervalS
-	}
-	if len(r.Intervals) < 10 || sent > float64(r.Sent) || sent < float64(r.Sent)/2 {
-		t.Errorf("%d intervals with %v of %d datagrams", len(r.Intervals), sent, r.Sent)
-	}
-}
-
-func TestBeginAndEndFrameTheMessages(t *testing.T) {
-	var echoed atomic.Int64
-	var atBegin, atEnd int64
-	addr := serveStream(t, func(c *net.TCPConn) {
-		b := make([]byte, 64)
-		for {
-			n, err := c.Read(b)
-			if err != nil {
-				return
-			}
-			echoed.Add(int64(n))
-			c.Write(b[:n])
-		}
-	})
-	mustRun(t, Config{
-		Target: addr, Clients: 3, Messages: 5,
-		Begin: func() { atBegin = echoed.Load() },
-		End:   func() { atEnd = echoed.Load() },
-	})
-	if atBegin != 0 || atEnd != 3*5*64 {
-		t.Errorf("%d bytes at the beginning, %d at the end", atBegin, atEnd)
-	}
-}
-
 func BenchmarkIntervalAnswer(b *testing.B) {
-	s := new(intervals)
-	s.begin(0)
+	s := new(Intervals)
+	s.Begin(0)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		s.answer(time.Duration(i)*5*time.Microsecond, time.Duration(i&0xfffff))
+		s.Answer(time.Duration(i)*5*time.Microsecond, time.Duration(i&0xfffff))
 	}
 }

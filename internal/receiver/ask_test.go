@@ -1,4 +1,4 @@
-package tally
+package receiver
 
 import (
 	"context"
@@ -58,7 +58,7 @@ func answerTo(request []byte) []byte {
 
 func TestAsk(t *testing.T) {
 	wrong := make([]byte, Len)
-	PutAnswer(wrong, 1, &Counts{})
+	PutAnswer(wrong, 1, &Report{})
 	var asked atomic.Int64 // counted by the server's goroutine
 	client := serve(t, func(request []byte) [][]byte {
 		if asked.Add(1) < 3 {
