@@ -54,7 +54,6 @@ func gatheringServer(t *testing.T, alone, many int) netip.AddrPort {
 }
 
 func TestReceiverIsAskedAboutManyAtOnce(t *testing.T) {
-	t.Parallel()
 	const clients = delivery.AskedAtOnce + 20
 	addr := gatheringServer(t, 1, delivery.AskedAtOnce)
 	r := mustRun(t, Config{Network: "udp", Target: addr, Clients: clients, Messages: 1, AskReceiver: true, Loops: 2})

@@ -32,7 +32,6 @@ func TestRunDatagrams(t *testing.T) {
 }
 
 func TestRunDatagramFaults(t *testing.T) {
-	t.Parallel()
 	const timeout = 60 * time.Millisecond
 	var held []byte
 	tests := []struct {

@@ -38,7 +38,6 @@ func tallyingServer(drops uint64) func(int, []byte) [][]byte {
 }
 
 func TestReceiverSaysWhereDatagramsWereLost(t *testing.T) {
-	t.Parallel()
 	for _, rate := range []float64{0, 2000} {
 		addr := serveDatagrams(t, tallyingServer(4))
 		for range 2 { // the second run begins with the counts of the first
@@ -127,7 +126,6 @@ func serveDatagramsLate(t testing.TB, delay time.Duration, answer func(n int, d 
 // further answers, or echoes of the questions, come during the run, and are no answers
 // to messages.
 func TestReceiverAnswersLate(t *testing.T) {
-	t.Parallel()
 	echoing := func(_ int, d []byte) [][]byte { return once(d) }
 	tests := []struct {
 		name   string

@@ -129,7 +129,7 @@ func closedPort(t testing.TB, network string) netip.AddrPort {
 	return l.Addr().(*net.TCPAddr).AddrPort()
 }
 
-func TestMain(m *testing.M) { os.Exit(require.NoLeaksInPackage(m)) }
+func TestMain(m *testing.M) { os.Exit(require.NoLeaksInPackage(m, os.Stderr)) }
 
 // mustRun runs cfg with what it leaves out: TCP, seq messages of 64 bytes, and a
 // timeout that no test waits for.

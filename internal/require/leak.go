@@ -3,6 +3,7 @@ package require
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -54,12 +55,12 @@ func NoLeaks(t testing.TB) {
 }
 
 // NoLeaksInPackage runs the tests of a package, some of them side by side, and returns
-// its exit status, which is a failure too if they leave behind what [NoLeaks] looks for.
-func NoLeaksInPackage(m *testing.M) int {
+// its exit status, which is a failure too, told to stderr, if they leave behind what [NoLeaks] looks for.
+func NoLeaksInPackage(m *testing.M, stderr io.Writer) int {
 	err := startPoller()
 	held, err2 := takeHoldings()
 	if err = errors.Join(err, err2); err != nil {
-		fmt.Fprintln(os.Stderr, err)
+		fmt.Fprintln(stderr, err)
 		return 1
 	}
 	before, status := goleak.IgnoreCurrent(), m.Run()
@@ -67,7 +68,7 @@ func NoLeaksInPackage(m *testing.M) int {
 		return status
 	}
 	if err := settle(settleTime, func() error { return leaks(held, before) }); err != nil {
-		fmt.Fprintf(os.Stderr, "left behind %v after the end of all tests:\n%v\n", settleTime, err)
+		fmt.Fprintf(stderr, "left behind %v after the end of all tests:\n%v\n", settleTime, err)
 		return 1
 	}
 	return 0
