@@ -7,7 +7,7 @@
 //
 // A packet is described in a small language, on the command line or in YAML
 // ([Parse], [FromValue]), and printed in either ([Spec.CLI], [Spec.YAML]). A
-// [Template] makes its frames: [Template.Append] computes everything anew,
-// [Template.Fill] only what varies. [Explain] says of every byte what it is.
+// [Template] makes its frames: [Template.Append] computes everything anew, a
+// [Filler] only what varies. [Explain] says of every byte what it is.
 // [SpecOf] goes the other way, from a frame to its description.
 package packet

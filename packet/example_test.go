@@ -31,7 +31,7 @@ func Example() {
 }
 
 // A template makes frame after frame; only what varies is written anew.
-func ExampleTemplate_Fill() {
+func ExampleFiller() {
 	s, err := packet.ParseLine("ip src=inc:10.64.37.1-10.64.37.254 dst=10.64.37.35 / udp sport=list:1000,2000 dport=9")
 	if err != nil {
 		fmt.Println(err)
@@ -42,10 +42,13 @@ func ExampleTemplate_Fill() {
 		fmt.Println(err)
 		return
 	}
-	frame := make([]byte, template.Len())
+	const frames = 3
+	size := template.Len()
+	memory := make([]byte, frames*size)
+	template.Filler().Fill(memory, size, 0, frames, 0)
 	var h packet.Headers
-	for n := range uint64(3) {
-		template.Fill(frame, n, 0)
+	for n := range frames {
+		frame := memory[n*size:][:size]
 		packet.Scan(template.Link(), frame, len(frame), &h)
 		fmt.Println(string(packet.AppendSummary(nil, frame, &h)))
 	}

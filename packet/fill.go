@@ -2,7 +2,6 @@ package packet
 
 import (
 	"encoding/binary"
-	"math/bits"
 	"slices"
 )
 
@@ -43,25 +42,31 @@ func (t *Template) planOne(i int) {
 	plan := &t.sums[i]
 	plan.cover.find(t.base, t.headers, plan.part)
 	still := slices.Clone(t.base)
+	plan.still = true
 	for j := range t.moving {
 		m := &t.moving[j]
 		putBits(still, m.bit, m.field.bits, wide{})
-		cut := plan.addSource(source{index: uint8(j)}, m.bit, m.field.bits)
-		t.recompute = t.recompute || cut || t.changesCoverage(m)
+		t.recompute = plan.cover.changes(&m.sums, i, m.bit, m.field.bits) || t.changesCoverage(m) || t.recompute
+		plan.still = plan.still && !feeds(m.sums, i)
 	}
 	for j := range t.sums[:i] {
 		inner := &t.sums[j]
-		if len(inner.sources) == 0 {
+		if inner.still {
 			continue // it is written already, once for all frames
 		}
 		binary.BigEndian.PutUint16(still[inner.at:], 0)
-		cut := plan.addSource(source{index: uint8(maxMoving + j)}, inner.at*8, 16)
-		t.recompute = t.recompute || cut
+		t.recompute = plan.cover.changes(&inner.sums, i, inner.at*8, 16) || t.recompute
+		plan.still = plan.still && !feeds(inner.sums, i)
 	}
 	plan.fixed = uint64(plan.cover.rest(still))
-	if len(plan.sources) == 0 {
+	if plan.still {
 		plan.write(t.base, &plan.cover, uint16(plan.fixed))
 	}
+}
+
+// feeds reports whether the checksum of that index is among those that change.
+func feeds(sums []changed, index int) bool {
+	return slices.ContainsFunc(sums, func(c changed) bool { return int(c.index) == index })
 }
 
 // changesCoverage reports whether the field decides what a checksum is the sum of.
@@ -77,25 +82,23 @@ func (t *Template) changesCoverage(m *moving) bool {
 	return false
 }
 
-// addSource adds what changes, wherever the checksum covers it. It reports true if
-// only a part of it is covered.
-func (p *sumPlan) addSource(s source, bit, width int) (cut bool) {
-	c := &p.cover
-	cut = p.addWithin(s, bit, width, c.from, c.to)
-	if c.pseudo {
-		cut = p.addWithin(s, bit, width, c.src, c.src+c.address) || cut
-		cut = p.addWithin(s, bit, width, c.dst, c.dst+c.address) || cut
+// changes appends to sums where so many bits of the frame enter the checksum of that
+// index, which covers c. It reports true if only a part of them does.
+func (c *coverage) changes(sums *[]changed, index, bit, width int) (cut bool) {
+	ranges := [][2]int{{c.from, c.to}, {c.src, c.src + c.address}, {c.dst, c.dst + c.address}}
+	if !c.pseudo {
+		ranges = ranges[:1]
+	}
+	for _, r := range ranges {
+		from, to := r[0]*8, r[1]*8
+		switch {
+		case bit >= from && bit+width <= to:
+			*sums = append(*sums, changed{index: uint8(index), shift: uint8((16 - (bit+width-from)%16) % 16)})
+		case bit < to && bit+width > from:
+			cut = true
+		}
 	}
 	return cut
-}
-
-func (p *sumPlan) addWithin(s source, bit, width, from, to int) (cut bool) {
-	if bit >= from*8 && bit+width <= to*8 {
-		s.rotate = uint8((16 - (bit+width-from*8)%16) % 16)
-		p.sources = append(p.sources, s)
-		return false
-	}
-	return bit < to*8 && bit+width > from*8
 }
 
 // Append appends the nth frame to dst, n from 0, and returns the longer slice. It
@@ -128,61 +131,120 @@ func (t *Template) compose(dst []byte, n uint64, now int64) []byte {
 	return dst
 }
 
-// Fill writes the nth frame into frame, which has room for Len bytes, and returns
-// Len. Frames are those of Append, whatever the room held before. Only what varies
-// is computed, the checksums from what changed (RFC 1624); it allocates nothing.
-func (t *Template) Fill(frame []byte, n uint64, now int64) int {
-	if t.recompute || len(t.moving) > maxMoving || len(t.sums) > maxMoving {
-		return len(t.Append(frame[:0], n, now))
-	}
-	frame = frame[:copy(frame, t.base)]
-	var changed [2 * maxMoving]uint16 // folded: values, and behind them checksums
-	for i := range t.moving {
-		changed[i%maxMoving] = t.moving[i].put(frame, n, now)
-	}
-	for i := range t.sums {
-		plan := &t.sums[i]
-		if len(plan.sources) == 0 {
-			continue
-		}
-		rest := plan.fixed
-		for _, s := range plan.sources {
-			rest += uint64(bits.RotateLeft16(changed[s.index%(2*maxMoving)], int(s.rotate)))
-		}
-		if plan.mode == automatic {
-			right := complement(fold(rest), plan.none) + uint16(plan.delta)
-			binary.BigEndian.PutUint16(frame[plan.at:], right)
-			changed[(maxMoving+i)%(2*maxMoving)] = right
-			continue
-		}
-		changed[(maxMoving+i)%(2*maxMoving)] = plan.write(frame, &plan.cover, fold(rest))
-	}
-	t.patch(frame)
-	return len(frame)
+// fillFrames is how many frames a Filler has under way.
+const fillFrames = 64
+
+// A Filler writes frames of a Template, many at a time: each step of the work for all of
+// them before the next. It belongs to one goroutine.
+type Filler struct {
+	template *Template
+	values   [fillFrames]uint64
+	rests    [][fillFrames]uint64 // of each checksum: the sum of what it covers
 }
 
-// maxMoving is how many varying fields and how many checksums Fill can follow.
-const maxMoving = 16
+// Filler returns a new Filler of the Template.
+func (t *Template) Filler() *Filler {
+	return &Filler{template: t, rests: make([][fillFrames]uint64, len(t.sums))}
+}
 
-// put writes the nth value and returns its folded sum.
-func (m *moving) put(frame []byte, n uint64, now int64) uint16 {
+// Fill writes count frames from the nth on into memory, one every stride bytes, which
+// are at least Len. They are those of Append, whatever memory held before. Only what
+// varies is computed, the checksums from what changed (RFC 1624); it allocates nothing.
+func (f *Filler) Fill(memory []byte, stride int, n uint64, count int, now int64) {
+	for count > 0 {
+		some := min(count, fillFrames)
+		f.fill(memory, stride, n, some, now)
+		memory, n, count = memory[min(some*stride, len(memory)):], n+uint64(some), count-some
+	}
+}
+
+func (f *Filler) fill(memory []byte, stride int, n uint64, count int, now int64) {
+	t := f.template
+	if t.recompute {
+		for i := range count {
+			t.Append(memory[i*stride:][:0], n+uint64(i), now)
+		}
+		return
+	}
+	for i := range count {
+		copy(memory[i*stride:], t.base)
+	}
+	for i := range t.sums {
+		for j := range count {
+			f.rests[i][j] = t.sums[i].fixed
+		}
+	}
+	for i := range t.moving {
+		t.moving[i].put(memory, stride, f.values[:count], n, now)
+		f.add(t.moving[i].sums, f.values[:count])
+	}
+	for i := range t.sums {
+		if plan := &t.sums[i]; !plan.still {
+			plan.put(memory, stride, f.rests[i][:count])
+			f.add(plan.sums, f.rests[i][:count])
+		}
+	}
+	for i := 0; i < count && len(t.patches) > 0; i++ {
+		t.patch(memory[i*stride:])
+	}
+}
+
+// add adds what changed to the checksums that cover it.
+func (f *Filler) add(to []changed, values []uint64) {
+	for _, c := range to {
+		rests := f.rests[c.index][:len(values)]
+		for i, v := range values {
+			rests[i] += v << (c.shift % 16)
+		}
+	}
+}
+
+// put writes the values from the nth on, one every stride bytes, and leaves in values
+// numbers of 33 bits at most that add to a sum of 16-bit words what they do.
+func (m *moving) put(memory []byte, stride int, values []uint64, n uint64, now int64) {
+	at := m.at
+	if m.size > 0 {
+		m.vary.series(values, n, m.key, now)
+	}
 	switch m.size {
 	case 2:
-		v := uint16(m.vary.low(n, m.key, now))
-		binary.BigEndian.PutUint16(frame[m.at:], v)
-		return v
+		for i, v := range values {
+			binary.BigEndian.PutUint16(memory[at:], uint16(v))
+			values[i], at = v&0xffff, at+stride
+		}
 	case 4:
-		v := uint32(m.vary.low(n, m.key, now))
-		binary.BigEndian.PutUint32(frame[m.at:], v)
-		return fold(uint64(v))
+		for i, v := range values {
+			binary.BigEndian.PutUint32(memory[at:], uint32(v))
+			values[i], at = v&0xffffffff, at+stride
+		}
 	case 8:
-		v := m.vary.low(n, m.key, now)
-		binary.BigEndian.PutUint64(frame[m.at:], v)
-		return fold(v)
+		for i, v := range values {
+			binary.BigEndian.PutUint64(memory[at:], v)
+			values[i], at = v>>32+v&0xffffffff, at+stride
+		}
+	default:
+		for i := range values {
+			v := m.vary.at(n+uint64(i), m.key, now).cut(m.field.bits)
+			putBits(memory[i*stride:], m.bit, m.field.bits, v)
+			values[i] = uint64(fold(v.hi)) + uint64(fold(v.lo))
+		}
 	}
-	v := m.vary.at(n, m.key, now).cut(m.field.bits)
-	putBits(frame, m.bit, m.field.bits, v)
-	return fold(uint64(fold(v.hi)) + uint64(fold(v.lo)))
+}
+
+// put writes the checksums for sums, one every stride bytes, and leaves them there.
+func (p *sumPlan) put(memory []byte, stride int, sums []uint64) {
+	usual := p.mode == automatic && p.delta == 0
+	at := p.at
+	for i, sum := range sums {
+		rest := fold(sum)
+		if right := ^rest; usual && right != 0 {
+			binary.BigEndian.PutUint16(memory[at:], right)
+			sums[i] = uint64(right)
+		} else {
+			sums[i] = uint64(p.write(memory[i*stride:], &p.cover, rest))
+		}
+		at += stride
+	}
 }
 
 // write puts the checksum for a sum into the frame and returns it.

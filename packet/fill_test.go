@@ -22,14 +22,20 @@ var varied = []string{
 func TestFillIsBuild(t *testing.T) {
 	for _, line := range varied {
 		_, template := build(t, line)
-		filled := make([]byte, template.Len())
-		for _, n := range []uint64{0, 1, 2, 3, 254, 255, 70000, 1 << 40, 1<<64 - 1} {
-			for i := range filled {
-				filled[i] = 0xa5
+		const frames, now = 100, 1234567890
+		stride := template.Len() + 3
+		filler, memory := template.Filler(), make([]byte, frames*stride)
+		for _, n := range []uint64{0, 1, 2, 3, 254, 255, 70000, 1 << 40, 1<<64 - frames} {
+			for i := range memory {
+				memory[i] = 0xa5
 			}
-			template.Fill(filled, n, 1234567890)
-			if want := template.Append(nil, n, 1234567890); !bytes.Equal(filled, want) {
-				t.Errorf("%s: frame %d\n is %x\nnot %x", line, n, filled, want)
+			filler.Fill(memory, stride, n, frames, now)
+			for i := range uint64(frames) {
+				filled := memory[int(i)*stride:][:stride]
+				want := append(template.Append(nil, n+i, now), 0xa5, 0xa5, 0xa5)
+				if !bytes.Equal(filled, want) {
+					t.Fatalf("%s: frame %d\n is %x\nnot %x", line, n+i, filled, want)
+				}
 			}
 		}
 	}
@@ -37,13 +43,14 @@ func TestFillIsBuild(t *testing.T) {
 
 func TestFillAllocatesNothing(t *testing.T) {
 	_, template := build(t, varied[0])
-	frame := make([]byte, template.Len())
+	filler, memory := template.Filler(), make([]byte, 100*64)
 	n := uint64(0)
-	if got := testing.AllocsPerRun(100, func() { template.Fill(frame, n, 0); n++ }); got != 0 {
-		t.Errorf("%v allocations a frame", got)
+	if got := testing.AllocsPerRun(100, func() { filler.Fill(memory, 64, n, 100, 0); n += 100 }); got != 0 {
+		t.Errorf("%v allocations a hundred frames", got)
 	}
 }
 
+// BenchmarkFill fills memory as a batch of sendmmsg has it; an operation is a frame.
 func BenchmarkFill(b *testing.B) {
 	s, err := ParseLine("eth / ip src=inc:10.64.37.1-10.64.37.254 dst=10.64.37.35 / udp sport=rand:1024-65535 dport=9 / zero 18")
 	if err != nil {
@@ -53,9 +60,12 @@ func BenchmarkFill(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	frame := make([]byte, template.Len())
-	for n := uint64(0); b.Loop(); n++ {
-		template.Fill(frame, n, 0)
+	const frames, stride = 512, 64
+	filler, memory := template.Filler(), make([]byte, frames*stride)
+	b.ReportAllocs()
+	b.ResetTimer()
+	for n := 0; n < b.N; n += frames {
+		filler.Fill(memory, stride, uint64(n), min(frames, b.N-n), 0)
 	}
 }
 

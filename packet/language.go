@@ -405,7 +405,7 @@ func (p *part) countUp() {
 	}
 	l.fields = []field{f}
 	p.layout = lay(l)
-	p.set = []assignment{{field: &p.layout.fields[0], mode: varying, vary: v.ready(), origin: ByComputed}}
+	p.set = []assignment{{field: &p.layout.fields[0], mode: varying, vary: v, origin: ByComputed}}
 }
 
 // readStruct reads NAME:BITS=VALUE for each field of a binary structure.

@@ -172,11 +172,14 @@ func TestFillIsBuildOfAny(t *testing.T) {
 		if err != nil {
 			t.Skip(err)
 		}
-		filled := bytes.Repeat([]byte{0xa5}, template.Len())
-		n := rapid.Uint64().Draw(t, "n")
-		template.Fill(filled, n, 5)
-		if want := template.Append(nil, n, 5); !bytes.Equal(filled, want) {
-			t.Fatalf("%s\nfill %x\n not %x", s.CLI(), filled, want)
+		frames, size := rapid.IntRange(1, 3*fillFrames).Draw(t, "frames"), template.Len()
+		n := rapid.Uint64Max(1<<64-3*fillFrames).Draw(t, "n")
+		filled := bytes.Repeat([]byte{0xa5}, frames*size)
+		template.Filler().Fill(filled, size, n, frames, 5)
+		for i := range frames {
+			if got, want := filled[i*size:][:size], template.Append(nil, n+uint64(i), 5); !bytes.Equal(got, want) {
+				t.Fatalf("%s\nframe %d: fill %x\n not %x", s.CLI(), i, got, want)
+			}
 		}
 	})
 }

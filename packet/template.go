@@ -30,26 +30,27 @@ type moving struct {
 	part  int
 	bit   int // in the frame
 	at    int // in bytes, if it is whole bytes
-	size  int // in bytes; 0: it is not whole bytes
+	size  int // in bytes: 2, 4 or 8; 0: any other number of bits
+	sums  []changed
 }
 
 // A sumPlan is one checksum that is computed for each frame.
 type sumPlan struct {
-	part    int
-	at      int
-	none    bool // 0 is written as ffff
-	mode    mode
-	delta   int64
-	cover   coverage
-	fixed   uint64 // sum of what never changes
-	sources []source
+	part  int
+	at    int
+	none  bool // 0 is written as ffff
+	mode  mode
+	delta int64
+	cover coverage
+	fixed uint64 // sum of what never changes
+	still bool   // all of it
+	sums  []changed
 }
 
-// A source is a part of a sum that changes: the moving field of that index, or,
-// from maxMoving on, an inner checksum.
-type source struct {
-	index  uint8
-	rotate uint8 // bits to the left, within 16
+// A changed is a checksum into which a moving field, or an inner checksum, enters.
+type changed struct {
+	index uint8 // in sums
+	shift uint8 // bits to the left that align it with 16-bit words
 }
 
 type patchAt struct {
@@ -262,7 +263,7 @@ func (t *Template) write(header []byte, i, offset int, f placed) {
 	t.span(offset*8+f.bit, f.bits, origin, i, f.field)
 	if a := p.find(f.field); a != nil && a.mode == varying {
 		m := moving{vary: a.vary, field: f.field, key: mix(t.seed + mix(uint64(len(t.moving)))), part: i, bit: offset*8 + f.bit}
-		if m.at = m.bit / 8; m.bit%8 == 0 && f.bits%8 == 0 {
+		if m.at = m.bit / 8; m.bit%8 == 0 && (f.bits == 16 || f.bits == 32 || f.bits == 64) {
 			m.size = f.bits / 8
 		}
 		t.moving = append(t.moving, m)

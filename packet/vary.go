@@ -14,7 +14,6 @@ type vary struct {
 	step     uint64
 	list     []wide
 	count    uint64 // of different values; 0: 2^64
-	mask     uint64 // count-1 where count is a power of two
 }
 
 // A progress says how a varying field gets from one value to the next.
@@ -57,7 +56,7 @@ func (f *field) parseVary(text string) (*vary, error) {
 			at += len(one) + 1
 		}
 		v.count = uint64(len(v.list))
-		return v.ready(), nil
+		return v, nil
 	case v.how == random && rest == "":
 	default:
 		if err := f.parseRange(v, rest); err != nil {
@@ -69,15 +68,7 @@ func (f *field) parseVary(text string) (*vary, error) {
 	if span.hi != 0 {
 		v.count = 0
 	}
-	return v.ready(), nil
-}
-
-// ready derives what makes the values fast.
-func (v *vary) ready() *vary {
-	if v.count&(v.count-1) == 0 {
-		v.mask = v.count - 1
-	}
-	return v
+	return v, nil
 }
 
 func (f *field) parseRange(v *vary, text string) error {
@@ -158,34 +149,48 @@ func (v *vary) at(n, key uint64, now int64) wide {
 	return v.from.add(hi)
 }
 
-// low is at for fields of at most 64 bits.
-func (v *vary) low(n, key uint64, now int64) uint64 {
+// series writes the lowest 64 bits of the values n, n+1 … into dst.
+func (v *vary) series(dst []uint64, n, key uint64, now int64) {
 	switch v.how {
-	case inc:
-		return v.from.lo + v.index(n)*v.step
-	case dec:
-		return v.to.lo - v.index(n)*v.step
-	case list:
-		return v.list[v.index(n)].lo
+	case random:
+		v.randoms(dst, n+key)
 	case wallTime:
-		return uint64(now)
+		for i := range dst {
+			dst[i] = uint64(now)
+		}
+	default:
+		index, value, step := v.index(n), v.at(n, key, now).lo, v.step
+		if v.how == dec {
+			step = -step
+		}
+		for i := range dst {
+			if dst[i] = value; v.how == list {
+				dst[i] = v.list[index].lo
+			}
+			if index, value = index+1, value+step; index == v.count {
+				index, value = 0, v.at(0, key, now).lo
+			}
+		}
 	}
-	r := mix(key + n)
-	if v.count == 0 {
-		return v.from.lo + r
+}
+
+func (v *vary) randoms(dst []uint64, n uint64) {
+	from, count := v.from.lo, v.count
+	if count == 0 {
+		for i := range dst {
+			dst[i] = from + mix(n+uint64(i))
+		}
+		return
 	}
-	hi, _ := bits.Mul64(r, v.count)
-	return v.from.lo + hi
+	for i := range dst {
+		hi, _ := bits.Mul64(mix(n+uint64(i)), count)
+		dst[i] = from + hi
+	}
 }
 
 func (v *vary) index(n uint64) uint64 {
-	switch {
-	case n < v.count || v.count == 0:
+	if n < v.count || v.count == 0 {
 		return n
-	case v.mask != 0 || v.count == 1:
-		return n & v.mask
-	case n < 1<<32 && v.count < 1<<32:
-		return uint64(uint32(n) % uint32(v.count))
 	}
 	return n % v.count
 }

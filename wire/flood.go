@@ -16,10 +16,11 @@ type Flood struct {
 	// routes decide, and Device is only where the frames are counted.
 	Device Device
 	Raw    bool
-	// Size is the length of each frame, and Fill writes the nth, counted from 0, into
-	// memory that may hold any other. Without Varies all frames are the same.
+	// Size is the length of each frame, and Fill writes count of them from the nth on,
+	// counted from 0, into memory that may hold any others, one every stride bytes.
+	// Without Varies all frames are the same.
 	Size   int
-	Fill   func(frame []byte, n uint64) error
+	Fill   func(memory []byte, stride int, n uint64, count int)
 	Varies bool
 	// Count is how many frames, and Rate how many a second; 0 is as fast as it goes.
 	Count uint64

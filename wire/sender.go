@@ -73,15 +73,16 @@ type framesSender interface {
 type batch struct {
 	framesSender
 	series frame.Series
-	frames [][]byte
+	memory []byte
+	stride int
+	frames [][]byte // in memory
 }
 
 func newBatch(s framesSender, series frame.Series, size int) *batch {
 	stride := (series.Size + 63) &^ 63
-	memory := make([]byte, size*stride)
-	b := &batch{framesSender: s, series: series, frames: make([][]byte, size)}
+	b := &batch{framesSender: s, series: series, stride: stride, memory: make([]byte, size*stride), frames: make([][]byte, size)}
 	for i := range b.frames {
-		b.frames[i] = memory[i*stride:][:series.Size:series.Size]
+		b.frames[i] = b.memory[i*stride:][:series.Size:series.Size]
 		if !series.Varies {
 			b.frames[i] = b.frames[0]
 		}
@@ -95,11 +96,7 @@ func (b *batch) Send(first uint64, count int) (int, error) {
 	if !b.series.Varies {
 		fill = 1
 	}
-	for i := range fill {
-		if err := b.series.Fill(b.frames[i], first+uint64(i)); err != nil {
-			return 0, err
-		}
-	}
+	b.series.Fill(b.memory, b.stride, first, fill)
 	return b.framesSender.Send(b.frames[:count])
 }
 

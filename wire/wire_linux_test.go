@@ -92,12 +92,14 @@ func device(t *testing.T, name string) Device {
 	return d
 }
 
-// numbered writes an Ethernet frame to nobody that holds n.
-func numbered(b []byte, n uint64) error {
-	clear(b)
-	copy(b, []byte{2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 1, 0x88, 0xb5})
-	binary.BigEndian.PutUint64(b[20:], n)
-	return nil
+// numbered writes Ethernet frames of 60 bytes to nobody that hold their numbers.
+func numbered(memory []byte, stride int, n uint64, count int) {
+	for i := range count {
+		b := memory[i*stride:][:60]
+		clear(b)
+		copy(b, []byte{2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 1, 0x88, 0xb5})
+		binary.BigEndian.PutUint64(b[20:], n+uint64(i))
+	}
 }
 
 // Every back end sends every frame, and the counts agree to the frame.
@@ -254,10 +256,11 @@ func TestLiveVLANFilter(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		f := Flood{Device: device(t, "va"), Size: 60, Varies: true, Count: 20, Via: "sendmmsg", Fill: func(b []byte, n uint64) error {
-			_ = numbered(b, n)
-			copy(b[12:], []byte{0x81, 0, 0, byte(n), 0x88, 0xb5})
-			return nil
+		f := Flood{Device: device(t, "va"), Size: 60, Varies: true, Count: 20, Via: "sendmmsg", Fill: func(memory []byte, stride int, n uint64, count int) {
+			numbered(memory, stride, n, count)
+			for i := range count {
+				copy(memory[i*stride+12:], []byte{0x81, 0, 0, byte(n) + byte(i), 0x88, 0xb5})
+			}
 		}}
 		if _, err := f.Run(context.Background()); err != nil {
 			t.Fatal(err)
@@ -284,7 +287,7 @@ func TestReplayInItsOwnTime(t *testing.T) {
 				return io.EOF
 			}
 			b := make([]byte, 60+len(sent))
-			_ = numbered(b, uint64(len(sent)))
+			numbered(b, len(b), uint64(len(sent)), 1)
 			*f = capfile.Frame{Data: b, Length: len(b), Link: capfile.LinkEthernet, Timed: true, Time: 1_000_000_000 + int64(len(sent))*40e6}
 			sent = append(sent, b)
 			return nil

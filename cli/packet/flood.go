@@ -2,7 +2,6 @@ package packet
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
@@ -119,7 +118,7 @@ func (a *app) runFlood(ctx context.Context, f *floodFlags, w *way) (deliveryRepo
 		progress = a.Progress(term.Plan{Label: "flood", Unit: "frames", Until: f.duration})
 	}
 	flood := wire.Flood{
-		Device: w.device, Raw: w.raw, Size: len(w.first), Varies: w.spec.Varies(), Fill: f.filler(w),
+		Device: w.device, Raw: w.raw, Size: len(w.first), Varies: w.spec.Varies(), Fill: w.filler(),
 		Count: uint64(f.count), Rate: float64(f.rate), Via: f.via, Progress: progress.Update,
 	}
 	d, err := flood.Run(ctx)
@@ -138,17 +137,15 @@ func (a *app) runFlood(ctx context.Context, f *floodFlags, w *way) (deliveryRepo
 	return r, d.Check(w.device.Name), nil
 }
 
-// filler writes the frames of the flood. A frame of another length ends it.
-func (f *floodFlags) filler(w *way) func([]byte, uint64) error {
-	var now int64
-	timed := has(w.spec, packet.Time)
-	return func(frame []byte, n uint64) error {
-		if timed || n == 0 {
-			now = time.Now().UnixNano()
+// filler writes the frames of the flood, each with a time of its own where it has one.
+func (w *way) filler() func(memory []byte, stride int, n uint64, count int) {
+	filler := w.template.Filler()
+	if !has(w.spec, packet.Time) {
+		return func(memory []byte, stride int, n uint64, count int) { filler.Fill(memory, stride, n, count, 0) }
+	}
+	return func(memory []byte, stride int, n uint64, count int) {
+		for i := range count {
+			filler.Fill(memory[i*stride:], stride, n+uint64(i), 1, time.Now().UnixNano())
 		}
-		if w.template.Fill(frame, n, now) != len(frame) {
-			return fmt.Errorf("frame %d has another length than the first", n+1)
-		}
-		return nil
 	}
 }

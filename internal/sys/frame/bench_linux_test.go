@@ -8,10 +8,12 @@ import (
 
 // BenchmarkSenders sends frames of 60 bytes to nobody, each of its own.
 func BenchmarkSenders(b *testing.B) {
-	fill := func(frame []byte, n uint64) error {
-		copy(frame, []byte{2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 1, 0x88, 0xb5})
-		binary.BigEndian.PutUint64(frame[20:], n)
-		return nil
+	fill := func(memory []byte, stride int, n uint64, count int) {
+		for i := range count {
+			frame := memory[i*stride:]
+			copy(frame, []byte{2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 1, 0x88, 0xb5})
+			binary.BigEndian.PutUint64(frame[20:], n+uint64(i))
+		}
 	}
 	series := Series{Size: 60, Fill: fill, Varies: true}
 	for name, open := range map[string]func(int) (sender, error){

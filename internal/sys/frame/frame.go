@@ -21,9 +21,9 @@ type Instruction struct {
 // Series is a series of frames of one length.
 type Series struct {
 	Size int
-	// Fill writes the nth frame, counted from 0, into memory that may hold any other.
-	// Called again with a number it writes the same.
-	Fill func(frame []byte, n uint64) error
+	// Fill writes count frames from the nth on, counted from 0, into memory that may hold
+	// any others, one every stride bytes. Called again with a number it writes the same.
+	Fill func(memory []byte, stride int, n uint64, count int)
 	// Varies is false if all frames are the same.
 	Varies bool
 }

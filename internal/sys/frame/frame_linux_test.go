@@ -137,9 +137,10 @@ func (p packetSender) Send(first uint64, count int) (int, error) {
 }
 
 func openSender(name string, index int, frames [][]byte) (sender, error) {
-	s := Series{Size: len(frames[0]), Varies: true, Fill: func(frame []byte, n uint64) error {
-		copy(frame, frames[n])
-		return nil
+	s := Series{Size: len(frames[0]), Varies: true, Fill: func(memory []byte, stride int, n uint64, count int) {
+		for i, frame := range frames[n:][:count] {
+			copy(memory[i*stride:], frame)
+		}
 	}}
 	switch name {
 	case "live":

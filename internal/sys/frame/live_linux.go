@@ -26,6 +26,8 @@ const (
 	maxLiveFrame = 3400
 	// sample is how many frames are looked at to learn in which bytes they differ.
 	sample = 4096
+	// scratchFrames is how many are written at once.
+	scratchFrames = 64
 )
 
 // Live sends frames from inside the kernel: an XDP program that runs on copies of a
@@ -39,7 +41,7 @@ type Live struct {
 	index   int
 	series  Series
 	base    []byte  // the frame that is copied
-	scratch []byte  // the one that is looked at
+	scratch []byte  // some that are looked at
 	varying []bool  // which of its bytes the table replaces
 	patches []patch // the same as pieces of 8, 4, 2 and 1 bytes
 	stride  int     // bytes of the table for one frame, a power of two
@@ -63,12 +65,9 @@ func OpenLive(index int, series Series) (*Live, error) {
 	if series.Size > maxLiveFrame {
 		return nil, &sys.OpError{Op: fmt.Sprintf("send live frames of more than %d bytes", maxLiveFrame), Err: sys.ErrUnsupported}
 	}
-	l.base, l.scratch, l.varying = make([]byte, series.Size), make([]byte, series.Size), make([]bool, series.Size)
-	err := series.Fill(l.base, 0)
-	if err == nil {
-		err = l.build()
-	}
-	if err != nil {
+	l.base, l.scratch, l.varying = make([]byte, series.Size), make([]byte, scratchFrames*series.Size), make([]bool, series.Size)
+	series.Fill(l.base, series.Size, 0, 1)
+	if err := l.build(); err != nil {
 		l.Close()
 		return nil, err
 	}
@@ -88,10 +87,7 @@ func (l *Live) Send(first uint64, count int) (int, error) {
 	}
 	for {
 		n := min(count, l.room)
-		covered, err := l.fill(first, n)
-		if err != nil {
-			return 0, err
-		}
+		covered := l.fill(first, n)
 		if covered == n {
 			return l.run(n)
 		}
@@ -119,29 +115,37 @@ func (l *Live) run(count int) (int, error) {
 
 // fill writes the table and returns how many frames are in it: fewer than count before a
 // frame that differs from the base in bytes that no patch covers.
-func (l *Live) fill(first uint64, count int) (int, error) {
+func (l *Live) fill(first uint64, count int) int {
 	for i := range count {
-		if err := l.series.Fill(l.scratch, first+uint64(i)); err != nil {
-			return i, err
-		}
-		if !l.covers(l.scratch) {
-			return i, nil
+		frame := l.frame(first, i, count)
+		if !l.covers(frame) {
+			return i
 		}
 		entry := l.memory[patchesAt+i*l.stride:]
 		for _, p := range l.patches {
 			switch p.size {
 			case 8:
-				*(*uint64)(unsafe.Pointer(&entry[p.from])) = binary.NativeEndian.Uint64(l.scratch[p.at:])
+				*(*uint64)(unsafe.Pointer(&entry[p.from])) = binary.NativeEndian.Uint64(frame[p.at:])
 			case 4:
-				*(*uint32)(unsafe.Pointer(&entry[p.from])) = binary.NativeEndian.Uint32(l.scratch[p.at:])
+				*(*uint32)(unsafe.Pointer(&entry[p.from])) = binary.NativeEndian.Uint32(frame[p.at:])
 			case 2:
-				*(*uint16)(unsafe.Pointer(&entry[p.from])) = binary.NativeEndian.Uint16(l.scratch[p.at:])
+				*(*uint16)(unsafe.Pointer(&entry[p.from])) = binary.NativeEndian.Uint16(frame[p.at:])
 			default:
-				entry[p.from] = l.scratch[p.at]
+				entry[p.from] = frame[p.at]
 			}
 		}
 	}
-	return count, nil
+	return count
+}
+
+// frame returns the ith of count frames from first on. It writes some at once, so that i
+// must count up.
+func (l *Live) frame(first uint64, i, count int) []byte {
+	place := i % scratchFrames
+	if place == 0 {
+		l.series.Fill(l.scratch, l.series.Size, first+uint64(i), min(scratchFrames, count-i))
+	}
+	return l.scratch[place*l.series.Size:][:l.series.Size]
 }
 
 // covers reports whether f is the base but for the varying bytes. It compares eight
@@ -168,12 +172,9 @@ func (l *Live) covers(f []byte) bool {
 
 // learn makes a program whose patches cover what the frames from first on differ in.
 func (l *Live) learn(first uint64, count int) error {
-	for n := range uint64(count) {
-		if err := l.series.Fill(l.scratch, first+n); err != nil {
-			return err
-		}
-		for i := range l.scratch {
-			l.varying[i] = l.varying[i] || l.scratch[i] != l.base[i]
+	for n := range count {
+		for i, octet := range l.frame(first, n, count) {
+			l.varying[i] = l.varying[i] || octet != l.base[i]
 		}
 	}
 	differ := 0

@@ -133,12 +133,9 @@ func (x *XDPSocket) Send(first uint64, count int) (int, error) {
 	x.reap()
 	produced := atomic.LoadUint32(x.sent.producer)
 	room := min(uint32(count), x.free)
+	x.fill(first, room)
 	for i := range room {
-		chunk := x.next % ringSize
-		at := chunk * chunkSize
-		if err := x.series.Fill(x.memory[at:at+uint32(x.series.Size)], first+uint64(i)); err != nil {
-			return 0, err
-		}
+		at := x.next % ringSize * chunkSize
 		x.next++
 		entry := (produced + i) % ringSize
 		*(*unix.XDPDesc)(unsafe.Add(x.sent.entries, uintptr(entry)*unsafe.Sizeof(unix.XDPDesc{}))) = unix.XDPDesc{Addr: uint64(at), Len: uint32(x.series.Size)}
@@ -147,6 +144,14 @@ func (x *XDPSocket) Send(first uint64, count int) (int, error) {
 	x.free -= room
 	taken, err := x.kick(produced + room)
 	return int(taken), err
+}
+
+// fill writes frames into the next chunks, which may begin again with the first one.
+func (x *XDPSocket) fill(first uint64, count uint32) {
+	chunk := x.next % ringSize
+	some := min(count, ringSize-chunk)
+	x.series.Fill(x.memory[chunk*chunkSize:], chunkSize, first, int(some))
+	x.series.Fill(x.memory, chunkSize, first+uint64(some), int(count-some))
 }
 
 // kick makes the kernel send until it has taken all descriptors up to end, and returns
