@@ -58,6 +58,11 @@ func TestTable(t *testing.T) {
 				}
 			}
 		}
+		for _, p := range []position{l.header, l.total, l.payload, l.number} {
+			if p.width > 0 && (p.from+2 > l.fixed || p.width > 2 && p.from+4 > l.fixed) {
+				t.Errorf("%s: a field at %d is read with bytes that may not be there", l.name, p.at)
+			}
+		}
 		if bits%8 != 0 {
 			t.Errorf("%s has %d bits", l.name, bits)
 		}

@@ -51,6 +51,8 @@ type Headers struct {
 	Link     LinkType
 	Captured int // bytes of the frame
 	Original int // bytes that it had on the wire
+	layers   uint64
+	faulty   bool
 }
 
 // All returns the headers. The slice is part of h.
@@ -59,9 +61,16 @@ func (h *Headers) All() []Header { return h.List[:h.N] }
 // Truncated reports whether the capture holds less than there was.
 func (h *Headers) Truncated() bool { return h.Captured < h.Original }
 
+// Layers returns the set of layers that are there, quoted ones apart: bit n is set if
+// the Layer with that number is.
+func (h *Headers) Layers() uint64 { return h.layers }
+
 // Malformed returns the first header with a fault that the sender is to blame
 // for: a header that the capture cut is none.
 func (h *Headers) Malformed() (Header, bool) {
+	if !h.faulty {
+		return Header{}, false
+	}
 	for _, one := range h.All() {
 		cut := one.Fault == ShortHeader && h.Truncated() && int(one.End) > h.Captured
 		if one.Fault != NoFault && !one.Quoted && !cut {
@@ -86,7 +95,7 @@ func (h *Headers) Find(layer Layer) (Header, bool) {
 // ends after MaxHeaders headers whatever the frame says.
 func Scan(link LinkType, frame []byte, original int, h *Headers) {
 	original = max(original, len(frame))
-	h.N, h.Link, h.Captured, h.Original = 0, link, len(frame), original
+	h.N, h.Link, h.Captured, h.Original, h.layers, h.faulty = 0, link, len(frame), original, 0, false
 	s := scanner{frame: frame, h: h, end: original, layer: firstLayer(link, frame)}
 	for s.layer != Data && h.N < MaxHeaders-3 {
 		if !s.header() {
@@ -97,6 +106,12 @@ func Scan(link LinkType, frame []byte, original int, h *Headers) {
 		h.List[h.N-1].Fault = TooManyHeader
 	}
 	s.finish()
+	for i := range h.List[:h.N] {
+		if one := &h.List[i]; !one.Quoted {
+			h.layers |= 1 << one.Layer
+			h.faulty = h.faulty || one.Fault != NoFault
+		}
+	}
 }
 
 // A scanner is the state of one walk over a frame. Its gaps are the bytes behind

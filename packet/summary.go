@@ -52,7 +52,7 @@ func (w *writer) pair(name string, n uint64) {
 func (w *writer) layer(i int, h *Header) {
 	b := w.frame[h.Offset : h.Offset+h.Length]
 	l := layouts[h.Layer]
-	if len(b) < l.size(b) {
+	if h.Fault == ShortHeader && len(b) < l.size(b) {
 		return
 	}
 	switch h.Layer {

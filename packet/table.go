@@ -90,9 +90,11 @@ type places struct {
 	checksum    position
 }
 
-// A position is a field of at most 32 bits inside a header; width 0: there is none.
+// A position is a field of at most 32 bits inside a header; width 0: there is none. All
+// headers have two bytes at least: a smaller field is read with the one beside it.
 type position struct {
 	at, width int // bytes
+	from      int // where what is read begins
 	shift     uint
 	mask      uint32
 	unit, add int // value*unit+add is bytes
@@ -103,13 +105,10 @@ func (p *position) read(h []byte) int { return int(p.raw(h))*p.unit + p.add }
 
 // raw returns the value as it stands there.
 func (p *position) raw(h []byte) uint32 {
-	switch p.width {
-	case 1:
-		return uint32(h[p.at]) >> p.shift & p.mask
-	case 2:
-		return uint32(binary.BigEndian.Uint16(h[p.at:])) >> p.shift & p.mask
+	if p.width > 2 {
+		return binary.BigEndian.Uint32(h[p.from:]) >> (p.shift & 31) & p.mask
 	}
-	return binary.BigEndian.Uint32(h[p.at:])
+	return uint32(binary.BigEndian.Uint16(h[p.from:])) >> (p.shift & 31) & p.mask
 }
 
 // A field is one row of a layout. Its offset is the sum of the widths above it.
@@ -245,7 +244,12 @@ func lay(l layout) *layout {
 // note remembers the position of a field that walks over headers need.
 func (l *layout) note(f *field) {
 	p := position{at: f.bit / 8, width: (f.bits + 7) / 8, unit: f.unit, add: f.add, mask: 1<<f.bits - 1}
-	p.shift = uint(p.width*8 - f.bits - f.bit%8)
+	length := 2
+	if p.width > 2 {
+		length = 4
+	}
+	p.from = max(p.at+p.width-length, 0)
+	p.shift = uint((p.from+length)*8 - f.bits - f.bit)
 	switch f.by {
 	case headerLength:
 		l.header = p

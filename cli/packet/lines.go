@@ -79,13 +79,14 @@ func appendSeconds(dst []byte, ns int64) []byte {
 	return appendFraction(strconv.AppendInt(dst, ns/1e9, 10), ns%1e9)
 }
 
-// appendFraction appends a point and nine digits.
+// appendFraction appends a point and nine digits, of ns below a second.
 func appendFraction(dst []byte, ns int64) []byte {
 	at := len(dst)
 	dst = append(dst, ".000000000"...)
-	for i := len(dst) - 1; ns > 0 && i > at; i-- {
-		dst[i] = byte('0' + ns%10)
-		ns /= 10
+	left := uint32(ns)
+	for i := len(dst) - 1; left > 0 && i > at; i-- {
+		dst[i] = byte('0' + left%10)
+		left /= 10
 	}
 	return dst
 }
@@ -137,7 +138,9 @@ func appendPadded(dst []byte, n uint64, width int) []byte {
 	at := len(dst)
 	dst = strconv.AppendUint(dst, n, 10)
 	if missing := width - (len(dst) - at); missing > 0 {
-		dst = slices.Insert(dst, at, []byte("          ")[:missing]...)
+		dst = append(dst, "          "[:missing]...)
+		copy(dst[at+missing:], dst[at:])
+		copy(dst[at:], "          "[:missing])
 	}
 	return dst
 }

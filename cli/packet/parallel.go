@@ -1,125 +1,120 @@
 package packet
 
 import (
-	"io"
 	"runtime"
 	"sync"
-	"sync/atomic"
 
-	"wirelab/packet"
+	"wirelab/wire/capfile"
+	"wirelab/wire/filter"
 )
 
-const (
-	blockFrames = 512
-	blockBytes  = 256 << 10
-)
-
-// block is a run of frames that is scanned and written by one worker.
-type block struct {
-	frames []scanned
-	data   []byte // what the frames point into
-	text   []byte // their lines
-	end    int64  // offset in the file behind them
-	done   chan struct{}
-}
-
-// readParallel is readAll with a goroutine that reads, some that scan, verify and write
-// lines, and this one, which puts out the lines in the order of the frames.
+// readParallel is readAll by a goroutine for each processor. Each takes a batch of frames
+// from the file, scans them, and puts out their lines when its turn comes.
 func (v *viewer) readParallel(s *source) error {
-	workers := runtime.GOMAXPROCS(0)
-	blocks := 2 * workers
-	free, jobs, order := make(chan *block, blocks), make(chan *block, blocks), make(chan *block, blocks)
-	for range blocks {
-		free <- &block{done: make(chan struct{}, 1)}
-	}
-	var stop atomic.Bool
-	var ended error // of the file; read once order is closed
+	q := &queue{source: s, turn: make(chan struct{})}
+	close(q.turn)
+	workers := make([]worker, runtime.GOMAXPROCS(0))
 	var all sync.WaitGroup
-	all.Go(func() {
-		defer close(order)
-		defer close(jobs)
-		ended = v.readBlocks(s, &stop, free, jobs, order)
-	})
-	counts := make([]totals, workers)
 	for i := range workers {
-		all.Go(func() { v.work(&counts[i], jobs) })
-	}
-	var failed error
-	for b := range order {
-		<-b.done
-		v.progress.Update(uint64(b.end))
-		if failed == nil {
-			if _, failed = v.out.Write(b.text); failed != nil {
-				stop.Store(true)
-			}
-		}
-		free <- b
+		workers[i].init(v, s)
+		all.Go(func() { workers[i].run(q, v) })
 	}
 	all.Wait()
-	for i := range counts {
-		v.totals.merge(&counts[i])
+	for i := range workers {
+		v.totals.merge(&workers[i].totals)
 	}
-	return firstError(failed, ended)
+	return firstError(q.failed, q.ended)
 }
 
-// readBlocks fills blocks with frames until the file ends.
-func (v *viewer) readBlocks(s *source, stop *atomic.Bool, free <-chan *block, jobs, order chan<- *block) error {
-	left := v.flags.count
-	for !stop.Load() {
-		b := <-free
-		err := b.fill(s, &left, v.flags.count > 0)
-		if b.end = s.reader.Offset(); len(b.frames) > 0 {
-			jobs <- b
-			order <- b
+// queue is the file that workers read in turn.
+type queue struct {
+	sync.Mutex
+	source *source
+	number uint64        // of the last frame taken
+	ended  error         // of the file, or since a worker failed
+	turn   chan struct{} // closed when all that was taken is put out
+	failed error         // of what is put out; belongs to whose turn it is
+}
+
+// batch is a piece of the file.
+type batch struct {
+	memory     []byte
+	frames     []capfile.Frame // in memory
+	interfaces []capfile.Interface
+	number     uint64          // of the frame before the first
+	end        int64           // offset behind the last
+	before     <-chan struct{} // closed when it is its turn to be put out
+	done       chan struct{}   // to be closed when it is put out
+}
+
+// take reads the next batch. It reports false if there is none.
+func (q *queue) take(b *batch) bool {
+	q.Lock()
+	defer q.Unlock()
+	if q.ended != nil {
+		return false
+	}
+	b.frames, q.ended = q.source.reader.Batch(b.memory, b.frames[:0])
+	b.interfaces, b.end = q.source.reader.Interfaces(), q.source.reader.Offset()
+	b.number = q.number
+	q.number += uint64(len(b.frames))
+	b.before, b.done = q.turn, make(chan struct{})
+	q.turn = b.done
+	return true
+}
+
+// fail ends the reading. Only who has the turn calls it.
+func (q *queue) fail(err error) {
+	q.Lock()
+	defer q.Unlock()
+	q.failed, q.ended = firstError(q.failed, err), firstError(q.ended, err)
+}
+
+// worker is who scans batches and writes their lines.
+type worker struct {
+	viewer
+	filter *filter.Links
+	batch  batch
+	one    scanned
+	text   []byte
+}
+
+func (w *worker) init(v *viewer, s *source) {
+	w.flags, w.json, w.times.form = v.flags, v.json, v.flags.clock
+	w.batch.memory = make([]byte, capfile.BufferSize)
+	w.filter = s.filter.Clone()
+}
+
+func (w *worker) run(q *queue, v *viewer) {
+	for b := &w.batch; q.take(b); close(b.done) {
+		err := w.scan()
+		<-b.before
+		v.progress.Update(uint64(b.end))
+		if q.failed == nil {
+			_, put := v.out.Write(w.text)
+			if err = firstError(put, err); err != nil {
+				q.fail(err)
+			}
 		}
+	}
+}
+
+// scan counts the frames of the batch and writes their lines.
+func (w *worker) scan() error {
+	b, one := &w.batch, &w.one
+	w.text, one.interfaces = w.text[:0], b.interfaces
+	for i := range b.frames {
+		f := &b.frames[i]
+		passed, err := w.filter.Match(uint16(f.Link), f.Data, f.Length)
 		if err != nil {
-			return err
+			return usageOf(err)
+		}
+		if passed {
+			one.frame, one.number = *f, b.number+uint64(i)+1
+			one.scan()
+			w.totals.add(one)
+			w.text = w.append(w.text, one)
 		}
 	}
 	return nil
-}
-
-// fill reads frames into the block. It returns io.EOF after the last that is wanted.
-func (b *block) fill(s *source, left *uint64, limited bool) error {
-	if b.frames == nil {
-		b.frames, b.data = make([]scanned, blockFrames), make([]byte, 0, blockBytes)
-		checks := make([]packet.Check, blockFrames*packet.MaxHeaders)
-		for i := range b.frames {
-			b.frames[i].checks = checks[i*packet.MaxHeaders : i*packet.MaxHeaders : (i+1)*packet.MaxHeaders]
-		}
-	}
-	b.frames, b.data = b.frames[:0], b.data[:0]
-	for len(b.frames) < blockFrames {
-		if limited && *left == 0 {
-			return io.EOF
-		}
-		if err := s.next(); err != nil {
-			return err
-		}
-		*left--
-		b.frames = b.frames[:len(b.frames)+1]
-		f := &b.frames[len(b.frames)-1]
-		f.frame, f.number, f.interfaces = s.frame, s.number, s.interfaces
-		b.data = f.frame.Keep(b.data)
-		if len(b.data) > blockBytes/2 {
-			return nil
-		}
-	}
-	return nil
-}
-
-// work scans, verifies and writes blocks.
-func (v *viewer) work(counts *totals, jobs <-chan *block) {
-	own := viewer{flags: v.flags, json: v.json}
-	own.times.form = v.flags.clock
-	for b := range jobs {
-		b.text = b.text[:0]
-		for i := range b.frames {
-			f := &b.frames[i]
-			f.scan()
-			counts.add(f)
-			b.text = own.append(b.text, f)
-		}
-		b.done <- struct{}{}
-	}
 }

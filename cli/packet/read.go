@@ -81,7 +81,7 @@ func (a *app) show(s *source, flags readFlags) error {
 		v.conversations = newConversations()
 	}
 	read := v.readAll
-	if v.conversations == nil && flags.clock.alone() && s.name != "-" {
+	if v.conversations == nil && flags.clock.alone() && flags.count == 0 && s.name != "-" {
 		read = v.readParallel
 	}
 	v.progress = a.readProgress(s)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"math/bits"
 	"strings"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 
 // layerCount is more than there are layers and verdicts.
 const (
-	layerCount   = 256
+	layerCount   = 64
 	verdictCount = 8
 )
 
@@ -44,15 +45,11 @@ func (t *totals) add(s *scanned) {
 		}
 		t.first, t.last = min(t.first, f.Time), max(t.last, f.Time)
 	}
-	var seen [layerCount / 64]uint64
-	for _, h := range s.headers.All() {
-		if bit := uint64(1) << (h.Layer % 64); seen[h.Layer/64]&bit == 0 && !h.Quoted {
-			seen[h.Layer/64] |= bit
-			t.layers[h.Layer]++
-		}
+	for layers := s.headers.Layers(); layers != 0; layers &= layers - 1 {
+		t.layers[bits.TrailingZeros64(layers)]++
 	}
 	for i := range s.checks {
-		t.verdicts[s.checks[i].Layer][s.checks[i].Verdict]++
+		t.verdicts[s.checks[i].Layer%layerCount][s.checks[i].Verdict%verdictCount]++
 	}
 	if _, malformed := s.headers.Malformed(); malformed {
 		t.malformed++

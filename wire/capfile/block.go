@@ -64,6 +64,9 @@ func (r *Reader) nextBlock(f *Frame) error {
 		if length < 12 || length%4 != 0 {
 			return &DamageError{at, fmt.Sprintf("a block length of %d: no multiple of 4 from 12 on", length)}
 		}
+		if kind == blockInterface && w.held {
+			return errHeld // frames of a batch come from interfaces known at its beginning
+		}
 		if !known(kind) {
 			if err := r.skipBlock(at, int64(length)); err != nil {
 				return err
@@ -107,7 +110,7 @@ func (r *Reader) block(at int64, length uint32) ([]byte, error) {
 
 // skipBlock steps over a block of any size without holding it.
 func (r *Reader) skipBlock(at, length int64) error {
-	if !r.window.skip(length - 4) {
+	if !r.window.holds(length) || !r.window.skip(length-4) {
 		return r.window.ended(at, "a block", length)
 	}
 	trailer := r.window.peek(4)

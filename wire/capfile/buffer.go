@@ -6,8 +6,12 @@ import (
 	"io"
 )
 
-// bufferSize is what a Reader holds of a file unless a frame is larger.
-const bufferSize = 512 << 10
+// BufferSize is what a Reader holds of a file unless a frame is larger, in bytes. It is
+// the size of memory that suits [Reader.Batch].
+const BufferSize = 256 << 10
+
+// errHeld says that the file goes on behind what is in memory.
+var errHeld = errors.New("more of the file must be read")
 
 // window is the part of a file that is in memory.
 type window struct {
@@ -17,19 +21,34 @@ type window struct {
 	end    int   // of what was read
 	base   int64 // offset of buf[0] in the file
 	err    error // what ended the file
+	held   bool  // frames are in use: nothing may be moved, nor read
 }
 
 func newWindow(source io.Reader) window {
-	return window{source: source, buf: make([]byte, bufferSize)}
+	return window{source: source, buf: make([]byte, BufferSize)}
 }
 
 // offset returns where the next byte is in the file.
 func (w *window) offset() int64 { return w.base + int64(w.start) }
 
+// use goes on in other memory. What it had before is left as it is.
+func (w *window) use(memory []byte) {
+	w.base += int64(w.start)
+	rest := w.buf[w.start:w.end]
+	if len(rest) > len(memory) {
+		memory = make([]byte, len(rest))
+	}
+	w.buf, w.start, w.end = memory, 0, copy(memory, rest)
+}
+
+// holds reports whether the next n bytes may be consumed, though they may have to be
+// read first.
+func (w *window) holds(n int64) bool { return !w.held || n <= int64(w.end-w.start) }
+
 // peek returns the next n bytes without consuming them, fewer only at the end of
-// the file. They stay valid until the next call.
+// the file or of what is held. They stay valid until the next call.
 func (w *window) peek(n int) []byte {
-	if w.end-w.start < n {
+	if w.end-w.start < n && !w.held {
 		w.fill(n)
 	}
 	return w.buf[w.start:min(w.start+n, w.end)]
@@ -69,6 +88,9 @@ func (w *window) skip(n int64) bool {
 // ended returns the error for a file that ends where n more bytes were expected
 // from at on.
 func (w *window) ended(at int64, what string, n int64) error {
+	if w.held && w.err == nil {
+		return errHeld
+	}
 	if w.err != nil && !errors.Is(w.err, io.EOF) {
 		return w.err
 	}

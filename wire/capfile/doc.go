@@ -45,24 +45,39 @@ const (
 	LinkSLL2     LinkType = 276 // Linux "cooked" frames, second form
 )
 
-var linkNames = map[LinkType]string{
-	LinkNull: "null", LinkEthernet: "ethernet", LinkRawBSD: "raw", LinkRaw: "raw", LinkLoop: "loop",
-	LinkSLL: "linux-sll", LinkIPv4: "ipv4", LinkIPv6: "ipv6", LinkSLL2: "linux-sll2",
+// name returns a short name, "" where wirelab has none.
+func (l LinkType) name() string {
+	switch l {
+	case LinkNull:
+		return "null"
+	case LinkEthernet:
+		return "ethernet"
+	case LinkRawBSD, LinkRaw:
+		return "raw"
+	case LinkLoop:
+		return "loop"
+	case LinkSLL:
+		return "linux-sll"
+	case LinkIPv4:
+		return "ipv4"
+	case LinkIPv6:
+		return "ipv6"
+	case LinkSLL2:
+		return "linux-sll2"
+	}
+	return ""
 }
 
 // String returns a short name, or "link type N" where wirelab has none.
 func (l LinkType) String() string {
-	if name, ok := linkNames[l]; ok {
+	if name := l.name(); name != "" {
 		return name
 	}
 	return fmt.Sprintf("link type %d", uint16(l))
 }
 
 // Unknown reports whether wirelab cannot read frames of this type.
-func (l LinkType) Unknown() bool {
-	_, ok := linkNames[l]
-	return !ok
-}
+func (l LinkType) Unknown() bool { return l.name() == "" }
 
 // Flags is the flags word of a pcapng packet block (epb_flags).
 type Flags uint32

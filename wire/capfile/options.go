@@ -58,15 +58,6 @@ func (o options) uint16(b []byte) uint16 {
 	return binary.BigEndian.Uint16(b)
 }
 
-// Keep moves the frame's bytes, its comments among them, behind arena, so that they
-// outlive the next call of Next as long as arena does, and returns arena with them.
-func (f *Frame) Keep(arena []byte) []byte {
-	at := len(arena)
-	arena = append(append(arena, f.Data...), f.options.raw...)
-	f.Data, f.options.raw = arena[at:at+len(f.Data):at+len(f.Data)], arena[at+len(f.Data):]
-	return arena
-}
-
 // Comments yields the comments of the frame. They are valid as long as Data.
 func (f *Frame) Comments() iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {

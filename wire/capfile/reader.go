@@ -94,6 +94,27 @@ func (r *Reader) Next(f *Frame) error {
 	return r.err
 }
 
+// Batch appends the next frames to frames, as many as are whole in memory, one at least,
+// and returns the longer slice. It reads into memory, which the frames point into: they
+// are valid until memory is written, as the next call with the same memory does. All
+// interfaces that the frames name are known when the first is read. Errors are those of
+// Next; the frames before them are returned too.
+func (r *Reader) Batch(memory []byte, frames []Frame) ([]Frame, error) {
+	r.window.use(memory)
+	defer func() { r.window.held = false }()
+	for {
+		frames = append(frames, Frame{})
+		if err := r.Next(&frames[len(frames)-1]); err != nil {
+			frames = frames[:len(frames)-1]
+			if err == errHeld {
+				r.err, err = nil, nil
+			}
+			return frames, err
+		}
+		r.window.held = true
+	}
+}
+
 // magics of pcap files in the byte order of their writer.
 const (
 	magicMicroseconds = 0xa1b2c3d4

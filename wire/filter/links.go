@@ -27,6 +27,11 @@ func NewLinks(text string) (*Links, error) {
 	return nil, first
 }
 
+// Clone returns the same filter for another goroutine.
+func (l *Links) Clone() *Links {
+	return &Links{text: l.text, programs: make(map[uint16]Program)}
+}
+
 // Match reports whether the filter accepts a frame: what was captured of it, and its
 // length on the wire. It allocates only for the first frame of a link type.
 func (l *Links) Match(link uint16, frame []byte, length int) (bool, error) {
