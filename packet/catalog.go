@@ -89,12 +89,12 @@ func (t tail) allowed(key string) string {
 		return "IPv6 addresses, separated by commas"
 	case dnsRecords:
 		if key == "q" {
-			return "NAME/TYPE,... such as example.com/AAAA"
+			return "NAME[/CLASS]/TYPE,... such as example.com/AAAA or version.bind/CH/TXT"
 		}
 		if key == "raw" {
 			return "bytes in hexadecimal"
 		}
-		return "NAME/TYPE/TTL/VALUE,... such as example.com/A/300/192.0.2.1"
+		return "NAME[/CLASS]/TYPE/TTL/VALUE,... such as example.com/A/300/192.0.2.1"
 	}
 	return strings.Join(t.names(), " ") + ", or KIND:HEX"
 }

@@ -23,8 +23,11 @@ func recordSection(f *field) int {
 	return map[string]int{"qdcount": 0, "ancount": 1, "nscount": 2, "arcount": 3}[f.name]
 }
 
-// assignRecords reads the records of a section: questions NAME[/TYPE], others
-// NAME/TYPE/TTL/VALUE, separated by commas; raw takes bytes for all sections.
+// classNames are the classes that have names; IN is the one that is not written.
+var classNames = []named{{1, "IN", ""}, {3, "CH", ""}, {4, "HS", ""}, {254, "NONE", ""}, {255, "ANY", ""}}
+
+// assignRecords reads the records of a section: questions NAME[[/CLASS]/TYPE], others
+// NAME[/CLASS]/TYPE/TTL/VALUE, separated by commas; raw takes bytes for all sections.
 func (p *part) assignRecords(key, value string) error {
 	if key == "raw" {
 		b, err := hex.DecodeString(value)
@@ -52,7 +55,7 @@ func (p *part) assignRecords(key, value string) error {
 
 // record packs one question or record, without compression.
 func record(section int, text string) ([]byte, error) {
-	words := strings.SplitN(text, "/", 4)
+	words, class := recordWords(section, text)
 	if section == 0 && len(words) == 1 {
 		words = append(words, "A")
 	}
@@ -72,7 +75,7 @@ func record(section int, text string) ([]byte, error) {
 	if section == 0 {
 		err = b.StartQuestions()
 		if err == nil {
-			err = b.Question(dnsmessage.Question{Name: name, Type: kind, Class: dnsmessage.ClassINET})
+			err = b.Question(dnsmessage.Question{Name: name, Type: kind, Class: class})
 		}
 	} else {
 		ttl, wrong := strconv.ParseUint(words[2], 10, 32)
@@ -80,13 +83,50 @@ func record(section int, text string) ([]byte, error) {
 			return nil, form
 		}
 		_ = b.StartAnswers()
-		err = addRecord(&b, dnsmessage.ResourceHeader{Name: name, Class: dnsmessage.ClassINET, TTL: uint32(ttl)}, kind, words[3])
+		err = addRecord(&b, dnsmessage.ResourceHeader{Name: name, Class: class, TTL: uint32(ttl)}, kind, words[3])
 	}
 	message, wrong := b.Finish()
 	if err != nil || wrong != nil {
 		return nil, &mistake{0, len(text), fmt.Sprintf("%v", firstError(err, wrong))}
 	}
 	return message[12:], nil
+}
+
+// recordWords takes a record apart: its words without the class, and the class. What
+// stands before a type is one, and a TTL is a number where a type is none.
+func recordWords(section int, text string) ([]string, dnsmessage.Class) {
+	words := strings.SplitN(text, "/", 5)
+	if section == 0 && len(words) == 3 || section > 0 && len(words) == 5 {
+		class, ok := recordClass(words[1])
+		if _, isTTL := strconv.ParseUint(words[2], 10, 32); ok && (section == 0 || isTTL != nil) {
+			return append(words[:1], words[2:]...), class
+		}
+	}
+	return strings.SplitN(text, "/", 4), dnsmessage.ClassINET
+}
+
+// recordClass reads the name of a class, or CLASS and its number (RFC 3597, section 5).
+func recordClass(name string) (dnsmessage.Class, bool) {
+	name = strings.ToUpper(name)
+	for _, c := range classNames {
+		if c.name == name {
+			return dnsmessage.Class(c.value), true
+		}
+	}
+	digits, has := strings.CutPrefix(name, "CLASS")
+	n, err := strconv.ParseUint(digits, 10, 16)
+	return dnsmessage.Class(n), has && err == nil
+}
+
+// className writes a class as recordClass reads it, with what separates it from a type.
+func className(class uint16) string {
+	switch name := nameIn(classNames, uint64(class)); {
+	case class == uint16(dnsmessage.ClassINET):
+		return ""
+	case name != "":
+		return name + "/"
+	}
+	return fmt.Sprintf("CLASS%d/", class)
 }
 
 func firstError(errs ...error) error {
@@ -239,7 +279,7 @@ func readRecord(message []byte, at, end int, question bool) (name, rest string, 
 	}
 	name, ok = readName(message, at)
 	kind := dnsmessage.Type(word(message, kindAt))
-	rest = "/" + typeName(kind)
+	rest = "/" + className(word(message, kindAt+2)) + typeName(kind)
 	if question || !ok {
 		return name, rest, ok
 	}

@@ -3,6 +3,7 @@ package packet
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -92,6 +93,53 @@ func TestBadStaysBadInFragments(t *testing.T) {
 		Scan(template.Link(), one, len(one), &h)
 		if c := Verify(one, &h, OffloadUnknown, nil); c[0].Verdict != Bad || c[0].Found-c[0].Right != 1 {
 			t.Errorf("%+v", c[0])
+		}
+	}
+}
+
+// A fragment knows who set what, wherever its bytes come from.
+func TestFragmentsAreExplained(t *testing.T) {
+	tests := []struct {
+		line  string
+		mtu   int
+		n     int
+		setBy map[string]Origin // of layer.field
+	}{
+		{"ip ttl=9 dst=192.0.2.9 / udp dport=9 / counter 4 / zero 300", 100, 0, map[string]Origin{
+			"ip.ttl": ByUser, "ip.len": ByComputed, "ip.flags": ByComputed, "ip.csum": ByComputed, "udp.dport": ByUser, "udp.len": ByComputed, "data.counter": ByComputed,
+		}},
+		{"ip ttl=9 opts=rr:0.0.0.0 dst=192.0.2.9 / udp / text " + strings.Repeat("x", 300), 100, 2, map[string]Origin{
+			"ip.ttl": ByUser, "ip.src": ByDefault, "ip.frag": ByComputed, "data.data": ByUser,
+		}},
+		{"ip6 hlim=9 / hop / udp sport=5 / zero 300 --patch ip6+0=60000001", 200, 0, map[string]Origin{
+			"ip6.hlim": ByUser, "ip6.ver": ByPatch, "ip6.len": ByComputed, "ip6.next": ByComputed, "hop.next": ByComputed, "fragment.id": ByComputed, "udp.sport": ByUser,
+		}},
+		{"ip ttl=9 / udp / text short", 1500, 0, map[string]Origin{"ip.ttl": ByUser, "udp.sport": ByDefault, "data.data": ByUser}},
+	}
+	for _, tt := range tests {
+		frame, template := build(t, tt.line)
+		one, made, count, err := template.Fragment(frame, tt.mtu, tt.n)
+		if err != nil || one == nil {
+			t.Fatalf("%s: %v, %d fragments", tt.line, err, count)
+		}
+		var h Headers
+		Scan(template.Link(), one, len(one), &h)
+		found := make(map[string]Origin)
+		for _, l := range Explain(one, &h, OffloadUnknown, made).Layers {
+			for _, f := range l.Fields {
+				found[l.Layer.String()+"."+f.Name] = f.SetBy
+				if f.SetBy == Unknown {
+					t.Errorf("%s: nobody set %v.%s", tt.line, l.Layer, f.Name)
+				}
+			}
+		}
+		for name, want := range tt.setBy {
+			if got, ok := found[name]; !ok || got != want {
+				t.Errorf("%s: %s is set by %v, want %v (there: %t)", tt.line, name, got, want, ok)
+			}
+		}
+		if none, _, again, err := template.Fragment(frame, tt.mtu, count); none != nil || again != count || err != nil {
+			t.Errorf("%s: a fragment behind the last of %d", tt.line, count)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package packet
 import (
 	"encoding/hex"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -59,6 +60,7 @@ var lines = []string{
 	"stamp-reply seq=3",
 	"ntp transmit=0xe000000000000000",
 	"dns q=example.com",
+	"dns id=2 q=version.bind/CH/TXT,example.com/ANY/ANY ns=example.com/NONE/A/0/192.0.2.1 ar=./CLASS4096/OPT/0/",
 	"dns qr=1 q=example.com/AAAA an=example.com/AAAA/300/2001:db8::1,example.com/TXT/5/hello ar=./TYPE41/0/",
 	"eth / pppoe session=5 / ip / udp / text ppp",
 	"sll / ip / udp / text cooked",
@@ -96,5 +98,21 @@ func TestSpecOfBuilds(t *testing.T) {
 			t.Errorf("%s\n is %x\nread as %s\n is %x", line, frame, cli, again)
 		}
 
+	}
+}
+
+// Classes other than IN are described, not only copied.
+func TestClassesOfRecords(t *testing.T) {
+	line := "q=version.bind/CH/TXT,a.example/ANY/ANY an=a.example/HS/TXT/5/x/y/z ns=a.example/NONE/A/0/192.0.2.1 ar=./CLASS4096/OPT/0/"
+	frame, template := build(t, "dns "+line)
+	var h Headers
+	Scan(template.Link(), frame, len(frame), &h)
+	if got := SpecOf(frame, &h).CLI(); !strings.Contains(got, strings.Replace(strings.Replace(line, "version.bind/", "version.bind./", 1), "a.example/", "a.example./", -1)) {
+		t.Errorf("read as %s", got)
+	}
+	for _, wrong := range []string{"dns q=a/IN/A/B", "dns q=a/CLASS/A", "dns q=a/CLASS65536/A", "dns an=a/XX/A/0/1.2.3.4"} {
+		if _, err := ParseLine(wrong); err == nil {
+			t.Errorf("%s is taken", wrong)
+		}
 	}
 }

@@ -4,7 +4,9 @@
 //
 //	go run ./packets -wirelab ../wirelab
 //
-// It needs root, trafgen (netsniff-ng), tcpdump and capinfos (tshark).
+// It needs root, trafgen (netsniff-ng), tcpdump and capinfos (tshark), and about 90
+// seconds. Each measurement is told on standard error as it is taken. When it is
+// interrupted it prints what it has; the namespace goes with it.
 package main
 
 import (
@@ -13,6 +15,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -26,12 +29,13 @@ import (
 )
 
 func main() {
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
 	var b bench
 	flag.StringVar(&b.wirelab, "wirelab", "../wirelab", "the `program` to measure")
-	flag.IntVar(&b.rounds, "rounds", 5, "how often each pair is measured")
-	flag.IntVar(&b.frames, "frames", 5_000_000, "frames of a flood")
+	flag.StringVar(&b.only, "only", "", "measure only floods, reading, capturing or pacing; several separated by `commas`")
+	flag.IntVar(&b.rounds, "rounds", 3, "how often each pair is measured")
+	flag.IntVar(&b.frames, "frames", 2_000_000, "frames of a flood")
 	flag.DurationVar(&b.paced, "paced", 5*time.Second, "how long floods are paced, and captured")
 	flag.Parse()
 	if err := b.run(ctx); err != nil {
@@ -42,6 +46,7 @@ func main() {
 
 type bench struct {
 	wirelab string
+	only    string
 	rounds  int
 	frames  int
 	paced   time.Duration
@@ -66,13 +71,22 @@ func (b *bench) run(ctx context.Context) (err error) {
 	if err := b.makePair(); err != nil {
 		return err
 	}
-	for _, measure := range []func() error{b.floods, b.reading, b.capturing, b.pacing} {
-		if err := measure(); err != nil {
-			return err
+	for _, part := range []struct {
+		name    string
+		measure func() error
+	}{{"floods", b.floods}, {"reading", b.reading}, {"capturing", b.capturing}, {"pacing", b.pacing}} {
+		if b.only != "" && !slices.Contains(strings.Split(b.only, ","), part.name) {
+			continue
+		}
+		if err := part.measure(); err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
 		}
 	}
 	return nil
 }
+
+// taken tells of a measurement.
+func taken(format string, values ...any) { fmt.Fprintf(os.Stderr, format+"\n", values...) }
 
 func (b *bench) makePair() error {
 	for _, line := range []string{"link add name va type veth peer name vb", "link set lo up", "link set va up", "link set vb up"} {
@@ -111,7 +125,8 @@ func turnGROOn(name string) error {
 // cost is what a run of a program took.
 type cost struct {
 	seconds float64
-	memory  int64 // resident at most, in KiB
+	cpu     float64 // seconds of all cores
+	memory  int64   // resident at most, in KiB
 	out     []byte
 }
 
@@ -127,13 +142,32 @@ func (b *bench) time(name string, args ...string) (cost, error) {
 	if err != nil {
 		return c, fmt.Errorf("%s %s: %w", name, strings.Join(args, " "), err)
 	}
+	c.cpu = (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
 	c.memory = cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss
 	return c, nil
 }
 
-func median(values []float64) float64 {
-	slices.Sort(values)
+// rows are the measurements of several things, each in every round.
+type rows map[string][]float64
+
+func (r rows) add(name string, value float64) { r[name] = append(r[name], value) }
+
+// median is NaN where nothing was measured.
+func (r rows) median(name string) float64 {
+	values := slices.Sorted(slices.Values(r[name]))
+	if len(values) == 0 {
+		return math.NaN()
+	}
 	return values[len(values)/2]
+}
+
+// ratio is the median of a/b in the same round.
+func (r rows) ratio(a, b string) float64 {
+	ratios := make(rows)
+	for i := range min(len(r[a]), len(r[b])) {
+		ratios.add("", r[a][i]/r[b][i])
+	}
+	return ratios.median("")
 }
 
 const spec = "eth dst=02:00:00:00:00:09 / ip src=inc:10.64.37.1-10.64.37.254 dst=10.64.37.35 / udp sport=rand:1024-65535 dport=9 / zero 18"
@@ -174,26 +208,28 @@ func (b *bench) floods() error {
 		via   string
 		ratio float64
 	}{{"live", 3}, {"xdp", 1.5}, {"sendmmsg", 1.1}}
-	ratios, rates := make(map[string][]float64), make(map[string][]float64)
+	rates := make(rows)
+	defer func() {
+		fmt.Printf("\n## Floods of 60-byte frames over veth, the sink a MAC address that nobody has\n\n| by | frames/s | x trafgen (one fixed frame, one CPU) | promised |\n|---|---|---|---|\n")
+		fmt.Printf("| trafgen | %.0f | 1 | |\n", rates.median("trafgen"))
+		for _, p := range promised {
+			fmt.Printf("| %s | %.0f | %.2f | >= %.1f |\n", p.via, rates.median(p.via), rates.ratio(p.via, "trafgen"), p.ratio)
+		}
+	}()
 	for range b.rounds {
 		c, err := b.time("trafgen", "--in", file, "--out", "va", "--num", fmt.Sprint(b.frames), "--cpus", "1", "-q")
 		if err != nil {
 			return err
 		}
-		base := float64(b.frames) / c.seconds
-		rates["trafgen"] = append(rates["trafgen"], base)
+		rates.add("trafgen", float64(b.frames)/c.seconds)
 		for _, p := range promised {
 			rate, _, err := b.flood("--rate", "max", "--count", fmt.Sprint(b.frames), "--via", p.via)
 			if err != nil {
 				return err
 			}
-			rates[p.via], ratios[p.via] = append(rates[p.via], rate), append(ratios[p.via], rate/base)
+			rates.add(p.via, rate)
+			taken("%-12s %.0f frames/s", p.via, rate)
 		}
-	}
-	fmt.Printf("\n## Floods of 60-byte frames over veth, the sink a MAC address that nobody has\n\n| by | frames/s | x trafgen (one fixed frame, one CPU) | promised |\n|---|---|---|---|\n")
-	fmt.Printf("| trafgen | %.0f | 1 | |\n", median(rates["trafgen"]))
-	for _, p := range promised {
-		fmt.Printf("| %s | %.0f | %.2f | >= %.1f |\n", p.via, median(rates[p.via]), median(ratios[p.via]), p.ratio)
 	}
 	return nil
 }
@@ -216,30 +252,26 @@ func (b *bench) reading() error {
 		{"verify", append(slices.Clone(ours), "--verify", "-o", "json")},
 		{"lines", ours},
 	}
-	seconds, memory := make(map[string][]float64), make(map[string]int64)
+	seconds, memory := make(rows), make(map[string]int64)
+	defer func() {
+		fmt.Printf("\n## Reading 500,000 mixed frames\n\n| program | s | MiB |\n|---|---|---|\n")
+		for _, p := range programs {
+			fmt.Printf("| %s | %.3f | %.0f |\n", p.name, seconds.median(p.name), float64(memory[p.name])/1024)
+		}
+		fmt.Printf("\nverify: %.1f x faster than tcpdump -nvv (promised 40), %.1f x the time of capinfos -c (at most 4).\n", seconds.ratio("tcpdump -nvv", "verify"), seconds.ratio("verify", "capinfos -c"))
+		fmt.Printf("lines: %.1f x faster than tcpdump -n (15), %.1f x than tcpdump -nq (8).\n", seconds.ratio("tcpdump -n", "lines"), seconds.ratio("tcpdump -nq", "lines"))
+	}()
 	for range b.rounds {
 		for _, p := range programs {
 			c, err := b.time(p.command[0], p.command[1:]...)
 			if err != nil {
 				return err
 			}
-			seconds[p.name] = append(seconds[p.name], c.seconds)
+			seconds.add(p.name, c.seconds)
 			memory[p.name] = max(memory[p.name], c.memory)
+			taken("%-12s %.3f s, CPU %.3f s", p.name, c.seconds, c.cpu)
 		}
 	}
-	ratio := func(a, b string) float64 {
-		var all []float64
-		for i := range seconds[a] {
-			all = append(all, seconds[a][i]/seconds[b][i])
-		}
-		return median(all)
-	}
-	fmt.Printf("\n## Reading 500,000 mixed frames\n\n| program | s | MiB |\n|---|---|---|\n")
-	for _, p := range programs {
-		fmt.Printf("| %s | %.3f | %.0f |\n", p.name, median(slices.Clone(seconds[p.name])), float64(memory[p.name])/1024)
-	}
-	fmt.Printf("\nverify: %.1f x faster than tcpdump -nvv (promised 40), %.1f x the time of capinfos -c (at most 4).\n", ratio("tcpdump -nvv", "verify"), ratio("verify", "capinfos -c"))
-	fmt.Printf("lines: %.1f x faster than tcpdump -n (15), %.1f x than tcpdump -nq (8).\n", ratio("tcpdump -n", "lines"), ratio("tcpdump -nq", "lines"))
 	return nil
 }
 
@@ -268,7 +300,9 @@ func (b *bench) makeMixed(name string) error {
 // capturing writes what a flood of a million frames a second brings into a file.
 func (b *bench) capturing() error {
 	file := filepath.Join(b.dir, "capture.pcapng")
-	cmd := exec.CommandContext(b.ctx, b.wirelab, "packet", "capture", "--iface", "vb", "-o", "json", "-w", file, "--duration", (b.paced + 3*time.Second).String())
+	ctx, cancel := context.WithCancel(b.ctx)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, b.wirelab, "packet", "capture", "--iface", "vb", "-o", "json", "-w", file, "--duration", (b.paced + 2*time.Second).String())
 	var out strings.Builder
 	cmd.Stdout = &out
 	if err := cmd.Start(); err != nil {
@@ -277,9 +311,12 @@ func (b *bench) capturing() error {
 	time.Sleep(time.Second)
 	rate, _, err := b.flood("--rate", "1M", "--count", fmt.Sprint(int(b.paced.Seconds()*1e6)), "--via", "xdp")
 	if err != nil {
-		return err
+		cancel()
 	}
-	if err := cmd.Wait(); err != nil {
+	if ended := cmd.Wait(); err == nil {
+		err = ended
+	}
+	if err != nil {
 		return err
 	}
 	var r struct{ Packets, Dropped uint64 }

@@ -145,15 +145,14 @@ func (a *app) fromSpec(f *explainFlags, args []string) (*shownFrame, error) {
 		frame := t.Append(nil, f.frame-1, time.Now().UnixNano())
 		return &shownFrame{t.Link(), frame, len(frame), packet.OffloadUnknown, t}, nil
 	}
-	fragments, err := packet.Fragments(t.Link(), t.Append(nil, 0, time.Now().UnixNano()), s.MTU)
+	one, made, count, err := t.Fragment(t.Append(nil, 0, time.Now().UnixNano()), s.MTU, int(min(f.frame-1, packet.MaxPacket)))
 	if err != nil {
 		return nil, term.Usagef("%w", err)
 	}
-	if f.frame > uint64(len(fragments)) {
-		return nil, term.Usagef("the packet is cut into %d frames: there is no frame %d", len(fragments), f.frame)
+	if one == nil {
+		return nil, term.Usagef("the packet is cut into %d frames: there is no frame %d", count, f.frame)
 	}
-	one := fragments[f.frame-1]
-	return &shownFrame{t.Link(), one, len(one), packet.OffloadUnknown, nil}, nil
+	return &shownFrame{t.Link(), one, len(one), packet.OffloadUnknown, made}, nil
 }
 
 func (a *app) fromHex(f *explainFlags) (*shownFrame, error) {
