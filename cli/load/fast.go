@@ -73,7 +73,7 @@ func (a *app) runFastLoad(cmd *cobra.Command, flags loadFlags, fast fastFlags, a
 	cfg.Target = all[0]
 	return term.Perform(a.Console, cmd, &flags.save, term.Measurement[*oneway.Report]{
 		Run: func(ctx context.Context) (*oneway.Report, error) {
-			logs := a.OpenLogs(settings)
+			logs := a.OpenClientLogs(settings)
 			defer logs.Close()
 			cfg.Log = logs.Component("client")
 			report, err := a.measureFast(ctx, cfg)

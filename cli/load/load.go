@@ -104,6 +104,7 @@ func (f *loadFlags) add(cmd *cobra.Command) {
 	f.family.Add(cmd)
 	f.pace.add(cmd)
 	f.save.Add(cmd)
+	term.AddLogs(cmd)
 }
 
 // newLoadNetworkCommand completes a command for the network that its name says.
@@ -139,7 +140,7 @@ func (a *app) runLoad(cmd *cobra.Command, flags loadFlags, args []string) error 
 	cfg.Targets = all
 	return term.Perform(a.Console, cmd, &flags.save, term.Measurement[*load.Report]{
 		Run: func(ctx context.Context) (*load.Report, error) {
-			logs := a.OpenLogs(settings)
+			logs := a.OpenClientLogs(settings)
 			defer logs.Close()
 			cfg.Log = logs.Component("client")
 			report, err := a.measureLoad(ctx, &flags.pace, cfg)

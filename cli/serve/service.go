@@ -29,6 +29,7 @@ type serviceFlags struct {
 }
 
 func (f *serviceFlags) add(cmd *cobra.Command) {
+	term.AddLogs(cmd)
 	cmd.Flags().StringVar(&f.readyFile, "ready-file", "", "`file` to write a JSON line to for each server that listens")
 	cmd.Flags().StringVar(&f.control, "control", "", "`path` of the control socket for ps and kick (default one for each process)")
 }

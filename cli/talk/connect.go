@@ -5,11 +5,15 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"wirelab/cli/config"
 	"wirelab/cli/term"
 	"wirelab/load/connect"
 	"wirelab/load/payload"
@@ -22,9 +26,14 @@ type connectFlags struct {
 	payload string
 	size    int
 	count   uint64
+	crlf    bool
 	family  term.Family
+	source  string
+	socket  term.SocketFlags
 
-	retry          int // from here on, TCP only
+	retry          int // from here on, not UDP
+	datagram       bool
+	scan           scanFlags
 	tls            bool
 	tlsCA          string
 	tlsFingerprint string
@@ -48,7 +57,7 @@ func (a *app) newConnectCommand() *cobra.Command {
 			"On a terminal, Ctrl-D ends the input and Ctrl-C the conversation.",
 		Example: "  wirelab connect tcp\n  printf hello | wirelab connect tcp 127.0.0.1:12345",
 	}
-	cmd.AddCommand(a.newConnectTCPCommand(), a.newConnectUDPCommand())
+	cmd.AddCommand(a.newConnectTCPCommand(), a.newConnectUDPCommand(), a.newConnectUnixCommand())
 	return cmd
 }
 
@@ -61,15 +70,31 @@ func (a *app) newConnectTCPCommand() *cobra.Command {
 			"configuration. At the end of its input it shuts down its direction, as nc -N\n" +
 			"does, and goes on reading until the server closes its own. Bytes pass\n" +
 			"unchanged, but on a terminal control characters of the peer are escaped.\n\n" +
+			"With --scan it says which ports of a host are open: HOST:PORTS are several, as in\n" +
+			"22,80,8000-8010, and a port that answers neither yes nor no within --timeout (1s) is\n" +
+			"filtered. Only private addresses and those of this host are scanned.\n\n" +
 			"Payloads: " + payload.Syntax,
 		Example: "  wirelab connect tcp\n" +
 			"  printf hello | wirelab connect tcp 127.0.0.1:12345\n" +
-			"  wirelab connect tcp --hex --payload text:ping --count 3 --timeout 2s",
-		Args: term.AtMostTarget,
-		RunE: func(cmd *cobra.Command, args []string) error { return a.runConnect(cmd, "tcp", args, &f) },
+			"  wirelab connect tcp --hex --payload text:ping --count 3 --timeout 2s\n" +
+			"  wirelab connect tcp 127.0.0.1:1-1024,12345 --scan",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if f.scan.on {
+				return cobra.ExactArgs(1)(cmd, args)
+			}
+			return term.AtMostTarget(cmd, args)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.scan.on {
+				return a.runScan(cmd, args[0], &f)
+			}
+			return a.runConnect(cmd, "tcp", args, &f)
+		},
 	}
 	flags := cmd.Flags()
 	f.add(cmd)
+	f.addInternet(cmd, true)
+	f.scan.add(cmd)
 	flags.DurationVar(&f.timeout, "timeout", 0, "give up connecting, and end after so long a silence (connecting: 10s; silence: never)")
 	flags.IntVar(&f.retry, "retry", 0, "try so many more `times` to connect while refused or unreachable")
 	flags.BoolVar(&f.tls, "tls", false, "speak TLS")
@@ -98,14 +123,53 @@ func (a *app) newConnectUDPCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return a.runConnect(cmd, "udp", args, &f) },
 	}
 	f.add(cmd)
+	f.addInternet(cmd, false)
 	cmd.Flags().DurationVar(&f.timeout, "timeout", defaultUDPTimeout, "how long to wait for an answer")
 	return cmd
 }
 
+func (a *app) newConnectUnixCommand() *cobra.Command {
+	var f connectFlags
+	cmd := &cobra.Command{
+		Use:   "unix PATH",
+		Short: "Talk to a server at a Unix socket",
+		Long: "Connects to a Unix socket and talks as connect tcp does; with --datagram, as connect\n" +
+			"udp. A PATH that begins with @ is an abstract name (unix(7)).\n\n" +
+			"Payloads: " + payload.Syntax,
+		Example: "  wirelab connect unix /run/server.sock\n" +
+			"  printf hello | wirelab connect unix server.sock --datagram --timeout 1s",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.runConnect(cmd, unixNetwork(f.datagram), args, &f)
+		},
+	}
+	f.add(cmd)
+	flags := cmd.Flags()
+	flags.DurationVar(&f.timeout, "timeout", 0, "end after so long a silence (default never; of datagrams, at once)")
+	flags.IntVar(&f.retry, "retry", 0, "try so many more `times` to connect while refused")
+	flags.BoolVar(&f.datagram, "datagram", false, "datagrams instead of a stream")
+	return cmd
+}
+
+func unixNetwork(datagram bool) string {
+	if datagram {
+		return "unixgram"
+	}
+	return "unix"
+}
+
+// addInternet adds what Unix sockets have not.
+func (f *connectFlags) addInternet(cmd *cobra.Command, streams bool) {
+	f.family.Add(cmd)
+	cmd.Flags().StringVar(&f.source, "source", "", "connect from this `address`: ADDR, ADDR:PORT or :PORT")
+	f.socket.Add(cmd, streams)
+}
+
 func (f *connectFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	f.family.Add(cmd)
+	term.AddLogs(cmd)
 	flags.BoolVar(&f.hex, "hex", false, "show both directions as hexadecimal and text, with times")
+	flags.BoolVar(&f.crlf, "crlf", false, "end lines with CR LF, as HTTP and SMTP have them")
 	flags.StringVar(&f.payload, "payload", "", "send this `payload` in place of the input")
 	flags.IntVar(&f.size, "size", 0, "make the payload so many `bytes` long")
 	flags.Uint64Var(&f.count, "count", 1, "send the payload so many `times`")
@@ -120,7 +184,7 @@ func (a *app) runConnect(cmd *cobra.Command, network string, args []string, f *c
 	if err != nil {
 		return err
 	}
-	address, err := term.Target(settings, args)
+	address, err := target(settings, network, args)
 	if err != nil {
 		return err
 	}
@@ -138,7 +202,7 @@ func (a *app) runConnect(cmd *cobra.Command, network string, args []string, f *c
 		return err
 	}
 	defer t.close()
-	logs := a.OpenLogs(settings)
+	logs := a.OpenClientLogs(settings)
 	t.log = logs.Component("client")
 	conversation, err := connect.Run(ctx, cfg)
 	t.close()
@@ -146,13 +210,27 @@ func (a *app) runConnect(cmd *cobra.Command, network string, args []string, f *c
 	return explainConnect(err, network, address)
 }
 
+// target returns whom the arguments mean: what they leave out, the configuration says.
+func target(settings *config.Config, network string, args []string) (string, error) {
+	if isUnix(network) {
+		return args[0], nil
+	}
+	return term.Target(settings, args)
+}
+
+func isUnix(network string) bool { return strings.HasPrefix(network, "unix") }
+
 // lookUp says which addresses of a name are tried, and refuses what is none. Of several,
 // one that has a server shows itself over TCP by answering; over UDP all seem to be there,
 // until one refuses a datagram.
 func (f *connectFlags) lookUp(ctx context.Context, cfg *connect.Config) error {
+	if isUnix(cfg.Network) {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, cfg.DialTimeout)
 	defer cancel()
-	all, err := f.family.Lookup(ctx, cfg.Address)
+	family := f.family.Of(cfg.Source.Addr())
+	all, err := family.Lookup(ctx, cfg.Address)
 	if err != nil && !term.IsUnknownHost(err) {
 		return err
 	}
@@ -160,7 +238,7 @@ func (f *connectFlags) lookUp(ctx context.Context, cfg *connect.Config) error {
 		return &connect.Error{Op: connect.OpConnect, Network: cfg.Network, Address: cfg.Address, Attempts: 1, Err: err}
 	}
 	if cfg.Network == "tcp" {
-		cfg.Family = f.family.Network("")
+		cfg.Family = family.Network("")
 		return nil
 	}
 	cfg.Address, cfg.Others = all[0].String(), all[1:]
@@ -170,7 +248,7 @@ func (f *connectFlags) lookUp(ctx context.Context, cfg *connect.Config) error {
 // config checks the flags and makes of them what connect.Run wants.
 func (f *connectFlags) config(cmd *cobra.Command, network, address string) (connect.Config, error) {
 	cfg := connect.Config{
-		Network: network, Address: address, DialTimeout: defaultDialTimeout, IdleTimeout: f.timeout, Retries: f.retry,
+		Network: network, Address: address, DialTimeout: defaultDialTimeout, IdleTimeout: f.timeout, Retries: f.retry, CRLF: f.crlf,
 	}
 	if f.timeout > 0 {
 		cfg.DialTimeout = f.timeout
@@ -182,6 +260,8 @@ func (f *connectFlags) config(cmd *cobra.Command, network, address string) (conn
 		return cfg, term.Usagef("--retry %d is not between 0 and %d", f.retry, maxRetries)
 	case f.payload == "" && cmd.Flags().Changed("payload"):
 		return cfg, term.Usagef("--payload is empty")
+	case f.payload != "" && f.crlf:
+		return cfg, term.Usagef("--crlf is about the input; a --payload says \\r\\n itself, as in text:hello\\r\\n")
 	case f.payload == "" && (cmd.Flags().Changed("size") || cmd.Flags().Changed("count")):
 		return cfg, term.Usagef("--size and --count are about a --payload, which is missing")
 	}
@@ -189,8 +269,33 @@ func (f *connectFlags) config(cmd *cobra.Command, network, address string) (conn
 		return cfg, err
 	}
 	var err error
+	if cfg.Source, err = parseSource(f.source); err != nil {
+		return cfg, err
+	}
+	if cfg.Socket, err = f.socket.Options(); err != nil {
+		return cfg, err
+	}
 	cfg.TLS, err = f.tlsConfig()
 	return cfg, err
+}
+
+// parseSource reads ADDR, ADDR:PORT, :PORT or PORT.
+func parseSource(text string) (netip.AddrPort, error) {
+	if text == "" {
+		return netip.AddrPort{}, nil
+	}
+	addr, err := netip.ParseAddr(strings.Trim(text, "[]"))
+	if err == nil {
+		return netip.AddrPortFrom(addr, 0), nil
+	}
+	if port, err := strconv.ParseUint(strings.TrimPrefix(text, ":"), 10, 16); err == nil {
+		return netip.AddrPortFrom(netip.Addr{}, uint16(port)), nil
+	}
+	source, err := netip.ParseAddrPort(text)
+	if err != nil {
+		return source, term.Usagef("--source %s: write ADDR, ADDR:PORT, [IPv6]:PORT or :PORT, with an address of this host", text)
+	}
+	return source, nil
 }
 
 func (f *connectFlags) usePayload(cfg *connect.Config) error {
@@ -207,7 +312,7 @@ func (f *connectFlags) usePayload(cfg *connect.Config) error {
 		return term.Usagef("--count 0 sends nothing")
 	case cfg.Network == "udp" && payload.Len() > maxDatagram:
 		return term.Usagef("the payload has %d bytes, a datagram at most %d", payload.Len(), maxDatagram)
-	case cfg.Network == "tcp" && stamp:
+	case cfg.Network != "udp" && stamp:
 		return term.Usagef("STAMP packets go over UDP: wirelab connect udp --payload stamp")
 	}
 	cfg.Count, cfg.Reflections = f.count, stamp
@@ -244,7 +349,7 @@ func (f *connectFlags) tlsConfig() (*connect.TLSConfig, error) {
 // describeConversation sums up a conversation in one line.
 func describeConversation(c connect.Conversation) string {
 	unit := "message"
-	if c.Network == "udp" {
+	if c.Network == "udp" || c.Network == "unixgram" {
 		unit = "datagram"
 	}
 	answers := ""

@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/netip"
 	"os"
 
 	"wirelab/cli/term"
@@ -28,8 +27,8 @@ type listeningEvent struct {
 
 // announceListening says where something listens: as JSON on stdout, in words on
 // stderr, for stdout has what is received; and in the ready file.
-func (a *app) announceListening(network string, addr netip.AddrPort, what, readyFile string) error {
-	e := listeningEvent{Event: "listening", Network: network, Addr: addr.String(), Handler: what, PID: os.Getpid(), Schema: term.EventSchema}
+func (a *app) announceListening(network, addr, what, readyFile string) error {
+	e := listeningEvent{Event: "listening", Network: network, Addr: addr, Handler: what, PID: os.Getpid(), Schema: term.EventSchema}
 	if readyFile != "" {
 		line, err := json.Marshal(e)
 		if err == nil {
@@ -47,10 +46,15 @@ func (a *app) announceListening(network string, addr netip.AddrPort, what, ready
 }
 
 // talkTo holds one conversation with a peer that has come.
-func (a *app) talkTo(ctx context.Context, network string, conn net.Conn, f *listenFlags, first bool, saved io.Writer, log *slog.Logger) error {
+func (a *app) talkTo(ctx context.Context, conn net.Conn, f *listenFlags, first bool, saved io.Writer, log *slog.Logger) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	cfg := connect.Config{Network: network, Address: conn.RemoteAddr().String(), IdleTimeout: f.timeout}
+	socket, err := f.socket.Options()
+	if err != nil {
+		return err
+	}
+	network := conn.LocalAddr().Network()
+	cfg := connect.Config{Network: network, Address: conn.RemoteAddr().String(), IdleTimeout: f.timeout, CRLF: f.crlf, Socket: socket}
 	quiet := *a
 	console := *a.Console
 	quiet.Console = &console
@@ -72,7 +76,7 @@ func (a *app) talkTo(ctx context.Context, network string, conn net.Conn, f *list
 		}
 		return show(e)
 	}
-	if network == "udp" {
+	if network == "udp" || network == "unixgram" {
 		cfg.Input = connect.Patient(cfg.Input)
 	}
 	conversation, err := connect.Talk(ctx, cfg, conn)

@@ -3,13 +3,13 @@ package talk
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"wirelab/cli/config"
 	"wirelab/cli/term"
 	"wirelab/internal/setting"
 	"wirelab/lab/impair"
@@ -26,6 +26,7 @@ type relayFlags struct {
 	rate                          []string
 	seed                          uint64
 	readyFile                     string
+	family                        term.Family
 }
 
 func (a *app) newRelayCommand() *cobra.Command {
@@ -37,7 +38,7 @@ func (a *app) newRelayCommand() *cobra.Command {
 			"chances that follow from a seed.",
 		Example: "  wirelab relay udp :9000 127.0.0.1:12345 --delay 20ms --lose 0.01\n  wirelab relay tcp :9000 127.0.0.1:12345 --hex",
 	}
-	cmd.AddCommand(a.newRelayOf("tcp"), a.newRelayOf("udp"))
+	cmd.AddCommand(a.newRelayOf("tcp"), a.newRelayOf("udp"), a.newRelayOf("unix"))
 	return cmd
 }
 
@@ -45,10 +46,8 @@ func (a *app) newRelayOf(network string) *cobra.Command {
 	var f relayFlags
 	cmd := &cobra.Command{
 		Use:   network + " LISTEN TARGET",
-		Short: "Relay " + strings.ToUpper(network),
-		Long: "Listens on LISTEN, a port or [HOST]:PORT, and relays to TARGET until Ctrl-C, then sums\n" +
-			"up. Without HOST it listens on 127.0.0.1.\n\n" +
-			"An impairment with one value holds in both directions; with two, TO,FROM, the first\n" +
+		Short: "Relay " + map[string]string{"tcp": "TCP", "udp": "UDP", "unix": "what comes to a Unix socket"}[network],
+		Long: relayLong(network) + "\n\nAn impairment with one value holds in both directions; with two, TO,FROM, the first\n" +
 			"is on the way to the target and the second on the way back: --delay 20ms,0s.",
 		Example: relayExample(network),
 		Args: func(_ *cobra.Command, args []string) error {
@@ -60,6 +59,8 @@ func (a *app) newRelayOf(network string) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return a.runRelay(cmd, network, args, &f) },
 	}
 	flags := cmd.Flags()
+	f.family.Add(cmd)
+	term.AddLogs(cmd)
 	flags.BoolVar(&f.hex, "hex", false, "show what passes as hexadecimal and text, with times")
 	flags.DurationSliceVar(&f.delay, "delay", nil, "hold everything for this `time`, one way")
 	flags.DurationSliceVar(&f.jitter, "jitter", nil, "vary the delay by up to this `time`; order is kept")
@@ -75,7 +76,25 @@ func (a *app) newRelayOf(network string) *cobra.Command {
 	return cmd
 }
 
+func relayLong(network string) string {
+	switch network {
+	case "udp":
+		return "Listens on LISTEN, a port or [HOST]:PORT, and relays to TARGET until Ctrl-C, then sums\n" +
+			"up. Without HOST it listens on 127.0.0.1. Of a TARGET with several addresses, each\n" +
+			"client's is the first that does not refuse."
+	case "unix":
+		return "Listens at the path LISTEN and relays streams to TARGET, HOST:PORT or unix:PATH, until\n" +
+			"Ctrl-C, then sums up."
+	}
+	return "Listens on LISTEN, a port or [HOST]:PORT, and relays to TARGET, HOST:PORT or unix:PATH,\n" +
+		"until Ctrl-C, then sums up. Without HOST it listens on 127.0.0.1. What is neither shown\n" +
+		"nor impaired passes inside the kernel (splice)."
+}
+
 func relayExample(network string) string {
+	if network == "unix" {
+		return "  wirelab relay unix front.sock 127.0.0.1:12345\n  wirelab relay unix front.sock unix:/run/server.sock --hex"
+	}
 	if network == "tcp" {
 		return "  wirelab relay tcp 9000 127.0.0.1:12345 --hex\n  wirelab relay tcp 9000 127.0.0.1:12345 --delay 50ms --rate 10M"
 	}
@@ -127,37 +146,54 @@ func (a *app) runRelay(cmd *cobra.Command, network string, args []string, f *rel
 	if err != nil {
 		return err
 	}
-	target, err := term.Target(settings, args[1:])
+	cfg, err := f.config(settings, network, args)
 	if err != nil {
 		return err
 	}
-	to, err := f.way(0)
-	if err != nil {
-		return err
-	}
-	from, err := f.way(1)
-	if err != nil {
-		return err
-	}
-	cfg := relay.Config{Network: network, Listen: listenAddress(args[0]), Target: target, To: to, From: from, Seed: f.seed}
 	if f.hex {
 		cfg.View = a.relayView(network)
 	}
-	logs := a.OpenLogs(settings)
+	logs := a.OpenClientLogs(settings)
 	cfg.Log = logs.Component("relay")
-	r, err := relay.Listen(cfg)
+	r, err := relay.Listen(cmd.Context(), cfg)
 	if errors.Is(err, impair.ErrConfig) {
 		return term.Usagef("%w", err)
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("relay: %w", err), logs.Close())
+		return errors.Join(fmt.Errorf("relay: %w", term.ExplainHost(err)), logs.Close())
 	}
-	if err := a.announceListening(network, r.Addr(), "relay to "+target, f.readyFile); err != nil {
+	if err := a.announceListening(network, r.Addr(), "relay to "+args[1], f.readyFile); err != nil {
 		return errors.Join(err, r.Close(), logs.Close())
 	}
 	begun := time.Now()
 	err = r.Run(cmd.Context())
 	return errors.Join(err, a.sumUpRelay(r.Counts(), time.Since(begun)), logs.Close())
+}
+
+// config makes of the arguments and flags what relay.Listen wants.
+func (f *relayFlags) config(settings *config.Config, network string, args []string) (cfg relay.Config, err error) {
+	cfg = relay.Config{Network: network, Listen: args[0], TargetNetwork: network, Seed: f.seed}
+	if network != "unix" {
+		cfg.Listen = listenAddress(args[0])
+	}
+	path, isPath := strings.CutPrefix(args[1], "unix:")
+	switch {
+	case isPath:
+		cfg.TargetNetwork, cfg.Target = "unix", path
+	default:
+		if network == "unix" {
+			cfg.TargetNetwork = "tcp"
+		}
+		cfg.Family = f.family.Network("")
+		if cfg.Target, err = term.Target(settings, args[1:]); err != nil {
+			return cfg, err
+		}
+	}
+	if cfg.To, err = f.way(0); err != nil {
+		return cfg, err
+	}
+	cfg.From, err = f.way(1)
+	return cfg, err
 }
 
 // listenAddress makes HOST:PORT of a port, :PORT or HOST:PORT.
@@ -172,11 +208,11 @@ func listenAddress(arg string) string {
 }
 
 // relayView shows what passes, with who sent it.
-func (a *app) relayView(network string) func(netip.AddrPort, relay.Direction, []byte) {
+func (a *app) relayView(network string) func(string, relay.Direction, []byte) {
 	view := connect.HexView(a.Stdout)
 	var mu sync.Mutex
-	offsets := map[netip.AddrPort]*[2]uint64{} // of streams; as many as there are clients
-	return func(client netip.AddrPort, d relay.Direction, data []byte) {
+	offsets := map[string]*[2]uint64{} // of streams; as many as there are clients
+	return func(client string, d relay.Direction, data []byte) {
 		mu.Lock()
 		defer mu.Unlock()
 		if len(offsets) > relay.MaxClients {
@@ -189,7 +225,7 @@ func (a *app) relayView(network string) func(netip.AddrPort, relay.Direction, []
 		if d == relay.ToClient {
 			kind = connect.EventReceived
 		}
-		fmt.Fprintf(a.Stdout, "%v %s\n", client, d)
+		fmt.Fprintf(a.Stdout, "%s %s\n", client, d)
 		_ = view(&connect.Event{Kind: kind, Time: time.Now(), Network: network, Offset: offsets[client][d], Data: data}) // what cannot be shown passes all the same
 		offsets[client][d] += uint64(len(data))
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"wirelab/cli/term"
@@ -110,7 +111,7 @@ func (t *talk) record(e *connect.Event) {
 		t.app.Note("%v; trying again in %v", e.Err, e.Wait)
 		t.log.Info("connecting failed", "attempt", e.Attempt, "err", e.Err)
 	case connect.EventConnected:
-		t.app.Note("connected to %s %s from %s%s", e.Network, e.Remote, e.Local, describeTLS(e.TLS))
+		t.app.Note("connected to %s %s%s%s", e.Network, e.Remote, from(e.Local), describeTLS(e.TLS))
 		t.log.Info("connected", "network", e.Network, "peer", e.Remote, "local", e.Local, "attempts", e.Attempt)
 	case connect.EventSent:
 		t.log.Debug("sent", "bytes", len(e.Data))
@@ -125,6 +126,14 @@ func (t *talk) record(e *connect.Event) {
 		t.closed = cmp.Or(t.closed, "; the peer closed the connection")
 		t.log.Debug("peer sends no more")
 	}
+}
+
+// from says from where, where that is more than a socket without a name.
+func from(local string) string {
+	if local == connect.Unnamed || strings.HasPrefix(local, "@wirelab-") {
+		return ""
+	}
+	return " from " + local
 }
 
 func describeTLS(s *connect.TLSState) string {
@@ -169,7 +178,7 @@ func (t *talk) sumUp(c connect.Conversation, failed error) (err error) {
 	if t.app.JSON {
 		return t.app.PrintEvent(newClosedEvent(c, failed))
 	}
-	if c.Local.IsValid() && (term.IsTerminal(t.app.Stderr) || t.app.Verbose) {
+	if c.Local != "" && (term.IsTerminal(t.app.Stderr) || t.app.Verbose) {
 		t.app.Note("%s%s", describeConversation(c), t.closedFirst(c, failed))
 	}
 	return err
@@ -177,7 +186,7 @@ func (t *talk) sumUp(c connect.Conversation, failed error) (err error) {
 
 // closedFirst says which side of a TCP connection was the first to close it.
 func (t *talk) closedFirst(c connect.Conversation, failed error) string {
-	if c.Network != "tcp" || failed != nil {
+	if c.Network == "udp" || c.Network == "unixgram" || failed != nil {
 		return ""
 	}
 	return t.closed
@@ -189,9 +198,7 @@ func newClosedEvent(c connect.Conversation, failed error) closedEvent {
 		BytesOut: c.BytesOut, BytesIn: c.BytesIn, MessagesOut: c.MessagesOut, MessagesIn: c.MessagesIn,
 		Answered: c.Answered, Late: c.Late, Duplicates: c.Duplicates, Elapsed: c.Duration.Seconds(),
 	}
-	if c.Local.IsValid() {
-		e.Local, e.Remote = c.Local.String(), c.Remote.String()
-	}
+	e.Local, e.Remote = c.Local, c.Remote
 	if failed != nil {
 		e.Error = failed.Error()
 	}

@@ -71,8 +71,19 @@ func OneLine(s string) string {
 
 // OpenLogs starts logging as cfg says, with warnings on stderr, and with
 // --verbose everything. The caller closes it.
-func (c *Console) OpenLogs(cfg *config.Config) *observe.Logs {
+func (c *Console) OpenLogs(cfg *config.Config) *observe.Logs { return c.openLogs(cfg.Logs) }
+
+// OpenClientLogs is OpenLogs for what a person runs here and there: it leaves no files
+// unless the configuration or a flag says where.
+func (c *Console) OpenClientLogs(cfg *config.Config) *observe.Logs {
 	l := cfg.Logs
+	if cfg.Origin("logs.dir") == "default" {
+		l.Dir = ""
+	}
+	return c.openLogs(l)
+}
+
+func (c *Console) openLogs(l config.Logs) *observe.Logs {
 	return observe.OpenLogs(observe.LogConfig{
 		Dir: l.Dir, Level: l.Level, MaxSize: l.MaxSize, Keep: l.Keep, MaxAge: l.MaxAge,
 		Terminal: c.Stderr, Color: c.Colors(c.Stderr).on, Verbose: c.Verbose,

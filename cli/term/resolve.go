@@ -38,6 +38,14 @@ func (f Family) Network(network string) string {
 	return network
 }
 
+// Of returns the family of an address, and f where that is none.
+func (f Family) Of(a netip.Addr) Family {
+	if !a.IsValid() {
+		return f
+	}
+	return Family{four: a.Unmap().Is4(), six: a.Unmap().Is6()}
+}
+
 func (f Family) has(a netip.Addr) bool { return f.four == f.six || a.Is4() == f.four }
 
 // Lookup returns all addresses that HOST:PORT means, those of IPv4 first, which servers

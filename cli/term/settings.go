@@ -61,6 +61,7 @@ func flagUsage(key config.Key) string {
 type settingFlag struct {
 	key    config.Key
 	values []string
+	none   bool // "none" stands for the empty value
 }
 
 func (f *settingFlag) Type() string { return f.key.Kind }
@@ -72,8 +73,21 @@ func (f *settingFlag) Set(s string) error {
 	if !f.key.List {
 		f.values = f.values[:0]
 	}
+	if f.none && s == "none" {
+		s = ""
+	}
 	f.values = append(f.values, s)
 	return nil
+}
+
+// AddLogs gives a command that logs the flag --logs. Its name is not that of its key, whose
+// last part alone would say nothing.
+func AddLogs(cmd *cobra.Command) {
+	key, ok := config.Lookup("logs.dir")
+	if !ok {
+		panic("term: no key logs.dir")
+	}
+	cmd.Flags().VarPF(&settingFlag{key: key, none: true}, "logs", "", "write log files into this `dir`; none: write none")
 }
 
 // Settings returns the configuration for cmd: defaults, the file, the

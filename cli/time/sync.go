@@ -91,6 +91,7 @@ func (f *syncFlags) add(cmd *cobra.Command) {
 	flags.BoolVar(&f.allowPublic, "allow-public", false, "ask public servers too")
 	f.family.Add(cmd)
 	f.nts.add(cmd)
+	term.AddLogs(cmd)
 	flags.StringVar(&f.control, "control", "", "`path` of the control socket for time status and ps (default one for each process)")
 	flags.StringVar(&f.simulate, "simulate", "", "play this `scenario`")
 	flags.Uint64Var(&f.seed, "seed", 1, "with --simulate: the chance; the same `number` gives the same run")

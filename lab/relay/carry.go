@@ -2,7 +2,6 @@ package relay
 
 import (
 	"context"
-	"net/netip"
 	"time"
 
 	"wirelab/lab/impair"
@@ -12,15 +11,15 @@ import (
 // goroutine runs it; others hand it pieces.
 type carrier struct {
 	relay   *Relay
-	client  netip.AddrPort
+	client  client
 	d       Direction
 	link    *impair.Link
 	pieces  chan []byte // handed over; closed: no more will come
 	deliver func([]byte) error
 }
 
-func (r *Relay) newCarrier(client netip.AddrPort, d Direction, deliver func([]byte) error) *carrier {
-	return &carrier{relay: r, client: client, d: d, link: r.newLink(d), pieces: make(chan []byte, 64), deliver: deliver}
+func (r *Relay) newCarrier(c client, d Direction, deliver func([]byte) error) *carrier {
+	return &carrier{relay: r, client: c, d: d, link: r.newLink(c, d), pieces: make(chan []byte, 64), deliver: deliver}
 }
 
 // run delivers until pieces is closed and all has left, ctx ends, or deliver fails.

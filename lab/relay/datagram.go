@@ -5,8 +5,11 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
+
+	"wirelab/internal/inturn"
 )
 
 // maxDatagram is more than any datagram has.
@@ -15,7 +18,7 @@ const maxDatagram = 65536
 // A flow is a client of UDP with its socket to the target.
 type flow struct {
 	client netip.AddrPort
-	target *net.UDPConn
+	target *inturn.Conn
 	to     *carrier
 	end    context.CancelFunc
 	last   time.Time
@@ -27,6 +30,33 @@ type flows struct {
 	ctx      context.Context
 	byClient map[netip.AddrPort]*flow
 	running  sync.WaitGroup
+}
+
+// listenDatagrams opens the socket, and looks up the target: while datagrams come there is no
+// time for that.
+func (r *Relay) listenDatagrams(ctx context.Context) error {
+	host, portText, err := net.SplitHostPort(r.cfg.Target)
+	if err != nil {
+		return err
+	}
+	port, err := strconv.ParseUint(portText, 10, 16)
+	if err != nil {
+		return err
+	}
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip"+r.cfg.Family, host)
+	if err != nil {
+		return err
+	}
+	for _, a := range found {
+		r.targets = append(r.targets, netip.AddrPortFrom(a.Unmap(), uint16(port)))
+	}
+	slices.SortStableFunc(r.targets, func(a, b netip.AddrPort) int { return a.Addr().BitLen() - b.Addr().BitLen() })
+	addr, err := net.ResolveUDPAddr("udp", r.cfg.Listen)
+	if err != nil {
+		return err
+	}
+	r.conn, err = net.ListenUDP("udp", addr)
+	return err
 }
 
 // runDatagrams relays until the socket is closed, and waits for all flows.
@@ -47,7 +77,8 @@ func (r *Relay) runDatagrams(ctx context.Context) error {
 		}
 		select {
 		case one.to.pieces <- slices.Clone(buf[:n]):
-		default: // the queue of a link that cannot keep up is full: lost, as on a wire
+		default: // a link that cannot keep up has no room: lost, as on a wire
+			r.overflowed(ToTarget)
 		}
 	}
 }
@@ -60,11 +91,7 @@ func (f *flows) of(client netip.AddrPort) (*flow, error) {
 		return one, nil
 	}
 	f.makeRoom(now)
-	addr, err := net.ResolveUDPAddr("udp", f.relay.cfg.Target)
-	if err != nil {
-		return nil, err
-	}
-	target, err := net.DialUDP("udp", nil, addr)
+	target, err := inturn.Dial(net.Dialer{}, f.relay.targets, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -107,13 +134,13 @@ func (f *flows) start(one *flow) {
 	r := f.relay
 	ctx, end := context.WithCancel(f.ctx)
 	one.end = end
-	r.came()
+	c := r.came(one.client.String())
 	r.cfg.Log.Info("client", "peer", one.client, "target", one.target.RemoteAddr())
-	one.to = r.newCarrier(one.client, ToTarget, func(b []byte) error {
+	one.to = r.newCarrier(c, ToTarget, func(b []byte) error {
 		_, _ = one.target.Write(b) // refused: nobody is there now, perhaps later
 		return nil
 	})
-	from := r.newCarrier(one.client, ToClient, func(b []byte) error {
+	from := r.newCarrier(c, ToClient, func(b []byte) error {
 		_, _ = r.conn.WriteToUDPAddrPort(b, one.client) // the client may have gone
 		return nil
 	})

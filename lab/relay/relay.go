@@ -12,8 +12,8 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"wirelab/lab/impair"
@@ -33,9 +33,13 @@ func (d Direction) String() string { return [...]string{"->", "<-"}[d] }
 
 // Config says what a relay does.
 type Config struct {
-	Network string // "tcp" or "udp"
-	Listen  string // HOST:PORT; port 0 takes a free one
-	Target  string // HOST:PORT
+	Network string // "tcp", "udp", or "unix" for streams of a Unix socket
+	Listen  string // HOST:PORT, where port 0 takes a free one, or a path
+	Target  string // HOST:PORT; of a name all addresses are tried
+	// TargetNetwork is what the target speaks, where that is not Network: a stream may come
+	// over "tcp" and go on over "unix", and the other way round.
+	TargetNetwork string
+	Family        string // "4" or "6": only such addresses of the target; "": all
 
 	// To impairs what goes to the target, From what comes from it. Over TCP a stream has
 	// nothing to lose, double or reorder: those are errors.
@@ -44,7 +48,7 @@ type Config struct {
 
 	// View, if not nil, is shown what leaves the relay, never by two goroutines at once. It
 	// keeps nothing of data.
-	View func(client netip.AddrPort, d Direction, data []byte)
+	View func(client string, d Direction, data []byte)
 	Log  *slog.Logger // nil: nothing is logged
 }
 
@@ -67,40 +71,31 @@ type Counts struct {
 // Relay relays one network. It listens from Listen on.
 type Relay struct {
 	cfg      Config
-	listener net.Listener // TCP
-	conn     *net.UDPConn // UDP
-	seeds    atomic.Uint64
+	listener net.Listener     // of streams
+	conn     *net.UDPConn     // of datagrams
+	targets  []netip.AddrPort // of datagrams
 	showing  sync.Mutex
 	mu       sync.Mutex
 	counts   Counts
 }
 
-// Listen opens a relay. The caller calls Run or Close.
-func Listen(cfg Config) (*Relay, error) {
+// Listen opens a relay, and looks up the target of datagrams. The caller calls Run or Close.
+func Listen(ctx context.Context, cfg Config) (*Relay, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	for _, way := range []impair.Config{cfg.To, cfg.From} {
-		if err := way.Check(); err != nil {
-			return nil, err
-		}
-		if cfg.Network == "tcp" && (way.Loss > 0 || way.Double > 0 || way.Reorder > 0) {
-			return nil, fmt.Errorf("%w: a TCP stream has nothing to lose, double or reorder; delay, rate and corrupt work on it", impair.ErrConfig)
-		}
+	if cfg.TargetNetwork == "" {
+		cfg.TargetNetwork = cfg.Network
+	}
+	if err := cfg.check(); err != nil {
+		return nil, err
 	}
 	r := &Relay{cfg: cfg}
-	r.seeds.Store(cfg.Seed)
 	var err error
-	switch cfg.Network {
-	case "tcp":
-		r.listener, err = net.Listen("tcp", cfg.Listen)
-	case "udp":
-		var addr *net.UDPAddr
-		if addr, err = net.ResolveUDPAddr("udp", cfg.Listen); err == nil {
-			r.conn, err = net.ListenUDP("udp", addr)
-		}
-	default:
-		err = fmt.Errorf("relay: network %q is neither tcp nor udp", cfg.Network)
+	if cfg.Network == "udp" {
+		err = r.listenDatagrams(ctx)
+	} else {
+		r.listener, err = net.Listen(cfg.Network, cfg.Listen)
 	}
 	if err != nil {
 		return nil, err
@@ -108,12 +103,29 @@ func Listen(cfg Config) (*Relay, error) {
 	return r, nil
 }
 
-// Addr returns where the relay listens.
-func (r *Relay) Addr() netip.AddrPort {
-	if r.listener != nil {
-		return r.listener.Addr().(*net.TCPAddr).AddrPort()
+// check returns an error for what cannot be relayed, or not in that way.
+func (cfg *Config) check() error {
+	isStream := func(network string) bool { return network == "tcp" || network == "unix" }
+	if cfg.Network != "udp" && !isStream(cfg.Network) || isStream(cfg.Network) != isStream(cfg.TargetNetwork) {
+		return fmt.Errorf("relay: %q to %q: streams of tcp and unix are relayed, and datagrams of udp", cfg.Network, cfg.TargetNetwork)
 	}
-	return r.conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	for _, way := range []impair.Config{cfg.To, cfg.From} {
+		if err := way.Check(); err != nil {
+			return err
+		}
+		if cfg.Network != "udp" && (way.Loss > 0 || way.Double > 0 || way.Reorder > 0) {
+			return fmt.Errorf("%w: a stream has nothing to lose, double or reorder; delay, rate and corrupt work on it", impair.ErrConfig)
+		}
+	}
+	return nil
+}
+
+// Addr returns where the relay listens: HOST:PORT, or a path.
+func (r *Relay) Addr() string {
+	if r.listener != nil {
+		return r.listener.Addr().String()
+	}
+	return r.conn.LocalAddr().String()
 }
 
 // Close closes what Listen opened; Run then returns.
@@ -149,15 +161,26 @@ func (r *Relay) Counts() Counts {
 	return r.counts
 }
 
-// came counts a client.
-func (r *Relay) came() {
+// A client is who has come to a relay.
+type client struct {
+	name   string // its address, or where it has none its number
+	number uint64 // from 1
+}
+
+// came counts a client at addr.
+func (r *Relay) came(addr string) client {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.counts.Clients++
+	c := client{addr, r.counts.Clients}
+	if addr == "" || addr == "@" { // of a Unix socket
+		c.name = "#" + strconv.FormatUint(c.number, 10)
+	}
+	return c
 }
 
 // passed counts and shows what leaves.
-func (r *Relay) passed(client netip.AddrPort, d Direction, data []byte) {
+func (r *Relay) passed(c client, d Direction, data []byte) {
 	r.mu.Lock()
 	if d == ToTarget {
 		r.counts.MessagesTo++
@@ -170,7 +193,7 @@ func (r *Relay) passed(client netip.AddrPort, d Direction, data []byte) {
 	if r.cfg.View != nil {
 		r.showing.Lock()
 		defer r.showing.Unlock()
-		r.cfg.View(client, d, data)
+		r.cfg.View(c.name, d, data)
 	}
 }
 
@@ -199,7 +222,13 @@ func (r *Relay) way(d Direction) impair.Config {
 	return r.cfg.From
 }
 
-// newLink returns a link of a direction, with chances of its own.
-func (r *Relay) newLink(d Direction) *impair.Link {
-	return impair.New(r.way(d), r.seeds.Add(1)-1)
+// newLink returns a link of a direction for a client, with chances of its own, which are the
+// same in every run.
+func (r *Relay) newLink(c client, d Direction) *impair.Link {
+	return impair.New(r.way(d), r.cfg.Seed+2*(c.number-1)+uint64(d))
+}
+
+// overflowed counts a datagram for which a direction has no room.
+func (r *Relay) overflowed(d Direction) {
+	r.impaired(d, impair.Counts{}, impair.Counts{Pushed: 1, Overflowed: 1})
 }

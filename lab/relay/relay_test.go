@@ -7,8 +7,8 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/netip"
 	"os"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"testing"
@@ -22,8 +22,10 @@ import (
 // start runs a relay to target until the test ends.
 func start(t *testing.T, cfg relay.Config) *relay.Relay {
 	t.Helper()
-	cfg.Listen = "127.0.0.1:0"
-	r, err := relay.Listen(cfg)
+	if cfg.Listen == "" {
+		cfg.Listen = "127.0.0.1:0"
+	}
+	r, err := relay.Listen(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,14 +90,14 @@ func TestStreamsPassWhole(t *testing.T) {
 	var shown int
 	for name, cfg := range map[string]relay.Config{
 		"plain":    {},
-		"shown":    {View: func(_ netip.AddrPort, _ relay.Direction, b []byte) { shown += len(b) }},
+		"shown":    {View: func(_ string, _ relay.Direction, b []byte) { shown += len(b) }},
 		"delayed":  {To: impair.Config{Delay: 30 * time.Millisecond, Jitter: 10 * time.Millisecond}},
 		"two ways": {To: impair.Config{Delay: time.Millisecond}, From: impair.Config{Delay: 20 * time.Millisecond}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg.Network, cfg.Target = "tcp", echoStreams(t)
 			r := start(t, cfg)
-			c, err := net.Dial("tcp", r.Addr().String())
+			c, err := net.Dial("tcp", r.Addr())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -123,7 +125,7 @@ func TestStreamsPassWhole(t *testing.T) {
 
 func TestStreamsAreResetWithoutATarget(t *testing.T) {
 	r := start(t, relay.Config{Network: "tcp", Target: "127.0.0.1:1"})
-	c, err := net.Dial("tcp", r.Addr().String())
+	c, err := net.Dial("tcp", r.Addr())
 	if errors.Is(err, syscall.ECONNRESET) {
 		return // before it was told that it was there
 	}
@@ -141,7 +143,7 @@ func TestDatagramsAreImpaired(t *testing.T) {
 	require.NoLeaks(t)
 	const n = 400
 	r := start(t, relay.Config{Network: "udp", Target: echoDatagrams(t), To: impair.Config{Loss: 0.25, Double: 0.1}, Seed: 3})
-	c, err := net.Dial("udp", r.Addr().String())
+	c, err := net.Dial("udp", r.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,11 +174,33 @@ func TestConfigIsChecked(t *testing.T) {
 		{Network: "tcp", To: impair.Config{Loss: 0.1}}, {Network: "udp", From: impair.Config{Double: 2}},
 	} {
 		cfg.Listen, cfg.Target = "127.0.0.1:0", "127.0.0.1:1"
-		if _, err := relay.Listen(cfg); !errors.Is(err, impair.ErrConfig) {
+		if _, err := relay.Listen(t.Context(), cfg); !errors.Is(err, impair.ErrConfig) {
 			t.Errorf("%+v: %v", cfg, err)
 		}
 	}
-	if _, err := relay.Listen(relay.Config{Network: "sctp"}); err == nil {
+	if _, err := relay.Listen(t.Context(), relay.Config{Network: "sctp"}); err == nil {
 		t.Error("sctp is relayed")
+	}
+}
+
+// A stream may come over TCP and go on to a Unix socket, and the other way round.
+func TestStreamsChangeTheirNetwork(t *testing.T) {
+	require.NoLeaks(t)
+	path := filepath.Join(t.TempDir(), "socket")
+	inner := start(t, relay.Config{Network: "unix", Listen: path, Target: echoStreams(t), TargetNetwork: "tcp"})
+	outer := start(t, relay.Config{Network: "tcp", Target: inner.Addr(), TargetNetwork: "unix"})
+	c, err := net.Dial("tcp", outer.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	sent := bytes.Repeat([]byte("0123456789abcdef"), 1<<14)
+	go func() {
+		_, _ = c.Write(sent)
+		_ = c.(*net.TCPConn).CloseWrite()
+	}()
+	if got, err := io.ReadAll(c); err != nil || !bytes.Equal(got, sent) {
+		t.Errorf("%d bytes came back: %v", len(got), err)
 	}
 }

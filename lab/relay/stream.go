@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -35,7 +34,7 @@ func (r *Relay) runStreams(ctx context.Context) error {
 		}
 		clients.Go(func() {
 			defer func() { <-room }()
-			r.serveStream(ctx, conn.(*net.TCPConn))
+			r.serveStream(ctx, conn.(half))
 		})
 	}
 }
@@ -43,34 +42,47 @@ func (r *Relay) runStreams(ctx context.Context) error {
 // dialTime bounds a connect to the target.
 const dialTime = 10 * time.Second
 
+// A half is one of the two connections of a client, over TCP or a Unix socket.
+type half interface {
+	net.Conn
+	CloseWrite() error
+}
+
+// reset closes a connection so that its peer is told of an error, where it can be.
+func reset(c net.Conn) {
+	if tcp, ok := c.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // fails only when it is closed already
+	}
+	c.Close()
+}
+
 // serveStream relays one connection until both directions have ended, or ctx has.
-func (r *Relay) serveStream(ctx context.Context, client *net.TCPConn) {
-	defer client.Close()
-	peer := client.RemoteAddr().(*net.TCPAddr).AddrPort()
-	r.came()
+func (r *Relay) serveStream(ctx context.Context, conn half) {
+	defer conn.Close()
+	peer := r.came(conn.RemoteAddr().String())
 	dialer := net.Dialer{Timeout: dialTime}
-	conn, err := dialer.DialContext(ctx, "tcp", r.cfg.Target)
+	dialled, err := dialer.DialContext(ctx, r.cfg.TargetNetwork+r.cfg.Family, r.cfg.Target)
 	if err != nil {
-		r.cfg.Log.Warn("the target cannot be reached", "client", peer, "err", err)
-		_ = client.SetLinger(0) // the client is reset, as the target would have done
+		r.cfg.Log.Warn("the target cannot be reached", "client", peer.name, "err", err)
+		reset(conn) // as the target would have done
 		return
 	}
-	target := conn.(*net.TCPConn)
+	target := dialled.(half)
 	defer target.Close()
 	stop := context.AfterFunc(ctx, func() {
-		client.Close()
+		conn.Close()
 		target.Close()
 	})
 	defer stop()
-	r.cfg.Log.Info("client", "peer", peer, "target", conn.RemoteAddr())
+	r.cfg.Log.Info("client", "peer", peer.name, "target", target.RemoteAddr())
 	var both sync.WaitGroup
-	both.Go(func() { r.pipe(ctx, peer, ToTarget, target, client) })
-	both.Go(func() { r.pipe(ctx, peer, ToClient, client, target) })
+	both.Go(func() { r.pipe(ctx, peer, ToTarget, target, conn) })
+	both.Go(func() { r.pipe(ctx, peer, ToClient, conn, target) })
 	both.Wait()
 }
 
 // pipe carries one direction, and then its end.
-func (r *Relay) pipe(ctx context.Context, peer netip.AddrPort, d Direction, to, from *net.TCPConn) {
+func (r *Relay) pipe(ctx context.Context, peer client, d Direction, to, from half) {
 	var err error
 	switch {
 	case r.way(d) != (impair.Config{}):
@@ -83,8 +95,7 @@ func (r *Relay) pipe(ctx context.Context, peer netip.AddrPort, d Direction, to, 
 		r.passedBytes(d, n)
 	}
 	if err != nil && ctx.Err() == nil {
-		_ = to.SetLinger(0) // what one side was told by a reset, the other is told too
-		to.Close()
+		reset(to) // what one side was told by a reset, the other is told too
 		from.Close()
 		return
 	}
@@ -101,7 +112,7 @@ func (r *Relay) passedBytes(d Direction, n int64) {
 	}
 }
 
-func (r *Relay) pipeShown(peer netip.AddrPort, d Direction, to, from *net.TCPConn) error {
+func (r *Relay) pipeShown(peer client, d Direction, to, from half) error {
 	buf := make([]byte, pieceSize)
 	for {
 		n, err := from.Read(buf)
@@ -120,7 +131,7 @@ func (r *Relay) pipeShown(peer netip.AddrPort, d Direction, to, from *net.TCPCon
 	}
 }
 
-func (r *Relay) pipeImpaired(ctx context.Context, peer netip.AddrPort, d Direction, to, from *net.TCPConn) error {
+func (r *Relay) pipeImpaired(ctx context.Context, peer client, d Direction, to, from half) error {
 	c := r.newCarrier(peer, d, func(piece []byte) error {
 		_, err := to.Write(piece)
 		return err

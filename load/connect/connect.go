@@ -9,18 +9,24 @@ import (
 	"net/netip"
 	"os"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"wirelab/internal/sys/socket"
 )
 
 // Config says whom Connect talks to, what it says, and who is shown
 // the conversation.
 type Config struct {
-	Network string     // "tcp" or "udp"
-	Address string     // "HOST:PORT" or "[IPv6]:PORT"; HOST may be a name
+	Network string     // "tcp", "udp", "unix" for a stream, "unixgram" for datagrams
+	Address string     // "HOST:PORT" or "[IPv6]:PORT"; HOST may be a name; of a Unix socket, its path
 	Family  string     // "4" or "6": only such addresses of a name; "": all
 	TLS     *TLSConfig // nil: none; TCP only
+
+	Source netip.AddrPort // to connect from, over TCP and UDP; zero address or port: any
+	Socket socket.Options // of the socket
 	// Others are further addresses of a peer over UDP. They are tried in turn as long as
 	// those before refuse datagrams or cannot be reached, and what was sent is sent again.
 	Others []netip.AddrPort
@@ -40,6 +46,7 @@ type Config struct {
 	// one datagram for each Read. Run closes Input before it returns, whatever
 	// happens; Close must unblock a Read (as that of net.Conn and file.Input does).
 	Input io.ReadCloser
+	CRLF  bool // ends the lines of Input with CR LF, unless they have it
 	// Message, if not nil, is sent Count times in place of Input. It appends
 	// message n, counted from 0, to dst. Over UDP, with an IdleTimeout, the next one
 	// is sent when the last one is answered or IdleTimeout has passed.
@@ -61,8 +68,8 @@ type Config struct {
 // Conversation is what Connect has done when it returns.
 type Conversation struct {
 	Network     string
-	Local       netip.AddrPort // zero until connected
-	Remote      netip.AddrPort
+	Local       string // an address and port, a path, or Unnamed; "" until connected
+	Remote      string
 	Attempts    int // to connect, the last one included
 	BytesOut    uint64
 	BytesIn     uint64
@@ -133,8 +140,8 @@ func cause(err error) error {
 // Nothing that Connect starts outlives it, and a panic in one of its
 // goroutines is raised again in the caller's.
 func Run(ctx context.Context, cfg Config) (Conversation, error) {
-	if cfg.Network != "tcp" && cfg.Network != "udp" {
-		return Conversation{}, fmt.Errorf("connect: network %q is neither tcp nor udp", cfg.Network)
+	if !slices.Contains(networks[:], cfg.Network) {
+		return Conversation{}, networkError(cfg.Network)
 	}
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
@@ -152,6 +159,15 @@ func Run(ctx context.Context, cfg Config) (Conversation, error) {
 	s.result.Duration = time.Since(s.start)
 	return s.result, err
 }
+
+var networks = [...]string{"tcp", "udp", "unix", "unixgram"}
+
+func networkError(network string) error {
+	return fmt.Errorf("connect: network %q is none of tcp, udp, unix and unixgram", network)
+}
+
+// datagramNetwork reports whether network carries datagrams.
+func datagramNetwork(network string) bool { return network == "udp" || network == "unixgram" }
 
 // Reasons to end a conversation that are not errors.
 var (
@@ -183,7 +199,7 @@ func (s *session) run(ctx context.Context) error {
 		_ = s.conn.SetDeadline(time.Unix(1, 0)) // fails only when closed already
 		s.source.Close()
 	})
-	if s.cfg.Network == "udp" {
+	if datagramNetwork(s.cfg.Network) {
 		return s.runDatagrams(ctx)
 	}
 	if s.cfg.IdleTimeout > 0 {

@@ -81,7 +81,7 @@ func TestHalfCloses(t *testing.T) {
 	if err != nil || out.String() != `got "hello"` {
 		t.Fatalf("received %q, %v", &out, err)
 	}
-	if conv.BytesOut != 5 || conv.BytesIn != 11 || conv.Attempts != 1 || conv.Remote.String() != address {
+	if conv.BytesOut != 5 || conv.BytesIn != 11 || conv.Attempts != 1 || conv.Remote != address {
 		t.Errorf("conversation %+v", conv)
 	}
 }

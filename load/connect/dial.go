@@ -2,6 +2,7 @@ package connect
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"net"
@@ -9,6 +10,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"wirelab/internal/inturn"
 )
 
 // The pause before the first retry, doubled for each further one up to the
@@ -65,11 +68,42 @@ func (s *session) dialOnce(ctx context.Context) (net.Conn, error) {
 }
 
 func (s *session) open(ctx context.Context) (net.Conn, error) {
+	dialer := s.cfg.dialer()
 	if s.cfg.Network == "udp" && len(s.cfg.Others) > 0 {
-		return s.dialInTurn()
+		first, err := netip.ParseAddrPort(s.cfg.Address)
+		if err != nil {
+			return nil, err
+		}
+		all := append([]netip.AddrPort{first}, s.cfg.Others...)
+		return inturn.Dial(dialer, all, func(c net.Conn) { _ = s.connected(c) })
 	}
-	var dialer net.Dialer
-	return dialer.DialContext(ctx, s.cfg.Network+s.cfg.Family, s.cfg.Address)
+	conn, err := dialer.DialContext(ctx, s.cfg.Network+s.cfg.Family, s.cfg.Address)
+	s.cfg.tune(conn)
+	return conn, err
+}
+
+// dialer makes connections from where and as the configuration says.
+func (c *Config) dialer() net.Dialer {
+	options := c.Socket
+	options.ReuseAddress = c.Source.Port() != 0
+	d := net.Dialer{Control: options.Control}
+	switch {
+	case c.Network == "unixgram": // without a name of its own it could not be answered
+		d.LocalAddr = &net.UnixAddr{Net: c.Network, Name: "@wirelab-" + rand.Text()}
+	case c.Source == netip.AddrPort{}:
+	case c.Network == "udp":
+		d.LocalAddr = net.UDPAddrFromAddrPort(c.Source)
+	default:
+		d.LocalAddr = net.TCPAddrFromAddrPort(c.Source)
+	}
+	return d
+}
+
+// tune does to a connection what no dialer and no listener can.
+func (c *Config) tune(conn net.Conn) {
+	if tcp, ok := conn.(*net.TCPConn); ok && c.Socket.Nagle {
+		_ = tcp.SetNoDelay(false) // fails only when it is closed already
+	}
 }
 
 func (s *session) dialError(op string, err error) error {
@@ -93,7 +127,7 @@ func mayPass(err error) bool {
 }
 
 func (s *session) connected(conn net.Conn) error {
-	s.result.Local, s.result.Remote = addrPort(conn.LocalAddr()), addrPort(conn.RemoteAddr())
+	s.result.Local, s.result.Remote = endpoint(conn.LocalAddr()), endpoint(conn.RemoteAddr())
 	e := &Event{Kind: EventConnected, Time: time.Now(), Attempt: s.result.Attempts,
 		Network: s.cfg.Network, Local: s.result.Local, Remote: s.result.Remote}
 	if secured, ok := conn.(*tls.Conn); ok {
@@ -103,13 +137,24 @@ func (s *session) connected(conn net.Conn) error {
 	return nil
 }
 
-func addrPort(a net.Addr) netip.AddrPort {
+// Unnamed is the end of a Unix socket that is bound to no path.
+const Unnamed = "unnamed"
+
+// endpoint returns an address as text, IPv4 unmapped.
+func endpoint(a net.Addr) string {
 	var ap netip.AddrPort
 	switch a := a.(type) {
 	case *net.TCPAddr:
 		ap = a.AddrPort()
 	case *net.UDPAddr:
 		ap = a.AddrPort()
+	case *net.UnixAddr:
+		if a == nil || a.Name == "" || a.Name == "@" {
+			return Unnamed
+		}
+		return a.Name
+	default:
+		return a.String()
 	}
-	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()).String()
 }

@@ -21,7 +21,11 @@ func newSource(cfg *Config) source {
 	if cfg.Message != nil {
 		return &messageSource{append: cfg.Message, count: cfg.Count, unused: cfg.Input}
 	}
-	return &inputSource{input: cfg.Input, buf: make([]byte, inputSize)}
+	input := &inputSource{input: cfg.Input, buf: make([]byte, inputSize)}
+	if cfg.CRLF {
+		return &crlfSource{source: input}
+	}
+	return input
 }
 
 type inputSource struct {
@@ -38,6 +42,25 @@ func (s *inputSource) next() ([]byte, error) {
 }
 
 func (s *inputSource) Close() error { return closeIfSet(s.input) }
+
+// crlfSource puts CR before each LF that has none.
+type crlfSource struct {
+	source
+	last byte
+	buf  []byte
+}
+
+func (s *crlfSource) next() ([]byte, error) {
+	b, err := s.source.next()
+	s.buf = s.buf[:0]
+	for _, c := range b {
+		if c == '\n' && s.last != '\r' {
+			s.buf = append(s.buf, '\r')
+		}
+		s.buf, s.last = append(s.buf, c), c
+	}
+	return s.buf, err
+}
 
 type messageSource struct {
 	append   func(dst []byte, n uint64, now time.Time) []byte

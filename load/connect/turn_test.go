@@ -38,7 +38,7 @@ func TestUDPTriesAddressesInTurn(t *testing.T) {
 			cfg.Network, cfg.Address, cfg.Others = "udp", refusing[0].String(), []netip.AddrPort{refusing[1], answering}
 			cfg.IdleTimeout, cfg.View = patience/20, connect.RawView(&out)
 			conv, err := run(t, cfg)
-			if err != nil || out.String() != "0;1;2;" || conv.Remote != answering {
+			if err != nil || out.String() != "0;1;2;" || conv.Remote != answering.String() {
 				t.Errorf("received %q, %+v, %v", &out, conv, err)
 			}
 			cfg.Others, cfg.Input = refusing[1:], &pieces{"x"}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/netip"
 	"time"
 	"unicode/utf8"
 )
@@ -21,8 +20,8 @@ type Event struct {
 	Wait    time.Duration // EventRetry: until the next attempt; EventUnanswered: that was in vain
 	Err     error         // EventRetry: why the last one failed
 
-	Network       string // EventConnected
-	Local, Remote netip.AddrPort
+	Network       string    // EventConnected
+	Local, Remote string    // as in a Conversation
 	TLS           *TLSState // nil without TLS
 
 	// EventSent, EventReceived: the bytes, valid only during the call, and how
@@ -180,11 +179,8 @@ func JSONView(w io.Writer) View {
 func newJSONEvent(e *Event) *jsonEvent {
 	j := &jsonEvent{
 		Schema: Schema, Event: e.Kind.String(), Time: jsonTime(e.Time),
-		Network: e.Network, TLS: e.TLS, Attempt: e.Attempt, WaitUS: e.Wait.Microseconds(),
+		Network: e.Network, Local: e.Local, Remote: e.Remote, TLS: e.TLS, Attempt: e.Attempt, WaitUS: e.Wait.Microseconds(),
 		Reflection: e.Reflection.json(), Duplicate: e.Duplicate, Late: e.Late,
-	}
-	if e.Local.IsValid() {
-		j.Local, j.Remote = e.Local.String(), e.Remote.String()
 	}
 	if e.Kind == EventUnanswered {
 		j.Number = &e.Number

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +16,7 @@ import (
 var viewTime = time.Date(2026, 11, 22, 10, 3, 4, 123456789, time.UTC)
 
 func viewEvents() []*connect.Event {
-	local, remote := netip.MustParseAddrPort("127.0.0.1:40000"), netip.MustParseAddrPort("127.0.0.1:12345")
+	local, remote := "127.0.0.1:40000", "127.0.0.1:12345"
 	return []*connect.Event{
 		{Kind: connect.EventRetry, Time: viewTime, Attempt: 1, Wait: 100 * time.Millisecond, Err: errors.New("refused")},
 		{Kind: connect.EventConnected, Time: viewTime, Attempt: 2, Network: "tcp", Local: local, Remote: remote},

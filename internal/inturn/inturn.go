@@ -1,4 +1,6 @@
-package connect
+// Package inturn speaks UDP to the first of several addresses that does not refuse, such as
+// those of a name of which the server has bound only some.
+package inturn
 
 import (
 	"errors"
@@ -9,10 +11,11 @@ import (
 	"time"
 )
 
-// turns is a connection over UDP to the first of several addresses that does not refuse.
+// A Conn is a connection over UDP to the first of several addresses that does not refuse.
 // Only the answer to a datagram shows that, so what was sent meanwhile is kept, to be sent
 // again to the next. Once an address has answered, it stays.
-type turns struct {
+type Conn struct {
+	dialer   net.Dialer
 	switched func(net.Conn)
 
 	mu       sync.Mutex
@@ -25,10 +28,12 @@ type turns struct {
 // keptDatagrams is how many datagrams are sent again to another address.
 const keptDatagrams = 16
 
-func (s *session) dialInTurn() (net.Conn, error) {
-	t := &turns{others: s.cfg.Others, switched: func(c net.Conn) { _ = s.connected(c) }}
+// Dial returns a connection to the first of addrs, of which there is one at least. It calls
+// switched, if that is not nil, whenever it goes on to another.
+func Dial(dialer net.Dialer, addrs []netip.AddrPort, switched func(net.Conn)) (*Conn, error) {
+	t := &Conn{dialer: dialer, others: addrs[1:], switched: switched}
 	var err error
-	if t.conn, err = net.Dial("udp", s.cfg.Address); err == nil {
+	if t.conn, err = dialer.Dial("udp", addrs[0].String()); err == nil {
 		return t, nil
 	}
 	t.conn = nil
@@ -38,7 +43,7 @@ func (s *session) dialInTurn() (net.Conn, error) {
 	return nil, err
 }
 
-func (t *turns) current() net.Conn {
+func (t *Conn) current() net.Conn {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.conn
@@ -51,7 +56,7 @@ func passes(err error) bool {
 
 // advance goes on from failed to the next address, unless that has been done. It reports
 // whether there is one.
-func (t *turns) advance(failed net.Conn) bool {
+func (t *Conn) advance(failed net.Conn) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if failed != t.conn {
@@ -60,7 +65,7 @@ func (t *turns) advance(failed net.Conn) bool {
 	for len(t.others) > 0 {
 		next := t.others[0]
 		t.others = t.others[1:]
-		conn, err := net.Dial("udp", next.String())
+		conn, err := t.dialer.Dial("udp", next.String())
 		if err != nil {
 			continue
 		}
@@ -72,14 +77,16 @@ func (t *turns) advance(failed net.Conn) bool {
 		t.conn = conn
 		if failed != nil {
 			failed.Close()
-			t.switched(conn)
+			if t.switched != nil {
+				t.switched(conn)
+			}
 		}
 		return true
 	}
 	return false
 }
 
-func (t *turns) sendAgain(conn net.Conn) bool {
+func (t *Conn) sendAgain(conn net.Conn) bool {
 	for _, b := range t.sent {
 		if _, err := conn.Write(b); err != nil {
 			return false
@@ -88,7 +95,8 @@ func (t *turns) sendAgain(conn net.Conn) bool {
 	return true
 }
 
-func (t *turns) Read(b []byte) (int, error) {
+// Read returns the next datagram of the address in use.
+func (t *Conn) Read(b []byte) (int, error) {
 	for {
 		conn := t.current()
 		n, err := conn.Read(b)
@@ -104,13 +112,14 @@ func (t *turns) Read(b []byte) (int, error) {
 }
 
 // settle keeps the address, which has answered.
-func (t *turns) settle() {
+func (t *Conn) settle() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.others, t.sent = nil, nil
 }
 
-func (t *turns) Write(b []byte) (int, error) {
+// Write sends a datagram, and again to the next address where this one refuses it.
+func (t *Conn) Write(b []byte) (int, error) {
 	t.keep(b)
 	for {
 		conn := t.current()
@@ -128,7 +137,7 @@ func (t *turns) Write(b []byte) (int, error) {
 	}
 }
 
-func (t *turns) keep(b []byte) {
+func (t *Conn) keep(b []byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.others) == 0 {
@@ -140,15 +149,17 @@ func (t *turns) keep(b []byte) {
 	t.sent = append(t.sent, append([]byte(nil), b...))
 }
 
-func (t *turns) SetDeadline(d time.Time) error {
+// SetDeadline is that of [net.Conn], for addresses to come too.
+func (t *Conn) SetDeadline(d time.Time) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.deadline = d
 	return t.conn.SetDeadline(d)
 }
 
-func (t *turns) SetReadDeadline(d time.Time) error  { return t.current().SetReadDeadline(d) }
-func (t *turns) SetWriteDeadline(d time.Time) error { return t.current().SetWriteDeadline(d) }
-func (t *turns) LocalAddr() net.Addr                { return t.current().LocalAddr() }
-func (t *turns) RemoteAddr() net.Addr               { return t.current().RemoteAddr() }
-func (t *turns) Close() error                       { return t.current().Close() }
+// SetReadDeadline is that of the address in use, as all that follow.
+func (t *Conn) SetReadDeadline(d time.Time) error  { return t.current().SetReadDeadline(d) }
+func (t *Conn) SetWriteDeadline(d time.Time) error { return t.current().SetWriteDeadline(d) }
+func (t *Conn) LocalAddr() net.Addr                { return t.current().LocalAddr() }
+func (t *Conn) RemoteAddr() net.Addr               { return t.current().RemoteAddr() }
+func (t *Conn) Close() error                       { return t.current().Close() }
