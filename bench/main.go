@@ -45,7 +45,7 @@ func parse(arguments []string, stderr io.Writer) (o options, err error) {
 	flags.SetOutput(stderr)
 	flags.StringVar(&o.wirelab, "wirelab", "../wirelab", "the `program` to measure, as make build makes it")
 	flags.StringVar(&o.output, "o", "", "write the report to `file` instead of standard output")
-	flags.StringVar(&o.only, "only", "", "measure only what has `text` in a server's name; or tail, udp, generator, packets, firewall, addresses")
+	flags.StringVar(&o.only, "only", "", "measure only what has `text` in a server's name; or tail, udp, generator, relay, packets, firewall, addresses")
 	flags.IntVar(&o.rounds, "rounds", 7, "how often each pair is measured")
 	flags.IntVar(&o.requests, "requests", 150000, "requests in a run, over all connections")
 	if err := flags.Parse(arguments); err != nil {
@@ -113,6 +113,7 @@ type results struct {
 	held    []held
 	floods  *floods
 	costs   *costs
+	relays  *relays
 	missing []missing
 
 	templates []templateResult
@@ -175,6 +176,10 @@ func (b *bench) measureAll(ctx context.Context) (*results, error) {
 		if err != nil {
 			r.costs = nil
 		}
+	}
+	if b.wanted("relay") && ctx.Err() == nil {
+		r.relays, err = b.measureRelays(ctx)
+		miss(err, "wirelab relay", "socat")
 	}
 	if b.wanted("packets") && ctx.Err() == nil {
 		r.templates, err = b.measureTemplates(ctx)

@@ -113,6 +113,7 @@ Written by %s; run it again rather than edit this file.
 	writeHeld(&text, r.held)
 	writeFloods(&text, r.floods)
 	writeCosts(&text, r.costs)
+	writeRelays(&text, r.relays)
 	writeTemplates(&text, r.templates)
 	writeFirewall(&text, r.firewall)
 	writeAddresses(&text, r.addresses)

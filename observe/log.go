@@ -38,7 +38,15 @@ type LogConfig struct {
 	Terminal io.Writer // for people; nil: none. Close returns before its last write only with ErrLogsStuck
 	Color    bool      // levels in colour on Terminal
 	Verbose  bool      // all levels on Terminal, with function and line, not only warnings and errors
+	Contents bool      // LevelContents on Terminal too
 }
+
+// LevelContents is the level of what passes, byte by byte. It never reaches the files.
+const LevelContents = slog.LevelDebug - 4
+
+// Contents are bytes that passed, as an attribute of a record. A terminal has the first
+// of them below the line, as hexadecimal digits and ASCII.
+type Contents []byte
 
 // Logs is the logging of one process: a file of JSON lines for each
 // component, and lines for people on the terminal.
@@ -90,6 +98,9 @@ func (l *Logs) Component(name string) *slog.Logger {
 	}
 	if l.config.Verbose {
 		h.terminalLevel = slog.LevelDebug
+	}
+	if l.config.Contents {
+		h.terminalLevel = LevelContents
 	}
 	if l.terminal == nil {
 		h.terminalLevel = math.MaxInt

@@ -61,11 +61,19 @@ func (h *logHandler) putText(r *slog.Record, function string, line int) {
 	buf := h.terminal.buffer()
 	b := h.style.appendHead(*buf, r.Time, r.Level, h.component, r.Message)
 	b = append(b, h.text...)
+	var contents Contents
 	r.Attrs(func(a slog.Attr) bool {
+		if a.Value.Kind() == slog.KindAny {
+			if c, is := a.Value.Any().(Contents); is {
+				contents = c
+				return true
+			}
+		}
 		b = h.style.appendAttr(b, h.prefix, a)
 		return len(b) <= maxLine
 	})
-	*buf = h.style.appendTail(b, function, line)
+	b = h.style.appendTail(b, function, line)
+	*buf = contents.appendRows(b)
 	h.terminal.put(buf)
 }
 

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"time"
 	"unicode/utf8"
+
+	"wirelab/internal/human"
 )
 
 // TextStyle says how log lines look to people:
@@ -159,6 +161,23 @@ func appendPadded(b []byte, s string, width int) []byte {
 	b = appendEscaped(b, s)
 	for n := utf8.RuneCount(b[start:]); n < width; n++ {
 		b = append(b, ' ')
+	}
+	return b
+}
+
+// mostContents is how many bytes of Contents are shown.
+const mostContents = 256
+
+// appendRows appends the first bytes, 16 a line.
+func (c Contents) appendRows(b []byte) []byte {
+	shown := c[:min(len(c), mostContents)]
+	for i := 0; i < len(shown); i += human.HexRow {
+		b = append(b, "  "...)
+		b = human.AppendHexRow(b, uint64(i), shown[i:min(i+human.HexRow, len(shown))])
+		b = append(b, '\n')
+	}
+	if rest := len(c) - len(shown); rest > 0 {
+		b = fmt.Appendf(b, "  … and %s\n", human.Bytes(uint64(rest)))
 	}
 	return b
 }

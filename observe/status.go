@@ -49,6 +49,18 @@ type Kicker interface {
 	Connection(id uint64) (peer string, open bool)
 }
 
+// A Counter is a Body that counts what its part has moved so far. Who looks at it twice has
+// rates.
+type Counter interface{ Counts() Counts }
+
+// Counts are what a part has moved since it began.
+type Counts struct {
+	Connections uint64 // accepted; of datagrams none
+	Active      int    // connections or peers now
+	MessagesIn, MessagesOut,
+	BytesIn, BytesOut uint64
+}
+
 // MarshalJSON puts name and kind in front of the body's keys.
 func (s Section) MarshalJSON() ([]byte, error) {
 	head, err := json.Marshal(sectionHead{s.Name, s.Kind})

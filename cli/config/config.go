@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"wirelab/internal/setting"
+	"wirelab/internal/sys/socket"
 )
 
 // A Config is a complete configuration: every key has a value.
@@ -45,6 +46,7 @@ type Server struct {
 	TLS          bool   // with a generated certificate, unless TLSCert is set
 	TLSCert      string // set together with TLSKey, or not at all
 	TLSKey       string
+	Socket       socket.Options
 	UDP          UDPServer
 	NTP          NTPServer
 }
@@ -63,6 +65,7 @@ type UDPServer struct {
 	GSO      bool
 
 	ClockOffset time.Duration
+	Socket      socket.Options
 }
 
 // NTPServer holds what the NTP server does.

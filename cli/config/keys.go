@@ -120,6 +120,14 @@ func serverKeys() []Key {
 			"Certificate file in PEM; means TLS. Needs tls_key."),
 		one("server.tls_key", "", path(), func(c *Config) *string { return &c.Server.TLSKey },
 			"Private key file in PEM."),
+		one("server.dscp", "0", dscp(), func(c *Config) *int { return &c.Server.Socket.DSCP },
+			"Differentiated services code point of what is sent."),
+		one("server.send_buffer", "0", bytes(0, 1<<30), func(c *Config) *int { return &c.Server.Socket.SendBuffer },
+			"Bytes that may wait to be sent on a connection. 0: the kernel's choice, which grows."),
+		one("server.receive_buffer", "0", bytes(0, 1<<30), func(c *Config) *int { return &c.Server.Socket.ReceiveBuffer },
+			"Bytes that may wait to be read on a connection. 0: the kernel's choice, which grows."),
+		one("server.nagle", "false", boolean(), func(c *Config) *bool { return &c.Server.Socket.Nagle },
+			"Let small segments of TCP wait for acknowledgements (no TCP_NODELAY)."),
 	}
 }
 
@@ -147,6 +155,12 @@ func udpKeys() []Key {
 			"Hand answers to such a run to the kernel as one (UDP_SEGMENT)."),
 		one("server.udp.clock_offset", "0s", duration(-day, day), func(c *Config) *time.Duration { return &c.Server.UDP.ClockOffset },
 			"Pretend that the server's clock is so much ahead, or with a minus behind: to try how time is measured."),
+		follow("server.dscp", one("server.udp.dscp", "", dscp(), func(c *Config) *int { return &c.Server.UDP.Socket.DSCP },
+			"Differentiated services code point of answers.")),
+		one("server.udp.send_buffer", "0", bytes(0, 1<<30), func(c *Config) *int { return &c.Server.UDP.Socket.SendBuffer },
+			"Bytes that may wait to be sent on a socket. 0: the kernel's choice."),
+		one("server.udp.receive_buffer", "0", bytes(0, 1<<30), func(c *Config) *int { return &c.Server.UDP.Socket.ReceiveBuffer },
+			"Bytes that may wait to be read on a socket. 0: 4 MiB, or as much as the kernel grants."),
 	}
 }
 

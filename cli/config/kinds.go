@@ -65,6 +65,20 @@ func size(least, most int64) kind[int64] {
 		}}
 }
 
+// bytes is size for what the kernel takes as an int.
+func bytes(least, most int) kind[int] {
+	wide := size(int64(least), int64(most))
+	return kind[int]{name: wide.name, allowed: wide.allowed, format: func(n int) string { return wide.format(int64(n)) },
+		parse: func(s string) (int, error) {
+			n, err := wide.parse(s)
+			return int(n), err
+		}}
+}
+
+func dscp() kind[int] {
+	return kind[int]{name: "DSCP", allowed: "0 to 63, ef, va, le, cs0 to cs7, or af11 to af43", format: strconv.Itoa, parse: setting.ParseDSCP, plain: true}
+}
+
 func duration(least, most time.Duration) kind[time.Duration] {
 	return kind[time.Duration]{name: "duration", format: setting.FormatDuration,
 		allowed: fmt.Sprintf("%s to %s, such as 500ms, 5s, 10m, 1h or 7d", setting.FormatDuration(least), setting.FormatDuration(most)),

@@ -128,6 +128,7 @@ func TestPrecedence(t *testing.T) {
 		"server.allow":         `[10.0.0.0/8, "::1"] from WIRELAB_SERVER_ALLOW`,
 		"server.deny":          "[10.0.0.2, 10.0.0.3, 10.0.0.4] from --deny",
 		"server.udp.bind":      "127.0.0.1 from server.bind",
+		"server.udp.dscp":      "0 from server.dscp",
 		"server.udp.port":      "3 from server.port",
 		"server.udp.auto_port": "false from server.auto_port",
 		"server.ntp.bind":      "127.0.0.1 from server.bind",

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -26,6 +27,8 @@ type psFlags struct {
 	peers       int
 	all         bool // rows
 	fit         bool // as many rows as the terminal has lines for
+	watch       bool
+	interval    time.Duration
 }
 
 func (a *app) newPsCommand() *cobra.Command {
@@ -35,14 +38,18 @@ func (a *app) newPsCommand() *cobra.Command {
 		Short: "Show running servers, their connections and peers",
 		Long: "Shows what your running wirelab processes serve: each server with its counters, its\n" +
 			"open TCP connections with the OS thread that serves them, and its UDP peers with\n" +
-			"loss, jitter and time difference. --kick ends one connection.",
-		Example: "  wirelab ps\n  wirelab ps -o json\n  wirelab ps --kick 17",
+			"loss, jitter and time difference. --kick ends one connection; --watch shows\n" +
+			"connections, messages and bytes a second of each server, until Ctrl-C.",
+		Example: "  wirelab ps\n  wirelab ps -o json\n  wirelab ps --kick 17\n  wirelab ps --watch --interval 1s",
 		Args:    term.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := flags.check(); err != nil {
 				return err
 			}
 			given := cmd.Flags().Changed
+			if flags.watch {
+				return a.watch(cmd.Context(), flags)
+			}
 			flags.fit = !given("connections") && !given("peers") && !flags.all
 			processes, quiet, err := a.findProcesses(cmd.Context(), flags)
 			if err != nil {
@@ -61,9 +68,15 @@ func (a *app) newPsCommand() *cobra.Command {
 	f.IntVar(&flags.connections, "connections", defaultRows, "show at most so `many` connections of each server (on a terminal, by default as many as fit)")
 	f.IntVar(&flags.peers, "peers", defaultRows, "show at most so `many` peers of each server")
 	f.BoolVar(&flags.all, "all", false, "show all connections and peers")
+	f.BoolVarP(&flags.watch, "watch", "w", false, "show what moves, again and again")
+	f.DurationVar(&flags.interval, "interval", 2*time.Second, "with --watch: so often")
+	cmd.MarkFlagsMutuallyExclusive("watch", "kick")
 	cmd.MarkFlagsMutuallyExclusive("pid", "control")
 	return cmd
 }
+
+// minInterval is how often processes are asked at most.
+const minInterval = 100 * time.Millisecond
 
 // rows returns how many rows of a list are shown; -1: all. Where no flag says how many,
 // it is fitting.
@@ -83,6 +96,8 @@ func (f psFlags) rows(fitting int) func(what string) int {
 
 func (f psFlags) check() error {
 	switch {
+	case f.interval < minInterval || f.interval > time.Hour:
+		return term.Usagef("--interval %v is not between %v and 1h", f.interval, minInterval)
 	case f.pid < 0:
 		return term.Usagef("--pid %d: process ids begin at 1", f.pid)
 	case f.connections < 0:

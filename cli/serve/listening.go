@@ -48,6 +48,9 @@ func (s *service) announce() error {
 	}
 	if !s.app.JSON {
 		hint := fmt.Sprintf("Try: %s   Look: wirelab ps   End: Ctrl-C", s.tryCommand())
+		if s.say != nil && term.IsTerminal(s.app.Stdin) {
+			hint += "   Speak: type a line"
+		}
 		s.app.Note("%s", s.app.Colors(s.app.Stderr).Dim(hint))
 	}
 	return nil

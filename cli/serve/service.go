@@ -26,6 +26,7 @@ import (
 type serviceFlags struct {
 	readyFile string
 	control   string
+	operator  bool
 }
 
 func (f *serviceFlags) add(cmd *cobra.Command) {
@@ -48,6 +49,7 @@ type service struct {
 	screen    *term.Screen
 	hangup    chan os.Signal // SIGHUP
 	ready     string         // what the ready file holds
+	say       func(string)   // to all in the chat; nil: there is none
 	parts     []part
 }
 
@@ -159,6 +161,7 @@ func (s *service) runParts(ctx context.Context, control *observe.Control) error 
 	around := task.Stage{
 		{Name: "reload", Run: s.reloadOnHangup},
 		{Name: "screen", Run: s.screen.Run},
+		{Name: "operator", Run: s.listenToOperator},
 		{Name: "control socket", Run: func(ctx context.Context) error {
 			return control.Run(ctx, observe.ControlHandlers{Status: s.status, Kick: s.kick})
 		}},

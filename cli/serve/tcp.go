@@ -27,12 +27,19 @@ func (a *app) newServeTCPCommand() *cobra.Command {
 			"  wirelab serve tcp --handler chat --max-per-ip 3 --idle-timeout 10m\n" +
 			"  wirelab serve tcp --tls --auto-port",
 		Args: term.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.runService(cmd, flags, openTCP) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if settings, err := a.Settings(cmd); err == nil && flags.operator && settings.Server.Handler != "chat" {
+				return term.Usagef("--operator speaks in a chat: give --handler chat, not %s", settings.Server.Handler)
+			}
+			return a.runService(cmd, flags, openTCP)
+		},
 	}
 	a.BindSettings(cmd, "server.bind", "server.port", "server.auto_port", "server.handler", "server.engine", "server.loops",
 		"server.buffer", "server.max_conns", "server.max_per_ip", "server.idle_timeout", "server.drain_timeout",
-		"server.allow", "server.deny", "server.tls", "server.tls_cert", "server.tls_key")
+		"server.allow", "server.deny", "server.tls", "server.tls_cert", "server.tls_key",
+		"server.dscp", "server.send_buffer", "server.receive_buffer", "server.nagle")
 	flags.add(cmd)
+	cmd.Flags().BoolVar(&flags.operator, "operator", false, "send lines of standard input to all in the chat (on a terminal that is so anyway)")
 	return cmd
 }
 
@@ -43,14 +50,18 @@ func openTCP(s *service) (part, error) {
 	if err != nil {
 		return part{}, err
 	}
+	handler := tcpHandler(c, s.screen.Show)
 	srv, err := tcp.Listen(tcp.Config{
 		Addr: netip.AddrPortFrom(c.Bind, c.Port), AutoPort: c.AutoPort, Engine: c.Engine,
-		Handler: tcpHandler(c, s.screen.Show), HandlerName: c.Handler, Buffer: int(c.Buffer), Loops: c.Loops,
+		Handler: handler, HandlerName: c.Handler, Buffer: int(c.Buffer), Loops: c.Loops,
 		MaxConns: c.MaxConns, MaxPerIP: c.MaxPerIP, IdleTimeout: c.IdleTimeout, DrainTimeout: c.DrainTimeout,
-		Access: &s.access, TLS: tlsConfig, Log: s.logs.Component("server-tcp"),
+		Access: &s.access, TLS: tlsConfig, Socket: c.Socket, Log: s.logs.Component("server-tcp"),
 	})
 	if err != nil {
 		return part{}, explainListen(err, c.Bind, c.AutoPort)
+	}
+	if chat, ok := handler.(*handlers.Chat); ok {
+		s.say = chat.Say
 	}
 	l := s.listening("tcp", srv.Addr(), c.Handler)
 	l.Engine, l.EngineNote = srv.Engine()

@@ -29,7 +29,8 @@ func (a *app) newServeUDPCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runService(cmd, flags, openUDP) },
 	}
 	a.BindSettings(cmd, "server.udp.bind", "server.udp.port", "server.udp.auto_port", "server.udp.handler", "server.udp.buffer",
-		"server.udp.workers", "server.udp.batch", "server.udp.gro", "server.udp.gso", "server.udp.clock_offset", "server.allow", "server.deny")
+		"server.udp.workers", "server.udp.batch", "server.udp.gro", "server.udp.gso", "server.udp.clock_offset",
+		"server.udp.dscp", "server.udp.send_buffer", "server.udp.receive_buffer", "server.allow", "server.deny")
 	flags.add(cmd)
 	return cmd
 }
@@ -40,7 +41,7 @@ func openUDP(s *service) (part, error) {
 	srv, err := udp.Listen(udp.Config{
 		Addr: netip.AddrPortFrom(c.Bind, c.Port), AutoPort: c.AutoPort,
 		Handler: udpResponder(c.Handler), HandlerName: c.Handler, Buffer: int(c.Buffer),
-		Workers: c.Workers, Batch: c.Batch, WithoutGRO: !c.GRO, WithoutGSO: !c.GSO, ClockOffset: c.ClockOffset,
+		Workers: c.Workers, Batch: c.Batch, WithoutGRO: !c.GRO, WithoutGSO: !c.GSO, ClockOffset: c.ClockOffset, Socket: c.Socket,
 		Access: &s.access, Log: s.logs.Component("server-udp"),
 	})
 	if err != nil {

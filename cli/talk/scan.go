@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"wirelab/cli/term"
+	"wirelab/internal/human"
 	"wirelab/load/scan"
 	"wirelab/wire"
 )
@@ -159,7 +160,7 @@ func (a *app) printScan(r scanReport) error {
 	shown := 0
 	for _, p := range r.Ports {
 		if p.State == scan.Open {
-			tab.Row(p.Port, p.State, term.Duration(time.Duration(p.ConnectUS)*time.Microsecond))
+			tab.Row(p.Port, p.State, human.Micros(float64(p.ConnectUS)))
 			shown++
 		}
 	}

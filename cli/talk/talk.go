@@ -12,6 +12,7 @@ import (
 
 	"wirelab/cli/term"
 	"wirelab/load/connect"
+	"wirelab/observe"
 )
 
 // A talk shows a conversation: bytes on stdout, or the console, and what
@@ -114,9 +115,9 @@ func (t *talk) record(e *connect.Event) {
 		t.app.Note("connected to %s %s%s%s", e.Network, e.Remote, from(e.Local), describeTLS(e.TLS))
 		t.log.Info("connected", "network", e.Network, "peer", e.Remote, "local", e.Local, "attempts", e.Attempt)
 	case connect.EventSent:
-		t.log.Debug("sent", "bytes", len(e.Data))
+		t.logBytes("sent", e.Data)
 	case connect.EventReceived:
-		t.log.Debug("received", "bytes", len(e.Data))
+		t.logBytes("received", e.Data)
 	case connect.EventUnanswered:
 		t.app.Note("packet %d: no answer within %v", e.Number, e.Wait)
 		t.log.Debug("not answered", "number", e.Number)
@@ -126,6 +127,15 @@ func (t *talk) record(e *connect.Event) {
 		t.closed = cmp.Or(t.closed, "; the peer closed the connection")
 		t.log.Debug("peer sends no more")
 	}
+}
+
+// logBytes logs what passes: how much, or with --verbose=hex what.
+func (t *talk) logBytes(what string, b []byte) {
+	if !t.app.Contents {
+		t.log.Debug(what, "bytes", len(b))
+		return
+	}
+	t.log.Log(context.Background(), observe.LevelContents, what, "bytes", len(b), "contents", observe.Contents(b))
 }
 
 // from says from where, where that is more than a socket without a name.

@@ -23,6 +23,7 @@ type Console struct {
 
 	JSON       bool           // results are for programs (-o json)
 	Verbose    bool           // show each log message, with function and line
+	Contents   bool           // and the bytes that pass
 	ConfigPath string         // --config; "": not given
 	Choices    config.Choices // what may be chosen for keys that name something in a table
 
@@ -86,6 +87,6 @@ func (c *Console) OpenClientLogs(cfg *config.Config) *observe.Logs {
 func (c *Console) openLogs(l config.Logs) *observe.Logs {
 	return observe.OpenLogs(observe.LogConfig{
 		Dir: l.Dir, Level: l.Level, MaxSize: l.MaxSize, Keep: l.Keep, MaxAge: l.MaxAge,
-		Terminal: c.Stderr, Color: c.Colors(c.Stderr).on, Verbose: c.Verbose,
+		Terminal: c.Stderr, Color: c.Colors(c.Stderr).on, Verbose: c.Verbose, Contents: c.Contents,
 	})
 }

@@ -113,7 +113,7 @@ func ExplainFlag(err error) error {
 		return err
 	}
 	flag, value, cause := invalid.GetFlag(), invalid.GetValue(), invalid.Unwrap()
-	if flag.Value.Type() == "bool" {
+	if _, many := flag.Value.(*verbosity); flag.Value.Type() == "bool" && !many {
 		cause = errors.New("is neither true nor false")
 	}
 	return fmt.Errorf("--%s: %s %w", flag.Name, setting.Quote(value), cause)

@@ -1,12 +1,11 @@
 package term
 
 import (
-	"errors"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
+	"wirelab/internal/setting"
 	"wirelab/internal/sys/socket"
 )
 
@@ -50,34 +49,9 @@ func (f *dscpFlag) String() string {
 }
 
 func (f *dscpFlag) Set(s string) error {
-	n, ok := parseDSCP(strings.ToLower(s))
-	if !ok {
-		return errors.New("is no DSCP; it is 0 to 63, ef, va, le, cs0 to cs7, or af11 to af43")
+	n, err := setting.ParseDSCP(s)
+	if err == nil {
+		*f = dscpFlag(n)
 	}
-	*f = dscpFlag(n)
-	return nil
-}
-
-// parseDSCP reads a number or a name of the registry of IANA: class selectors and assured
-// forwarding are computed as RFC 2474 and RFC 2597 do.
-func parseDSCP(s string) (int, bool) {
-	switch s {
-	case "ef":
-		return 46, true
-	case "va":
-		return 44, true
-	case "le":
-		return 1, true
-	}
-	if number, named := strings.CutPrefix(s, "cs"); named {
-		n, err := strconv.ParseUint(number, 10, 8)
-		return int(n) << 3, err == nil && n <= 7
-	}
-	if number, named := strings.CutPrefix(s, "af"); named {
-		n, err := strconv.ParseUint(number, 10, 8)
-		class, drop := n/10, n%10
-		return int(class<<3 | drop<<1), err == nil && class >= 1 && class <= 4 && drop >= 1 && drop <= 3
-	}
-	n, err := strconv.ParseUint(s, 0, 8)
-	return int(n), err == nil && n <= socket.MaxDSCP
+	return err
 }

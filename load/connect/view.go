@@ -2,12 +2,13 @@ package connect
 
 import (
 	"bufio"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
 	"time"
 	"unicode/utf8"
+
+	"wirelab/internal/human"
 )
 
 // An Event is one thing that happens in a conversation. Fields that its kind
@@ -112,35 +113,11 @@ func writeHex(w *bufio.Writer, arrow byte, verb string, e *Event) {
 	}
 	fmt.Fprintf(w, "%c %s  %s %d %s\n", arrow, clockTime(e.Time), verb, len(e.Data), unit)
 	var row []byte
-	for i := 0; i < len(e.Data); i += hexRow {
-		row = appendHexRow(row[:0], arrow, e.Offset+uint64(i), e.Data[i:min(i+hexRow, len(e.Data))])
-		w.Write(row) // an error stays with w until Flush
+	for i := 0; i < len(e.Data); i += human.HexRow {
+		row = append(row[:0], arrow, ' ')
+		row = human.AppendHexRow(row, e.Offset+uint64(i), e.Data[i:min(i+human.HexRow, len(e.Data))])
+		w.Write(append(row, '\n')) // an error stays with w until Flush
 	}
-}
-
-const hexRow = 16 // bytes
-
-// appendHexRow appends `> 00000000  68 65 6c 6c 6f …  |hello…|` and a newline.
-func appendHexRow(dst []byte, arrow byte, offset uint64, b []byte) []byte {
-	dst = fmt.Appendf(dst, "%c %08x ", arrow, offset)
-	for i := range hexRow {
-		if i%(hexRow/2) == 0 {
-			dst = append(dst, ' ')
-		}
-		if i < len(b) {
-			dst = append(hex.AppendEncode(dst, b[i:i+1]), ' ')
-		} else {
-			dst = append(dst, "   "...)
-		}
-	}
-	dst = append(dst, '|')
-	for _, c := range b {
-		if c < ' ' || c > '~' {
-			c = '.'
-		}
-		dst = append(dst, c)
-	}
-	return append(dst, "|\n"...)
 }
 
 // Schema is the schema of JSONView's lines.

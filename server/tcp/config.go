@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"time"
 
+	"wirelab/internal/sys/socket"
 	"wirelab/server"
 )
 
@@ -38,6 +39,7 @@ type Config struct {
 	DrainTimeout time.Duration
 	Access       *server.Access // from where connections are taken; nil: from everywhere
 	TLS          *tls.Config    // nil: plain TCP
+	Socket       socket.Options // of all connections
 	Log          *slog.Logger
 }
 

@@ -1,11 +1,13 @@
 package tcp
 
 import (
+	"context"
 	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"wirelab/observe"
 	"wirelab/server"
 )
 
@@ -96,6 +98,9 @@ func (c *Conn) push(p []byte) bool {
 		c.link.flush()
 	}
 	c.outbox = append(c.outbox, p...)
+	if c.server.contents {
+		c.logContents("out", p)
+	}
 	return true
 }
 
@@ -175,7 +180,13 @@ func (c *Conn) turn(got []byte, eof bool, out []byte) (answer []byte, next Next)
 		c.rest = append(c.rest, got...)
 		in = c.rest
 	}
+	if c.server.contents {
+		c.logContents("in", got)
+	}
 	n, answer, next := c.session.Handle(in, eof, out)
+	if c.server.contents {
+		c.logContents("out", answer[len(out):])
+	}
 	if !c.keep(in, n) {
 		c.ended.CompareAndSwap(uint32(server.NotEnded), uint32(server.ReasonTooLong))
 		next = Finish
@@ -242,6 +253,15 @@ func (c *Conn) sentPart(n int) {
 //go:noinline
 func (c *Conn) logMessage(what string, n int) {
 	c.server.log.Debug(what, "conn", c.id, "peer", c.peer, "bytes", n)
+}
+
+// logContents logs bytes, to be seen.
+//
+//go:noinline
+func (c *Conn) logContents(way string, b []byte) {
+	if len(b) > 0 {
+		c.server.log.Log(context.Background(), observe.LevelContents, way, "conn", c.id, "peer", c.peer, "bytes", len(b), "contents", observe.Contents(b))
+	}
 }
 
 func (c *Conn) touch() {

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"wirelab/internal/sys/socket"
 	"wirelab/internal/sys/stream"
 )
 
@@ -42,16 +43,28 @@ func shareListener(s *Server, listener, n int) (listeners []int, err error) {
 			return listeners, err
 		}
 		listeners = append(listeners, fd)
+		if err := s.cfg.Socket.Set(fd); err != nil {
+			return listeners, err
+		}
 	}
 	for _, fd := range listeners {
 		if err := stream.SetNonblock(fd); err != nil {
 			return listeners, err
 		}
-		if err := stream.Setup(fd, keepAliveIdle, keepAliveInterval, keepAliveCount); err != nil {
+		if err := s.setUp(fd); err != nil {
 			return listeners, err
 		}
 	}
 	return listeners, nil
+}
+
+// setUp sets up a connection, or a listener for all that it accepts.
+func (s *Server) setUp(fd int) error {
+	err := stream.Setup(fd, keepAliveIdle, keepAliveInterval, keepAliveCount)
+	if err == nil && s.cfg.Socket.Nagle {
+		err = socket.SetNagle(fd)
+	}
+	return err
 }
 
 func closeAll(fds []int) {

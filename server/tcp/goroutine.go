@@ -50,6 +50,9 @@ func (e *goroutineEngine) run() error {
 	for {
 		tcp, err := e.listener.AcceptTCP()
 		if err == nil {
+			if e.server.cfg.Socket.Nagle {
+				_ = tcp.SetNoDelay(false) // fails only when it is closed already
+			}
 			e.host(tcp)
 			continue
 		}

@@ -13,6 +13,7 @@ import (
 	"wirelab/internal/sys/process"
 	"wirelab/internal/sys/stream"
 	"wirelab/internal/task"
+	"wirelab/observe"
 	"wirelab/server"
 	"wirelab/server/internal/counts"
 )
@@ -27,8 +28,10 @@ type Server struct {
 	conns  *connTable
 	failed chan error // what the engine failed of, while it still has connections
 	log    *slog.Logger
-	trace  bool         // log each message
-	tick   atomic.Int64 // the uptime, renewed each tickInterval
+	trace  bool // log each message
+
+	contents bool         // and its bytes
+	tick     atomic.Int64 // the uptime, renewed each tickInterval
 
 	life      *task.Once
 	starvedAt atomic.Int64 // the uptime when a descriptor was missed last; 0: none is
@@ -73,6 +76,7 @@ func listenUnder(kind EngineKind, cfg Config) (*Server, error) {
 	cfg.Engine = kind.Name
 	s := &Server{cfg: cfg, since: time.Now(), conns: newConnTable(), failed: make(chan error, 1), log: cfg.Log, events: map[string]uint64{}, life: task.NewOnce()}
 	s.trace = s.log.Enabled(context.Background(), slog.LevelDebug)
+	s.contents = s.log.Enabled(context.Background(), observe.LevelContents)
 	s.capConns(kind)
 	s.reserveDescriptors()
 	s.keepDescriptors()
@@ -114,6 +118,11 @@ func (s *Server) listen() (listener int, err error) {
 		listener, s.addr, err = stream.Listen(addr)
 		return err
 	})
+	if err == nil {
+		if err = s.cfg.Socket.Set(listener); err != nil {
+			stream.Close(listener)
+		}
+	}
 	if err != nil {
 		return -1, fmt.Errorf("listen on tcp %s: %w", s.cfg.Addr, err)
 	}

@@ -61,6 +61,14 @@ func (s *Server) Status() Status {
 	return st
 }
 
+// Counts implements observe.Counter.
+func (st Status) Counts() observe.Counts {
+	t := st.Traffic
+	return observe.Counts{
+		Connections: st.Accepted, Active: st.Active, MessagesIn: t.MessagesIn, MessagesOut: t.MessagesOut, BytesIn: t.BytesIn, BytesOut: t.BytesOut,
+	}
+}
+
 // Kind is the kind of section that servers of this package have in a status.
 func Kind() observe.Kind { return observe.KindOf[Status]("tcp") }
 

@@ -132,7 +132,7 @@ func (e *threadEngine) host(fd int, peer netip.AddrPort) {
 		runtime.LockOSThread()
 		defer func() { <-e.slots }()
 		v.conn.thread.Store(int32(process.ThreadID()))
-		st.setUp(e.server.cfg.Buffer)
+		st.setUp(e.server)
 		v.run()
 	})
 }
@@ -151,8 +151,9 @@ type threadStream struct {
 }
 
 // setUp is called by the thread, before it serves the connection.
-func (st *threadStream) setUp(buffer int) {
-	stream.Setup(st.fd, keepAliveIdle, keepAliveInterval, keepAliveCount)
+func (st *threadStream) setUp(s *Server) {
+	_ = s.setUp(st.fd) // one that is broken already shows so soon
+	buffer := s.cfg.Buffer
 	st.in, st.out = make([]byte, buffer), make([]byte, 0, buffer)
 }
 

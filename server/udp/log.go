@@ -1,8 +1,12 @@
 package udp
 
 import (
+	"context"
+	"net/netip"
+
 	"wirelab/clock"
 	"wirelab/internal/sys/datagram"
+	"wirelab/observe"
 	"wirelab/server/internal/counts"
 )
 
@@ -39,14 +43,14 @@ func (s *Server) logHidden() {
 	counts.LogHidden(s.log, "new peers", newPeers)
 }
 
-// A tracedDatagram is one to be logged, with the length of its answer.
+// A tracedDatagram is one to be logged, with its answer.
 type tracedDatagram struct {
 	Datagram
-	answer int
+	answer []byte
 }
 
 func (w *worker) logDatagram(e *tracedDatagram) {
-	args := []any{"peer", e.Peer, "number", e.Number, "bytes", len(e.Payload), "answer", e.answer,
+	args := []any{"peer", e.Peer, "number", e.Number, "bytes", len(e.Payload), "answer", len(e.answer),
 		"received", e.Received.Time.UTC(), "stamp", e.Received.Source.String(), "ttl", e.TTL}
 	if f := &e.findings; f.hasSent {
 		args = append(args, "difference_us", clock.Microseconds(e.Received.Time.Sub(f.sent)))
@@ -55,4 +59,15 @@ func (w *worker) logDatagram(e *tracedDatagram) {
 		args = append(args, "event", event)
 	}
 	w.cfg.Log.Debug("datagram", args...)
+	if w.contents {
+		w.logContents("in", e.Peer, e.Payload)
+		w.logContents("out", e.Peer, e.answer)
+	}
+}
+
+// logContents logs bytes, to be seen.
+func (w *worker) logContents(way string, peer netip.AddrPort, b []byte) {
+	if len(b) > 0 {
+		w.cfg.Log.Log(context.Background(), observe.LevelContents, way, "peer", peer, "bytes", len(b), "contents", observe.Contents(b))
+	}
 }

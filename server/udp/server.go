@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"wirelab/internal/sys/datagram"
+	"wirelab/internal/sys/socket"
 	"wirelab/internal/task"
 	"wirelab/server"
 	"wirelab/server/internal/counts"
@@ -51,6 +52,7 @@ type Config struct {
 	WithoutGSO  bool           // send answers one by one where the kernel would cut runs apart
 	ClockOffset time.Duration  // added to every stamp: a clock that is wrong by so much, to try measuring it
 	Access      *server.Access // from where datagrams are taken; nil: from everywhere
+	Socket      socket.Options // of all workers' sockets
 	Log         *slog.Logger
 }
 
@@ -77,7 +79,7 @@ func Listen(cfg Config) (*Server, error) {
 	s := &Server{cfg: cfg, since: time.Now(), log: cfg.Log, life: task.NewOnce()}
 	err := server.BindNext("udp", cfg.Addr, cfg.AutoPort, func(addr netip.AddrPort) error {
 		conns, err := datagram.ListenGroup(datagram.Config{
-			Addr: addr, ReceiveBuffer: receiveBuffer, Runs: !cfg.WithoutGRO, SendStamps: true,
+			Addr: addr, ReceiveBuffer: receiveBuffer, Socket: cfg.Socket, Runs: !cfg.WithoutGRO, SendStamps: true,
 		}, cfg.Workers)
 		for i, conn := range conns {
 			s.workers = append(s.workers, newWorker(conn, cfg, i, s.since))

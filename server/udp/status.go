@@ -100,6 +100,14 @@ func recent(peers []Peer, now time.Time) int {
 	return n
 }
 
+// Counts implements observe.Counter.
+func (st Status) Counts() observe.Counts {
+	t := st.Traffic
+	return observe.Counts{
+		Active: st.Active, MessagesIn: t.MessagesIn, MessagesOut: t.MessagesOut, BytesIn: t.BytesIn, BytesOut: t.BytesOut,
+	}
+}
+
 // Kind is the kind of section that servers of this package have in a status.
 func Kind() observe.Kind { return observe.KindOf[Status]("udp") }
 

@@ -171,8 +171,8 @@ func (w *worker) respond(p *peer, c *counted, read *datagram.Datagram) {
 	default:
 		ask := !f.final && p.echo.saw(d.Payload)
 		p.echo.answered(answer)
+		c.answer = w.slot[:len(answer)]
 		w.list(read, answer)
-		c.answer = len(answer)
 		if ask {
 			w.ask(read, p.echo.nonce)
 		}

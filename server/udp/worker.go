@@ -14,6 +14,7 @@ import (
 	"wirelab/clock"
 	"wirelab/internal/receiver"
 	"wirelab/internal/sys/datagram"
+	"wirelab/observe"
 	"wirelab/server"
 	"wirelab/server/internal/counts"
 )
@@ -60,6 +61,7 @@ type worker struct {
 	join     bool // answers to a run leave as a run
 
 	trace    bool // log each datagram
+	contents bool // and its bytes
 	traced   []tracedDatagram
 	newPeers counts.LineLimit
 	refusals counts.LineLimit
@@ -89,7 +91,7 @@ type counted struct {
 	payload  []byte
 	number   uint64
 	findings findings
-	answer   int // its length
+	answer   []byte // valid until the next read
 }
 
 // maxAwaited is how many answers may be without their send stamp at a time; nobody is
@@ -136,6 +138,7 @@ func newWorker(conn *datagram.Conn, cfg Config, number int, since time.Time) *wo
 		slotSize: size,
 		join:     conn.Segments() && !cfg.WithoutGSO,
 		trace:    cfg.Log.Enabled(context.Background(), slog.LevelDebug),
+		contents: cfg.Log.Enabled(context.Background(), observe.LevelContents),
 		peers:    newPeerTable(MaxPeers / cfg.Workers),
 		refused:  server.ReasonCounts{},
 		events:   newEventCounts(),

@@ -138,6 +138,9 @@ func connectDatagrams(fd, family int, sa unix.Sockaddr, cfg Config, peer netip.A
 	if err := setReceiveBuffer(fd, cfg.ReceiveBuffer); err != nil {
 		return netip.AddrPort{}, err
 	}
+	if err := cfg.Socket.Set(fd); err != nil {
+		return netip.AddrPort{}, err
+	}
 	if cfg.SendStamps {
 		askForControl(fd, family, false, true)
 	}
@@ -166,6 +169,9 @@ func bindDatagrams(fd, family int, sa unix.Sockaddr, cfg Config) (netip.AddrPort
 		}
 	}
 	if err := setReceiveBuffer(fd, cfg.ReceiveBuffer); err != nil {
+		return netip.AddrPort{}, err
+	}
+	if err := cfg.Socket.Set(fd); err != nil {
 		return netip.AddrPort{}, err
 	}
 	askForControl(fd, family, cfg.Addr.Addr().IsUnspecified(), cfg.SendStamps)

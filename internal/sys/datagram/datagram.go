@@ -7,6 +7,8 @@ import (
 	"errors"
 	"net/netip"
 	"time"
+
+	"wirelab/internal/sys/socket"
 )
 
 // MaxSegments is how many datagrams can be sent as one Datagram: UDP_MAX_SEGMENTS
@@ -87,6 +89,7 @@ type Config struct {
 	// SO_RCVBUF in socket(7); it grants net.core.rmem_max at most, unless the process
 	// has CAP_NET_ADMIN. 0: its default.
 	ReceiveBuffer int
+	Socket        socket.Options // what a person wants of the socket
 	// Runs takes runs of datagrams from one peer as one Datagram, as far as the kernel
 	// offers them, see Conn.Runs. A reader then needs buffers of MaxRun bytes, or
 	// it may lose the end of a run.

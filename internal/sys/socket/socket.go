@@ -20,12 +20,10 @@ type Options struct {
 // ErrBuffer reports that the kernel grants no buffer so large.
 var ErrBuffer = errors.New("larger than this host allows (net.core.wmem_max, net.core.rmem_max; CAP_NET_ADMIN goes beyond)")
 
-// MaxDSCP is the largest DSCP.
-const MaxDSCP = 63
-
 // Control sets the options on a socket before it is bound or connected, as the Control of
 // [net.Dialer] and [net.ListenConfig]. Connections that a listener accepts have the same.
-// Nagle is not among them, because package net turns it off later: see SetNoDelay there.
+// Nagle is not among them: package net turns it off later, see SetNoDelay there, and
+// package stream too.
 func (o Options) Control(_, _ string, c syscall.RawConn) error {
 	var failed error
 	err := c.Control(func(fd uintptr) { failed = o.Set(int(fd)) })

@@ -26,6 +26,11 @@ func (o Options) Set(fd int) error {
 	return setDSCP(fd, o.DSCP)
 }
 
+// SetNagle turns TCP_NODELAY off on a socket, or on a listener for those that it accepts.
+func SetNagle(fd int) error {
+	return sys.NewOpError("setsockopt TCP_NODELAY", unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 0))
+}
+
 // setBuffer asks for a buffer of size bytes; the kernel doubles that for what it needs
 // itself (socket(7)).
 func setBuffer(fd int, name string, size, option, force int) error {

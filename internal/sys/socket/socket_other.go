@@ -11,3 +11,6 @@ func (o Options) Set(int) error {
 	}
 	return sys.NewOpError("socket options", sys.ErrUnsupported)
 }
+
+// SetNagle turns TCP_NODELAY off.
+func SetNagle(int) error { return sys.ErrUnsupported }

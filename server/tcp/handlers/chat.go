@@ -104,6 +104,23 @@ func (h *Chat) say(s *chatter, text string) {
 	h.tell(s, "<%s> %s", h.members[s], text)
 }
 
+// operatorNick is what the person at the server is called.
+const operatorNick = "operator"
+
+// Say brings a line of the person at the server to all. It is not shown there again.
+func (h *Chat) Say(line string) {
+	text := printable([]byte(line))
+	if text == "" {
+		return
+	}
+	said := []byte("<" + operatorNick + "> " + text + "\n")
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for s := range h.members {
+		s.conn.Push(said)
+	}
+}
+
 func (h *Chat) rename(s *chatter, nick string) string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -155,6 +172,9 @@ func (h *Chat) tell(from *chatter, format string, args ...any) {
 
 // taken reports whether another than by has a nickname that looks like nick.
 func (h *Chat) taken(nick string, by *chatter) bool {
+	if strings.EqualFold(nick, operatorNick) {
+		return true
+	}
 	for s, n := range h.members {
 		if s != by && strings.EqualFold(n, nick) {
 			return true
