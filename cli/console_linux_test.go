@@ -197,6 +197,29 @@ func TestConsoleEditsLinesAndHalfCloses(t *testing.T) {
 	}
 }
 
+// A wide character does not begin in the last column, and what is sent has no gap.
+func TestConsoleWideCharacterAtTheLastColumn(t *testing.T) {
+	got := make(chan string, 1)
+	p := sitDown(t, "connect", "tcp", listen(t, func(c *net.TCPConn) {
+		all, _ := io.ReadAll(c)
+		got <- string(all)
+	}))
+	size := [4]uint16{24, 11} // rows and columns
+	if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, p.pty.Fd(), syscall.TIOCSWINSZ, uintptr(unsafe.Pointer(&size))); errno != 0 {
+		t.Fatal(errno)
+	}
+	p.sees("> ")
+	p.types("世abcdef") // with the prompt ten columns
+	p.sees("f")
+	p.types("界")
+	p.sees("世abcdef \r\n界")
+	p.types("\r" + ctrlD)
+	p.leaves(0)
+	if text := <-got; text != "世abcdef界\n" {
+		t.Errorf("the peer got %q", text)
+	}
+}
+
 // What comes while somebody types goes above the line, which stays whole.
 func TestConsoleKeepsTypedLine(t *testing.T) {
 	speak := make(chan string)

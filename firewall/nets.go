@@ -2,7 +2,6 @@ package firewall
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -104,14 +103,18 @@ func (r *policyReader) netFile(item setting.Value, path string) []Range {
 }
 
 func readNetFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() { // a pipe would keep whoever opens it waiting
+		return nil, fmt.Errorf("%s is not a file of addresses", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, errors.Join(err, fmt.Errorf("%s is not a file of addresses", path))
-	}
 	text, err := io.ReadAll(io.LimitReader(f, maxNetFile+1))
 	if err == nil && len(text) > maxNetFile {
 		err = fmt.Errorf("%s is larger than %s; is it the right file?", path, setting.FormatSize(maxNetFile))

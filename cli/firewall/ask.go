@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -310,7 +309,7 @@ func answerOf(answer *simulate.Answer) answerJSON {
 }
 
 // readInput reads a file, or standard input for "-", up to a bound.
-func (a *app) readInput(name string) ([]byte, error) {
+func (a *app) readInput(ctx context.Context, name string) ([]byte, error) {
 	if name == "-" {
 		input, err := term.OpenInput(a.Stdin)
 		if err != nil {
@@ -319,10 +318,5 @@ func (a *app) readInput(name string) ([]byte, error) {
 		defer input.Close()
 		return io.ReadAll(io.LimitReader(input, setting.MaxFile+1))
 	}
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, setting.MaxFile+1))
+	return term.Await(ctx, func() ([]byte, error) { return setting.ReadFile(name) })
 }

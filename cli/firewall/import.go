@@ -2,6 +2,7 @@ package firewall
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"strings"
 
@@ -43,7 +44,7 @@ func (a *app) newImportCommand() *cobra.Command {
 	family := cmd.Flags().String("family", "", "the family of iptables' rules: ipv4 or ipv6 (by default it is seen)")
 	from := cmd.Flags().String("from", "", "what the file is: iptables, firewalld, nft or nft-json (by default it is seen)")
 	live := cmd.Flags().Bool("live", false, "read the tables of nftables that this machine's kernel has, but wirelab's own")
-	cmd.RunE = func(_ *cobra.Command, args []string) error {
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if *live {
 			result, err := importLive()
 			if err != nil {
@@ -58,7 +59,7 @@ func (a *app) newImportCommand() *cobra.Command {
 		}
 		var results []foreign.Result
 		for _, name := range args {
-			result, err := a.readForeign(name, f, *from)
+			result, err := a.readForeign(cmd.Context(), name, f, *from)
 			if err != nil {
 				return err
 			}
@@ -70,8 +71,8 @@ func (a *app) newImportCommand() *cobra.Command {
 }
 
 // readForeign reads one foreign file.
-func (a *app) readForeign(name string, family firewall.Family, kind string) (foreign.Result, error) {
-	text, err := a.readInput(name)
+func (a *app) readForeign(ctx context.Context, name string, family firewall.Family, kind string) (foreign.Result, error) {
+	text, err := a.readInput(ctx, name)
 	if err != nil {
 		return foreign.Result{}, err
 	}

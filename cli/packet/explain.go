@@ -115,7 +115,7 @@ func (a *app) shownFrame(f *explainFlags, args []string) (*shownFrame, error) {
 	case f.frame == 0:
 		return nil, term.Usagef("frames are numbered from 1")
 	case f.read != "":
-		return f.fromCapture()
+		return term.Await(f.cmd.Context(), f.fromCapture)
 	case f.hex != "":
 		return a.fromHex(f)
 	}

@@ -2,6 +2,7 @@ package packet
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -40,7 +41,7 @@ func (a *app) newReadCommand() *cobra.Command {
 			"  wirelab packet read trace.pcapng --follow 1\n" +
 			"  wirelab packet read trace.pcapng --each -o json udp",
 		Args: cobra.MinimumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error { return a.read(flags, args) },
+		RunE: func(cmd *cobra.Command, args []string) error { return a.read(cmd.Context(), flags, args) },
 	}
 	f := cmd.Flags()
 	f.BoolVar(&flags.verify, "verify", false, "show only frames that are wrong, and count the verdicts; fail if a checksum is bad")
@@ -55,11 +56,11 @@ func (a *app) newReadCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) read(flags readFlags, args []string) error {
+func (a *app) read(ctx context.Context, flags readFlags, args []string) error {
 	if flags.each && !a.JSON {
 		return term.Usagef("--each is for programs: it goes with -o json; without it every frame is shown anyway")
 	}
-	s, err := a.openSource(args[0], args[1:])
+	s, err := a.openSource(ctx, args[0], args[1:])
 	if err != nil {
 		return err
 	}

@@ -86,7 +86,7 @@ func (a *app) replay(ctx context.Context, f *replayFlags, args []string) error {
 	if err != nil {
 		return err
 	}
-	frames := &replayFrames{app: a, flags: f, args: args, link: device.Link}
+	frames := &replayFrames{app: a, ctx: ctx, flags: f, args: args, link: device.Link}
 	if err := frames.parse(); err != nil {
 		return err
 	}
@@ -125,6 +125,7 @@ func (a *app) replay(ctx context.Context, f *replayFlags, args []string) error {
 // replayFrames reads the frames to be sent, again and again if that is asked for.
 type replayFrames struct {
 	*app
+	ctx      context.Context
 	flags    *replayFlags
 	args     []string
 	link     capfile.LinkType
@@ -156,7 +157,7 @@ func (r *replayFrames) parse() (err error) {
 }
 
 func (r *replayFrames) open() (err error) {
-	r.source, err = r.openSource(r.args[0], r.args[1:])
+	r.source, err = r.openSource(r.ctx, r.args[0], r.args[1:])
 	return err
 }
 

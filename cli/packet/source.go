@@ -1,13 +1,16 @@
 package packet
 
 import (
+	"cmp"
 	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
 
+	"wirelab/cli/term"
 	"wirelab/packet"
 	"wirelab/wire/capfile"
 	"wirelab/wire/filter"
@@ -40,23 +43,26 @@ type source struct {
 	reader  *capfile.Reader
 	filter  *filter.Links
 	closers []io.Closer
+	ctx     context.Context
+	stop    func() bool // waiting for ctx; nil for stdin
 }
 
 // openSource opens a capture file, "-" being stdin, and compiles the filter that the
-// other words make.
-func (a *app) openSource(name string, words []string) (*source, error) {
+// other words make. When ctx ends, reading does, even from a pipe.
+func (a *app) openSource(ctx context.Context, name string, words []string) (*source, error) {
 	links, err := filter.NewLinks(strings.Join(words, " "))
 	if err != nil {
 		return nil, usageOf(err)
 	}
-	s := &source{name: name, filter: links}
+	s := &source{name: name, filter: links, ctx: ctx}
 	in := a.Stdin
 	if name != "-" {
-		file, err := os.Open(name)
+		file, err := term.Await(ctx, func() (*os.File, error) { return os.Open(name) })
 		if err != nil {
 			return nil, err
 		}
 		s.closers = append(s.closers, file)
+		s.stop = context.AfterFunc(ctx, func() { file.Close() })
 		in = file
 		if strings.HasSuffix(name, ".gz") {
 			if in, err = gzip.NewReader(file); err != nil {
@@ -73,6 +79,9 @@ func (a *app) openSource(name string, words []string) (*source, error) {
 }
 
 func (s *source) Close() {
+	if s.stop != nil {
+		s.stop()
+	}
 	for _, c := range s.closers {
 		c.Close()
 	}
@@ -83,7 +92,7 @@ func (s *source) Close() {
 func (s *source) next() error {
 	for {
 		if err := s.reader.Next(&s.frame); err != nil {
-			return err
+			return cmp.Or(s.ctx.Err(), err)
 		}
 		s.number++
 		passed, err := s.filter.Match(uint16(s.frame.Link), s.frame.Data, s.frame.Length)

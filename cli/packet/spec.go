@@ -1,6 +1,7 @@
 package packet
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -20,9 +21,11 @@ type specFlags struct {
 	patches []string
 	mtu     int
 	seed    uint64
+	cmd     *cobra.Command // that has the flags
 }
 
 func (f *specFlags) add(cmd *cobra.Command) {
+	f.cmd = cmd
 	flags := cmd.Flags()
 	flags.StringVarP(&f.file, "file", "f", "", "read the packet from this YAML file")
 	flags.StringArrayVar(&f.patches, "patch", nil, "overwrite bytes at last: LAYER+OFFSET=HEX, such as ip+6=2000")
@@ -53,7 +56,7 @@ func (f *specFlags) spec(args []string) (*packet.Spec, error) {
 	if s.MTU != 0 && (s.MTU < 68 || s.MTU > 65535) {
 		return nil, term.Usagef("--mtu is from 68 to 65535, not %d", s.MTU)
 	}
-	return s, readFiles(s)
+	return s, readFiles(f.cmd.Context(), s)
 }
 
 func (f *specFlags) read(args []string) (*packet.Spec, error) {
@@ -65,7 +68,7 @@ func (f *specFlags) read(args []string) (*packet.Spec, error) {
 	case len(args) > 0:
 		return nil, term.Usagef("the packet comes from %s; %q is too much", f.file, args[0])
 	}
-	source, err := setting.ReadFile(f.file)
+	source, err := term.Await(f.cmd.Context(), func() ([]byte, error) { return setting.ReadFile(f.file) })
 	if err != nil {
 		return nil, term.Usagef("%w", err)
 	}
@@ -107,9 +110,9 @@ func located(err error) error {
 }
 
 // readFiles hands the files over that the packet takes content from.
-func readFiles(s *packet.Spec) error {
+func readFiles(ctx context.Context, s *packet.Spec) error {
 	for _, name := range s.Files() {
-		content, err := readContent(name)
+		content, err := term.Await(ctx, func() ([]byte, error) { return readContent(name) })
 		if err != nil {
 			return err
 		}

@@ -92,7 +92,7 @@ func (a *app) runListen(cmd *cobra.Command, network string, args []string, f *li
 	if err != nil {
 		return err
 	}
-	saved, err := openSaved(f.save)
+	saved, err := term.Await(cmd.Context(), func() (io.WriteCloser, error) { return openSaved(f.save) })
 	if err != nil {
 		return err
 	}

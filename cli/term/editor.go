@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -28,10 +27,12 @@ type Editor struct {
 	fd        int
 	interrupt func() // called for Ctrl-C, which raw mode does not make a signal
 
-	line  *term.Terminal
-	safe  *Escaper
-	rest  []byte      // of a line longer than one Read; Read's
-	typed atomic.Bool // keys were pressed since the last line
+	line *term.Terminal
+	safe *Escaper
+	rest []byte // of a line longer than one Read; Read's
+
+	columns int         // of the terminal; Read's
+	typed   atomic.Bool // keys were pressed since the last line
 
 	mu   sync.Mutex
 	mode *term.State // before raw mode; nil once restored
@@ -49,7 +50,9 @@ func OpenEditor(stdin *os.File, out io.Writer, interrupt func()) (*Editor, error
 	}
 	c := &Editor{input: input, out: out, fd: int(stdin.Fd()), interrupt: interrupt}
 	c.line = term.NewTerminal(keys{c}, prompt)
-	c.line.AutoCompleteCallback = complete
+	c.line.AutoCompleteCallback = func(line string, pos int, key rune) (string, int, bool) {
+		return completeIn(c.columns, line, pos, key)
+	}
 	c.safe = &Escaper{W: c.line}
 	c.resize()
 	if c.mode, err = term.MakeRaw(c.fd); err != nil {
@@ -76,7 +79,7 @@ func (c *Editor) Read(p []byte) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		c.rest = []byte(strings.ReplaceAll(line, string(filler), "") + "\n")
+		c.rest = []byte(notSent.Replace(line) + "\n")
 	}
 	n := copy(p, c.rest)
 	c.rest = c.rest[n:]
@@ -122,6 +125,7 @@ func (c *Editor) Finish() error {
 // at 80 columns.
 func (c *Editor) resize() {
 	if width, height, err := term.GetSize(c.fd); err == nil && width > 0 && height > 0 {
+		c.columns = width
 		_ = c.line.SetSize(width, height) // fails only when writing does
 	}
 }
@@ -144,9 +148,10 @@ func (k keys) Read(p []byte) (int, error) {
 	return copy(p, keyNames.Replace(string(p[:n]))), err
 }
 
-// Write shows p without fillers.
+// Write shows p without fillers, and gaps as spaces.
 func (k keys) Write(p []byte) (int, error) {
-	if _, err := k.out.Write(bytes.ReplaceAll(p, []byte(string(filler)), nil)); err != nil {
+	shown := bytes.ReplaceAll(bytes.ReplaceAll(p, []byte(string(filler)), nil), []byte(string(gap)), []byte(" "))
+	if _, err := k.out.Write(shown); err != nil {
 		return 0, err
 	}
 	return len(p), nil

@@ -2,20 +2,25 @@ package term
 
 import (
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
 // The line editor takes every character for one column wide. So each that takes two is
 // followed by a filler in its line, a rune that Unicode gives to nobody, which is neither
 // shown nor sent; and the keys that would go between the two are keys of our own, in the
-// private area, for complete to handle.
+// private area, for complete to handle. A terminal does not begin such a character in its
+// last column: there a gap stands before it, which is shown as a space and not sent.
 const (
 	filler = '\uFDD0'
+	gap    = '\uFDD1'
 
 	ownBackspace = '\uF8F0'
 	ownDelete    = '\uF8F1'
 	ownLeft      = '\uF8F2'
 	ownRight     = '\uF8F3'
+	ownWord      = '\uF8F4' // the word before the cursor goes (Ctrl-W)
+	ownBefore    = '\uF8F5' // all before the cursor goes (Ctrl-U)
 
 	// ownKeyLen is how many bytes a key of one byte becomes at most.
 	ownKeyLen = 3
@@ -28,7 +33,53 @@ const (
 var keyNames = strings.NewReplacer("\x1b[1~", "\x1b[H", "\x1b[7~", "\x1b[H", "\x1bOH", "\x1b[H", "\x1b[4~", "\x1b[F", "\x1b[8~", "\x1b[F", "\x1bOF", "\x1b[F",
 	"\x7f", string(ownBackspace), "\x08", string(ownBackspace), "\x1b[3~", string(ownDelete),
 	"\x1b[D", string(ownLeft), "\x1bOD", string(ownLeft), "\x02", string(ownLeft),
-	"\x1b[C", string(ownRight), "\x1bOC", string(ownRight), "\x06", string(ownRight))
+	"\x1b[C", string(ownRight), "\x1bOC", string(ownRight), "\x06", string(ownRight),
+	"\x17", string(ownWord), "\x15", string(ownBefore))
+
+// notSent takes out of a line what only its display needs.
+var notSent = strings.NewReplacer(string(filler), "", string(gap), "")
+
+// completeIn is complete for a terminal of so many columns: where there are wide characters,
+// it lays out the line anew, whatever the key.
+func completeIn(columns int, line string, pos int, key rune) (newLine string, newPos int, ok bool) {
+	before, after := strings.ReplaceAll(line[:pos], string(gap), ""), strings.ReplaceAll(line[pos:], string(gap), "")
+	bare := before + after
+	newLine, newPos, ok = complete(bare, len(before), key)
+	if !ok {
+		if !strings.ContainsRune(bare, filler) || !unicode.IsPrint(key) || utf8.RuneCountInString(bare) >= longestLine {
+			return "", 0, false
+		}
+		before += string(key)
+		newLine, newPos = before+after, len(before)
+	}
+	newLine, newPos = withGaps(columns, newLine, newPos)
+	return newLine, newPos, true
+}
+
+// withGaps puts a gap before each wide character that would begin in the last column.
+func withGaps(columns int, line string, pos int) (newLine string, newPos int) {
+	const fewest = 4 // columns, of which the prompt takes some
+	if columns < fewest {
+		return line, pos
+	}
+	var b strings.Builder
+	column := len(prompt)
+	for i, r := range line {
+		if isWide(r) && column%columns == columns-1 {
+			b.WriteRune(gap)
+			column++
+		}
+		if i == pos {
+			newPos = b.Len()
+		}
+		b.WriteRune(r)
+		column++
+	}
+	if pos == len(line) {
+		newPos = b.Len()
+	}
+	return b.String(), newPos
+}
 
 // complete handles the keys that have to know of wide characters: it returns the line and
 // the cursor, in bytes, after the key.
@@ -43,7 +94,12 @@ func complete(line string, pos int, key rune) (newLine string, newPos int, ok bo
 		return line, pos - lastLen(before), true
 	case key == ownRight:
 		return line, pos + firstLen(after), true
-	case key == filler:
+	case key == ownWord:
+		kept := strings.TrimRight(before, " ")
+		before = kept[:strings.LastIndexByte(kept, ' ')+1]
+	case key == ownBefore:
+		before = ""
+	case key == filler, key == gap:
 		return line, pos, true
 	case isWide(key):
 		if utf8.RuneCountInString(line) < longestLine {

@@ -40,7 +40,44 @@ func TestKeysOfWideCharacters(t *testing.T) {
 	}
 }
 
+// A wide character that would begin in the last column begins the next line, and the gap
+// before it goes with the reason for it.
+func TestWideCharactersAtTheLastColumn(t *testing.T) {
+	const columns = 10
+	line, pos := "", 0
+	for _, step := range []struct {
+		key  rune
+		line string
+	}{
+		{'a', "a"}, {'世', "a世"}, {'b', "a世b"}, {'c', "a世bc"}, {'d', "a世bcd"}, {'e', "a世bcde"}, // the prompt and these take 9
+		{'界', "a世bcde" + string(gap) + "界"}, {ownLeft, "a世bcde" + string(gap) + "界"}, {'f', "a世bcdef界"}, {ownBackspace, "a世bcde" + string(gap) + "界"},
+		{ownBackspace, "a世bcd界"}, {ownWord, "界"},
+	} {
+		next, at, ok := completeIn(columns, line, pos, step.key)
+		if !ok {
+			next, at = line[:pos]+string(step.key)+line[pos:], pos+utf8.RuneLen(step.key)
+		}
+		line, pos = next, at
+		if got := strings.ReplaceAll(line, string(filler), ""); got != step.line {
+			t.Fatalf("after %q: %q, want %q", step.key, got, step.line)
+		}
+		for i, r := range []rune(line) {
+			if isWide(r) && (len(prompt)+i)%columns == columns-1 {
+				t.Errorf("after %q: %q begins in the last column", step.key, r)
+			}
+		}
+	}
+}
+
 func FuzzKeysOfWideCharacters(f *testing.F) {
 	f.Add("世界" + string(ownLeft) + string(ownBackspace) + string(ownDelete) + "x")
-	f.Fuzz(func(t *testing.T, keys string) { press("", strings.ToValidUTF8(keys, "")) })
+	f.Fuzz(func(t *testing.T, keys string) {
+		press("", strings.ToValidUTF8(keys, ""))
+		line, pos := "", 0
+		for _, key := range strings.ToValidUTF8(keys, "") {
+			if next, at, ok := completeIn(20, line, pos, key); ok {
+				line, pos = next, at
+			}
+		}
+	})
 }

@@ -62,7 +62,7 @@ func (f *ntsFlags) establish(ctx context.Context, address string, host *measure.
 
 // session exchanges keys with the host of HOST:PORT.
 func (f *ntsFlags) session(ctx context.Context, address string) (*nts.Session, error) {
-	roots, err := f.roots()
+	roots, err := term.Await(ctx, f.roots)
 	if err != nil {
 		return nil, err
 	}
