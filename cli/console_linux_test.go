@@ -204,10 +204,7 @@ func TestConsoleWideCharacterAtTheLastColumn(t *testing.T) {
 		all, _ := io.ReadAll(c)
 		got <- string(all)
 	}))
-	size := [4]uint16{24, 11} // rows and columns
-	if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, p.pty.Fd(), syscall.TIOCSWINSZ, uintptr(unsafe.Pointer(&size))); errno != 0 {
-		t.Fatal(errno)
-	}
+	p.resize(24, 11)
 	p.sees("> ")
 	p.types("世abcdef") // with the prompt ten columns
 	p.sees("f")
