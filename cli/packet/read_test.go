@@ -196,7 +196,7 @@ func TestReadDoesNotAllocatePerFrame(t *testing.T) {
 	path := writeCapture(t, frames...)
 	c, _, _ := termtest.NewConsole("")
 	c.Stdout = &bytes.Buffer{}
-	n := testing.AllocsPerRun(2, func() { _ = (&app{c}).read(readFlags{verify: true}, []string{path}) })
+	n := testing.AllocsPerRun(2, func() { _ = (&app{c}).read(t.Context(), readFlags{verify: true}, []string{path}) })
 	if n > 500 {
 		t.Errorf("%v allocations for 2000 frames", n)
 	}
