@@ -54,6 +54,20 @@ func define(s *firewall.Set) (d definition) {
 	return d
 }
 
+// room returns the size that a set is defined with, 0 for none. Of many single keys
+// the kernel makes a hash table of that size at once, instead of one that grows while
+// it is filled. The set has room to grow by half before it must be defined anew.
+func room(s *firewall.Set) uint32 {
+	const many = 512
+	switch {
+	case s.Dynamic:
+		return s.Size
+	case s.Interval || len(s.Elements) < many:
+		return 0
+	}
+	return uint32(len(s.Elements) + len(s.Elements)/2)
+}
+
 // keyType returns nft's number for the type of a key, and the key's length.
 func keyType(key []firewall.FieldID) (number, length uint32) {
 	if len(key) == 1 {

@@ -3,6 +3,7 @@ package kernel
 import (
 	"errors"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -105,6 +106,28 @@ func TestSealsHold(t *testing.T) {
 					t.Errorf("seed %d: no seal of %+v", seed, live.Program.Chains[i].Rules[n])
 				}
 			}
+		}
+	}
+}
+
+// A large set is made with room to grow by half, and is defined anew beyond that.
+func TestSetsGrowBeyondTheirRoom(t *testing.T) {
+	_, k := namespace(t)
+	for _, test := range []struct {
+		count int
+		anew  bool
+	}{{2000, false}, {3000, false}, {3001, true}, {4501, false}, {4502, true}, {10, false}} {
+		p := manyAddresses(test.count, false)
+		plan := mustPlan(t, k, p)
+		anew := slices.ContainsFunc(plan.Changes, func(c Change) bool { return c.Kind == Set && c.Action == Modify })
+		if anew != test.anew {
+			t.Errorf("%d elements: the set is defined anew: %v", test.count, anew)
+		}
+		if err := k.Apply(plan); err != nil {
+			t.Fatalf("%d elements: %v", test.count, err)
+		}
+		if again := mustPlan(t, k, p); !again.Empty() {
+			t.Errorf("%d elements: %+v is left to do", test.count, again.Changes[0])
 		}
 	}
 }

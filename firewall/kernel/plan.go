@@ -125,7 +125,9 @@ func (p *Plan) compareSets() (old, desired *signer) {
 		d := define(s)
 		signature, _ := d.signature(s)
 		desired.sets[s.Name] = signature
-		desired.stays[s.Name] = p.set(s, p.live.index.of(p.live.Program.Sets, s.Name), old.sets[s.Name] == signature)
+		there := p.live.index.of(p.live.Program.Sets, s.Name)
+		fits := there != nil && (s.Dynamic || there.Size == 0 || len(s.Elements) <= int(there.Size))
+		desired.stays[s.Name] = p.set(s, there, fits && old.sets[s.Name] == signature)
 	}
 	for i := range p.live.Program.Sets {
 		// A set without a name goes with its rule.

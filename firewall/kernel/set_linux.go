@@ -55,8 +55,8 @@ func orderOfKey(s *firewall.Set) []byte {
 // the form of the set, and the width of each field of a concatenation.
 func (w *writer) setDescription(s *firewall.Set) {
 	mark := w.Nest(unix.NFTA_SET_DESC)
-	if s.Dynamic && s.Size > 0 {
-		w.Big32(unix.NFTA_SET_DESC_SIZE, s.Size)
+	if size := room(s); size > 0 {
+		w.Big32(unix.NFTA_SET_DESC_SIZE, size)
 	}
 	if len(s.Key) > 1 && s.Interval {
 		fields := w.Nest(setFields)
