@@ -33,6 +33,8 @@ const (
 	verdictType      = 0xffffff00 // NFT_DATA_VERDICT
 	verdictRegister  = unix.NFT_REG_VERDICT
 	firstRegister    = unix.NFT_REG_1
+	natAddresses     = 0x1 // NF_NAT_RANGE_MAP_IPS
+	natPorts         = 0x2 // NF_NAT_RANGE_PROTO_SPECIFIED
 	natRandom        = 0x4 // NF_NAT_RANGE_PROTO_RANDOM
 	natPersistent    = 0x8 // NF_NAT_RANGE_PERSISTENT
 	limitInverted    = 1   // NFT_LIMIT_F_INV

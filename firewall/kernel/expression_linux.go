@@ -375,8 +375,8 @@ func (w *writer) log(l *firewall.Log) {
 // clampMSS writes the path's largest segment into the option of a TCP SYN.
 func (w *writer) clampMSS() {
 	outer, inner := w.expression("rt")
-	w.Big32(unix.NFTA_RT_DREG, firstRegister)
 	w.Big32(unix.NFTA_RT_KEY, unix.NFT_RT_TCPMSS)
+	w.Big32(unix.NFTA_RT_DREG, firstRegister)
 	w.end(outer, inner)
 	w.byteorder(2)
 	outer, inner = w.expression("exthdr")
@@ -401,12 +401,14 @@ func (w *writer) nat(n *firewall.NAT) {
 	var at natPlaces
 	if n.From != nil {
 		at.addressMin = immediate(n.From)
+		at.addressMax = at.addressMin
 		if n.To != nil {
 			at.addressMax = immediate(n.To)
 		}
 	}
 	if n.MinPort != 0 {
 		at.portMin = immediate(binary.BigEndian.AppendUint16(nil, n.MinPort))
+		at.portMax = at.portMin
 		if n.MaxPort > n.MinPort {
 			at.portMax = immediate(binary.BigEndian.AppendUint16(nil, n.MaxPort))
 		}
@@ -444,7 +446,7 @@ func (w *writer) natExpression(n *firewall.NAT, at natPlaces) {
 	}
 	w.register(names.minPort, at.portMin)
 	w.register(names.maxPort, at.portMax)
-	if flags := natFlags(n); flags != 0 {
+	if flags := natFlags(n, at); flags != 0 {
 		w.Big32(names.flags, flags)
 	}
 	w.end(outer, inner)
@@ -456,7 +458,14 @@ func (w *writer) register(kind uint16, register uint32) {
 	}
 }
 
-func natFlags(n *firewall.NAT) (flags uint32) {
+// natFlags returns the flags, with those that the kernel adds by itself.
+func natFlags(n *firewall.NAT, at natPlaces) (flags uint32) {
+	if at.addressMin != 0 {
+		flags |= natAddresses
+	}
+	if at.portMin != 0 && n.Kind != firewall.Masquerade {
+		flags |= natPorts
+	}
 	if n.Random {
 		flags |= natRandom
 	}

@@ -1,6 +1,8 @@
 package kernel
 
 import (
+	"slices"
+
 	"golang.org/x/sys/unix"
 
 	"wirelab/firewall"
@@ -31,7 +33,7 @@ func (k *Kernel) Generation() (uint32, error) { return k.conn.Generation() }
 // Read reads the table that a Program is for. A table that is not there is no
 // error: its State does not exist.
 func (k *Kernel) Read(p *firewall.Program) (*State, error) {
-	return k.read(newReader(k.conn), p)
+	return k.read(newReader(k.conn, false), p)
 }
 
 func (k *Kernel) read(r *reader, p *firewall.Program) (*State, error) {
@@ -48,13 +50,13 @@ func (k *Kernel) read(r *reader, p *firewall.Program) (*State, error) {
 }
 
 // ReadAll reads all tables of all families.
-func (k *Kernel) ReadAll() ([]*State, error) { return newReader(k.conn).read(unix.NFPROTO_UNSPEC, "") }
+func (k *Kernel) ReadAll() ([]*State, error) {
+	return newReader(k.conn, false).read(unix.NFPROTO_UNSPEC, "")
+}
 
 // Plan reads the kernel and finds what has to change for the Program.
 func (k *Kernel) Plan(p *firewall.Program) (*Plan, error) {
-	r := newReader(k.conn)
-	r.sealed = true
-	live, err := k.read(r, p)
+	live, err := k.read(newReader(k.conn, true), p)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +71,6 @@ func (k *Kernel) Apply(p *Plan) error {
 		return nil
 	}
 	w := newWriter(p.want)
-	w.Grow(p.size())
 	w.plan(p)
 	if w.err != nil {
 		return w.err
@@ -79,7 +80,7 @@ func (k *Kernel) Apply(p *Plan) error {
 
 // Remove deletes the table of a Program, if there is one.
 func (k *Kernel) Remove(p *firewall.Program) error {
-	tables, err := newReader(k.conn).tables(p.Family, p.Table)
+	tables, err := newReader(k.conn, false).tables(p.Family, p.Table)
 	if err != nil || len(tables) == 0 {
 		return err
 	}
@@ -88,19 +89,49 @@ func (k *Kernel) Remove(p *firewall.Program) error {
 	return k.conn.Commit(w.Batch, 0, w.describe)
 }
 
-// size estimates the length of the batch in bytes.
-func (p *Plan) size() int {
-	const rule, element, other = 768, 128, 256
-	size := len(p.addRules)*rule + len(p.dropRules)*other + other*(len(p.addSets)+len(p.addChains)+8)
-	for _, step := range p.addElements {
-		size += element * len(step.elements)
+// grow makes room for so many messages. It is an estimate.
+func (w *writer) grow(rules, others, elements int) {
+	const rule, element, other = 640, 128, 256
+	w.Grow(rules*rule + elements*element + (others+8)*other)
+	w.objects = slices.Grow(w.objects, rules+others+8)
+}
+
+// whole appends all that makes the table of the program where there is none.
+func (w *writer) whole() {
+	rules, elements := 0, 0
+	for i := range w.program.Chains {
+		rules += len(w.program.Chains[i].Rules)
 	}
-	return size
+	for i := range w.program.Sets {
+		elements += len(w.program.Sets[i].Elements)
+	}
+	w.grow(rules, len(w.program.Chains)+len(w.program.Sets), elements)
+	w.addTable()
+	for i := range w.program.Chains {
+		w.addChain(&w.program.Chains[i])
+	}
+	for i := range w.program.Sets {
+		w.addSet(&w.program.Sets[i])
+	}
+	for i := range w.program.Sets {
+		w.changeElements(newElement, &w.program.Sets[i], pointers(w.program.Sets[i].Elements))
+	}
+	for i := range w.program.Chains {
+		c := &w.program.Chains[i]
+		for j := range c.Rules {
+			w.addRule(c.Name, &c.Rules[j], 0)
+		}
+	}
 }
 
 // plan appends the steps in an order in which nothing is missing that another
 // step needs: rules go before what they refer to, and come after it.
 func (w *writer) plan(p *Plan) {
+	elements := 0
+	for _, step := range p.addElements {
+		elements += len(step.elements)
+	}
+	w.grow(len(p.addRules), len(p.dropRules)+len(p.addSets)+len(p.addChains), elements)
 	if !p.live.Exists || p.wake {
 		w.addTable()
 	}

@@ -17,11 +17,12 @@ type reader struct {
 	fields fieldIndex
 	links  map[uint32]string // names of interfaces, for rules that compare numbers
 	file   string            // that the last place was in
-	sealed bool              // rules whose seal holds are not read further
+	sealed bool              // rules whose seal holds are not read further, and all that is listed is kept for a snapshot
+	kept   []netlink.Messages
 }
 
-func newReader(c *netlink.Conn) *reader {
-	r := &reader{conn: c, fields: indexFields(), links: map[uint32]string{}}
+func newReader(c *netlink.Conn, sealed bool) *reader {
+	r := &reader{conn: c, fields: indexFields(), links: map[uint32]string{}, sealed: sealed}
 	if all, err := net.Interfaces(); err == nil {
 		for _, link := range all {
 			r.links[uint32(link.Index)] = link.Name
@@ -33,11 +34,13 @@ func newReader(c *netlink.Conn) *reader {
 // read reads the table of that family and name, or all tables for an empty name.
 func (r *reader) read(family firewall.Family, table string) (tables []*State, err error) {
 	generation, err := r.conn.Consistently(func() error {
+		r.kept = nil
 		tables, err = r.tables(family, table)
 		for _, t := range tables {
 			if err == nil {
 				err = r.contents(t)
 			}
+			t.listed = r.kept
 		}
 		return err
 	})
@@ -55,7 +58,16 @@ func (r *reader) dump(kind uint16, family firewall.Family, filter uint16, table 
 	if filter != 0 && table != "" {
 		e.String(filter, table)
 	}
-	return r.conn.Dump(&e, netlink.Named("list", what))
+	return r.ask(&e, what)
+}
+
+// ask lists what the one message of e asks for.
+func (r *reader) ask(e *netlink.Encoder, what string) (netlink.Messages, error) {
+	all, err := r.conn.Dump(e, netlink.Named("list", what))
+	if r.sealed {
+		r.kept = append(r.kept, all)
+	}
+	return all, err
 }
 
 func (r *reader) tables(family firewall.Family, table string) (tables []*State, err error) {
@@ -96,6 +108,9 @@ func familyOf(m netlink.Message) firewall.Family {
 func (r *reader) contents(t *State) error {
 	t.Program.Chains, t.Program.Sets, t.rules, t.sets = nil, nil, nil, nil
 	if err := r.chains(t); err != nil {
+		return err
+	}
+	if err := r.objects(t); err != nil {
 		return err
 	}
 	if err := r.sets(t); err != nil {
@@ -179,6 +194,18 @@ func readHook(c *firewall.Chain, family firewall.Family, d netlink.Decoder) {
 			c.Priority = int32(d.Big32())
 		}
 	}
+}
+
+// objects finds out whether the table has named objects, which only a snapshot has.
+func (r *reader) objects(t *State) error {
+	if !r.sealed {
+		return nil
+	}
+	all, err := r.dump(getObject, t.Program.Family, unix.NFTA_OBJ_TABLE, t.Program.Table, "objects")
+	for m := range all.All() {
+		t.objects = t.objects || belongs(m, &t.Program)
+	}
+	return err
 }
 
 func (r *reader) rules(t *State) error {

@@ -341,8 +341,7 @@ func (r *ruleReader) readNAT(name string, v *values) (*firewall.NAT, bool) {
 	n.MinPort, n.MaxPort = port(minPort), port(maxPort)
 	bits := v.big32(flags)
 	n.Random, n.Persistent = bits&natRandom != 0, bits&natPersistent != 0
-	const implied = 1 | 2 // NF_NAT_RANGE_MAP_IPS, NF_NAT_RANGE_PROTO_SPECIFIED
-	return n, ok && minOK && maxOK && bits&^(natRandom|natPersistent|implied) == 0
+	return n, ok && minOK && maxOK && bits&^(natAddresses|natPorts|natRandom|natPersistent) == 0
 }
 
 // constant returns the immediate in the register that an attribute names, nil if

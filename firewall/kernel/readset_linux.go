@@ -86,7 +86,7 @@ func (r *reader) elements(t *State, s *firewall.Set, k *definition) error {
 	e.Netfilter(getElement, 0, uint8(t.Program.Family), 0)
 	e.String(unix.NFTA_SET_ELEM_LIST_TABLE, t.Program.Table)
 	e.String(unix.NFTA_SET_ELEM_LIST_SET, s.Name)
-	all, err := r.conn.Dump(&e, netlink.Named("list", "elements of set "+s.Name))
+	all, err := r.ask(&e, "elements of set "+s.Name)
 	if err != nil {
 		return err
 	}

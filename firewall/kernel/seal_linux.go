@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"bytes"
 	"encoding/binary"
 	"hash/crc32"
 	"strconv"
@@ -42,7 +43,16 @@ func list(d netlink.Decoder) (l listed, err error) {
 			l.expressions = d.Bytes()
 		}
 	}
-	for all := netlink.Decode(l.expressions); all.Next(); {
+	if l.seen = counted(l.expressions, false); l.seen != (firewall.Traffic{}) {
+		l.expressions = bytes.Clone(l.expressions)
+		counted(l.expressions, true)
+	}
+	return l, d.Err()
+}
+
+// counted returns what the counters among expressions have seen. It can set them to zero.
+func counted(expressions []byte, reset bool) (seen firewall.Traffic) {
+	for all := netlink.Decode(expressions); all.Next(); {
 		one := all.Nested()
 		if !one.Next() || one.Kind() != unix.NFTA_EXPR_NAME || string(text(one.Bytes())) != "counter" || !one.Next() {
 			continue
@@ -50,16 +60,18 @@ func list(d netlink.Decoder) (l listed, err error) {
 		for d := one.Nested(); d.Next(); {
 			switch value := d.Bytes(); {
 			case len(value) != 8:
+				continue
 			case d.Kind() == unix.NFTA_COUNTER_BYTES:
-				l.seen.Bytes = binary.BigEndian.Uint64(value)
-				clear(value)
+				seen.Bytes = binary.BigEndian.Uint64(value)
 			case d.Kind() == unix.NFTA_COUNTER_PACKETS:
-				l.seen.Packets = binary.BigEndian.Uint64(value)
-				clear(value)
+				seen.Packets = binary.BigEndian.Uint64(value)
+			}
+			if reset {
+				clear(d.Bytes())
 			}
 		}
 	}
-	return l, d.Err()
+	return seen
 }
 
 // note is what wirelab wrote beside a rule or an element.

@@ -15,25 +15,27 @@ func (w *writer) addSet(s *firewall.Set) {
 	d := define(s)
 	w.String(unix.NFTA_SET_TABLE, w.program.Table)
 	w.String(unix.NFTA_SET_NAME, s.Name)
-	w.Big32(unix.NFTA_SET_FLAGS, d.flags)
+	if d.flags != 0 {
+		w.Big32(unix.NFTA_SET_FLAGS, d.flags)
+	}
 	w.Big32(unix.NFTA_SET_KEY_TYPE, d.kind)
 	w.Big32(unix.NFTA_SET_KEY_LEN, d.length)
-	w.Big32(unix.NFTA_SET_ID, uint32(w.Count()))
 	if s.Verdicts {
 		w.Big32(unix.NFTA_SET_DATA_TYPE, verdictType)
 		w.Big32(unix.NFTA_SET_DATA_LEN, 16)
 	}
-	w.setDescription(s)
 	if s.Timeout > 0 {
 		w.Big64(unix.NFTA_SET_TIMEOUT, uint64(s.Timeout/time.Millisecond))
 	}
+	w.Bytes(unix.NFTA_SET_USERDATA, orderOfKey(s))
+	w.setDescription(s)
 	if s.Counters {
 		mark := w.Nest(setExpression)
 		w.String(unix.NFTA_EXPR_NAME, "counter")
 		w.End(w.Nest(unix.NFTA_EXPR_DATA))
 		w.End(mark)
 	}
-	w.Bytes(unix.NFTA_SET_USERDATA, orderOfKey(s))
+	w.Big32(unix.NFTA_SET_ID, uint32(w.Count()))
 }
 
 // orderOfKey tells nft in which byte order to print the keys, and the verdicts

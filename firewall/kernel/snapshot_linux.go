@@ -3,9 +3,11 @@ package kernel
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -21,29 +23,30 @@ const (
 	getObject = unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETOBJ
 )
 
-// saved says of each kind of message which attributes make up the thing, and
-// which one names its table. The rest is the kernel's own: handles, counts of uses.
-var saved = []struct {
-	get, add   uint16
+// saved says of each kind of message which attributes make up the thing. The rest is
+// the kernel's own: handles, counts of uses.
+var saved = map[uint16]struct {
 	flags      uint16
 	attributes []uint16
-	what       string
 }{
-	{getTable, newTable, unix.NLM_F_CREATE, []uint16{unix.NFTA_TABLE_NAME, unix.NFTA_TABLE_FLAGS, 6}, "tables"},
-	{getChain, newChain, unix.NLM_F_CREATE, []uint16{
+	newTable: {unix.NLM_F_CREATE, []uint16{unix.NFTA_TABLE_NAME, unix.NFTA_TABLE_FLAGS, 6}},
+	newChain: {unix.NLM_F_CREATE, []uint16{
 		unix.NFTA_CHAIN_TABLE, unix.NFTA_CHAIN_NAME, unix.NFTA_CHAIN_HOOK, unix.NFTA_CHAIN_POLICY, unix.NFTA_CHAIN_TYPE, 12,
-	}, "chains"},
-	{getObject, newObject, unix.NLM_F_CREATE, []uint16{
+	}},
+	newObject: {unix.NLM_F_CREATE, []uint16{
 		unix.NFTA_OBJ_TABLE, unix.NFTA_OBJ_NAME, unix.NFTA_OBJ_TYPE, unix.NFTA_OBJ_DATA, 8,
-	}, "objects"},
-	{getSet, newSet, unix.NLM_F_CREATE, []uint16{
+	}},
+	newSet: {unix.NLM_F_CREATE, []uint16{
 		unix.NFTA_SET_TABLE, unix.NFTA_SET_NAME, unix.NFTA_SET_FLAGS, unix.NFTA_SET_KEY_TYPE, unix.NFTA_SET_KEY_LEN, unix.NFTA_SET_DATA_TYPE,
 		unix.NFTA_SET_DATA_LEN, unix.NFTA_SET_POLICY, unix.NFTA_SET_DESC, unix.NFTA_SET_TIMEOUT, unix.NFTA_SET_GC_INTERVAL,
 		unix.NFTA_SET_USERDATA, unix.NFTA_SET_OBJ_TYPE, setExpression, 18,
-	}, "sets"},
-	{getRule, newRule, unix.NLM_F_CREATE | unix.NLM_F_APPEND, []uint16{
+	}},
+	newElement: {unix.NLM_F_CREATE, []uint16{
+		unix.NFTA_SET_ELEM_LIST_TABLE, unix.NFTA_SET_ELEM_LIST_SET, unix.NFTA_SET_ELEM_LIST_ELEMENTS,
+	}},
+	newRule: {unix.NLM_F_CREATE | unix.NLM_F_APPEND, []uint16{
 		unix.NFTA_RULE_TABLE, unix.NFTA_RULE_CHAIN, unix.NFTA_RULE_EXPRESSIONS, unix.NFTA_RULE_COMPAT, unix.NFTA_RULE_USERDATA,
-	}, "rules"},
+	}},
 }
 
 // tableAttribute names the table in all messages: each kind has it first.
@@ -53,31 +56,47 @@ const tableAttribute = 1
 // into it and with what its counters have seen, or nothing if there is no such
 // table. What rules learn, such as the sources of a limit, is left out.
 func (k *Kernel) Save(p *firewall.Program) ([]byte, error) {
+	live, err := k.read(newReader(k.conn, true), p)
+	if err != nil {
+		return nil, err
+	}
+	return live.snapshot()
+}
+
+// Before returns what Save would have returned when the plan was made.
+func (p *Plan) Before() ([]byte, error) { return p.live.snapshot() }
+
+// After returns what Save returns once the plan is carried out and nobody has changed
+// anything since, with counters at zero, and rules that stay on their present line; false where others have put things into the
+// table that a Program has no words for, and that stay.
+func (p *Plan) After() (snapshot []byte, ok bool, err error) {
+	if p.live.objects {
+		return nil, false, nil
+	}
+	w := newWriter(p.want)
+	w.whole()
+	if w.err != nil {
+		return nil, false, w.err
+	}
+	snapshot, err = saveAll([]netlink.Messages{w.Messages()}, p.want)
+	return snapshot, true, err
+}
+
+// snapshot returns the table as it was listed.
+func (s *State) snapshot() ([]byte, error) { return saveAll(s.listed, &s.Program) }
+
+// saveAll returns what is lasting of messages about the table of a Program.
+func saveAll(listed []netlink.Messages, p *firewall.Program) ([]byte, error) {
 	var e netlink.Encoder
-	_, err := k.conn.Consistently(func() error {
-		e.Reset()
-		for _, kind := range saved {
-			var request netlink.Encoder
-			request.Netfilter(kind.get, 0, uint8(p.Family), 0)
-			all, err := k.conn.Dump(&request, netlink.Named("list", kind.what))
-			if err != nil {
-				return err
-			}
-			for m := range all.All() {
-				if !belongs(m, p) {
-					continue
-				}
-				saveMessage(&e, m, kind.add, kind.flags, kind.attributes)
-				if kind.add == newSet {
-					if err := k.saveElements(&e, m, p); err != nil {
-						return err
-					}
-				}
+	for _, all := range listed {
+		e.Grow(len(all))
+		for m := range all.All() {
+			if _, known := saved[m.Kind]; known && belongs(m, p) {
+				saveMessage(&e, m)
 			}
 		}
-		return e.Err()
-	})
-	return bytes.Clone(e.Messages()), err
+	}
+	return e.Messages(), e.Err()
 }
 
 func belongs(m netlink.Message, p *firewall.Program) bool {
@@ -97,8 +116,13 @@ func attribute(m netlink.Message, kind uint16) []byte {
 	return nil
 }
 
-func saveMessage(e *netlink.Encoder, m netlink.Message, kind, flags uint16, attributes []uint16) {
-	e.Netfilter(kind, flags, m.Body[0], 0)
+func saveMessage(e *netlink.Encoder, m netlink.Message) {
+	kind := m.Kind
+	if kind == newElement && attribute(m, unix.NFTA_SET_ELEM_LIST_ELEMENTS) == nil {
+		return
+	}
+	e.Netfilter(kind, saved[kind].flags, m.Body[0], 0)
+	attributes := saved[kind].attributes
 	d := m.Attributes(4)
 	for d.Next() {
 		value := d.Bytes()
@@ -109,9 +133,10 @@ func saveMessage(e *netlink.Encoder, m netlink.Message, kind, flags uint16, attr
 		case kind == newSet && d.Kind() == unix.NFTA_SET_FLAGS && len(value) == 4:
 			// The kernel names a set without a name anew: it gets the name that it has.
 			value = bytes.Clone(value)
-			value[3] &^= setAnonymous | setConstant
-			e.Bytes(d.Kind(), value)
-		case kind == newRule && d.Kind() == unix.NFTA_RULE_EXPRESSIONS:
+			if value[3] &^= setAnonymous | setConstant; binary.BigEndian.Uint32(value) != 0 {
+				e.Bytes(d.Kind(), value) // no flags are not listed
+			}
+		case kind == newRule && d.Kind() == unix.NFTA_RULE_EXPRESSIONS && bytes.Contains(value, []byte("exthdr")):
 			saveExpressions(e, d.Nested())
 		default:
 			e.Bytes(d.Kind(), value)
@@ -151,26 +176,6 @@ func saveExpressions(e *netlink.Encoder, list netlink.Decoder) {
 	e.End(all)
 }
 
-func (k *Kernel) saveElements(e *netlink.Encoder, set netlink.Message, p *firewall.Program) error {
-	if flags := attribute(set, unix.NFTA_SET_FLAGS); len(flags) == 4 && flags[3]&setDynamic != 0 {
-		return nil
-	}
-	name := string(text(attribute(set, unix.NFTA_SET_NAME)))
-	var request netlink.Encoder
-	request.Netfilter(getElement, 0, uint8(p.Family), 0)
-	request.String(unix.NFTA_SET_ELEM_LIST_TABLE, p.Table)
-	request.String(unix.NFTA_SET_ELEM_LIST_SET, name)
-	all, err := k.conn.Dump(&request, netlink.Named("list", "elements of set "+name))
-	for m := range all.All() {
-		if attribute(m, unix.NFTA_SET_ELEM_LIST_ELEMENTS) != nil {
-			saveMessage(e, m, newElement, unix.NLM_F_CREATE, []uint16{
-				unix.NFTA_SET_ELEM_LIST_TABLE, unix.NFTA_SET_ELEM_LIST_SET, unix.NFTA_SET_ELEM_LIST_ELEMENTS,
-			})
-		}
-	}
-	return err
-}
-
 // Restore makes the table what Save found, in one transaction, whatever it is now.
 func (k *Kernel) Restore(p *firewall.Program, snapshot []byte) error {
 	if err := checkSnapshot(p, snapshot); err != nil {
@@ -195,8 +200,7 @@ func (k *Kernel) Restore(p *firewall.Program, snapshot []byte) error {
 func checkSnapshot(p *firewall.Program, snapshot []byte) error {
 	length := 0
 	for m := range netlink.Messages(snapshot).All() {
-		known := slices.Contains([]uint16{newTable, newChain, newObject, newSet, newElement, newRule}, m.Kind)
-		if !known || !belongs(m, p) {
+		if _, known := saved[m.Kind]; !known || !belongs(m, p) {
 			return fmt.Errorf("%w: message %#x", ErrSnapshot, m.Kind)
 		}
 		length += 16 + (len(m.Body)+3)&^3
@@ -235,22 +239,30 @@ func missing(of, from []string) (count int) {
 }
 
 // lasting returns the parts of a saved table without what changes by itself. The
-// kernel lists elements and objects in any order, so that they are sorted; rules
-// keep theirs.
+// kernel lists all but the rules of a chain in an order of its own, so that they are sorted.
 func lasting(snapshot []byte) (parts []string) {
-	var elements []string
+	type part struct{ group, text string }
+	var all []part
 	for m := range netlink.Messages(snapshot).All() {
-		if m.Kind != newElement {
-			parts = append(parts, string(binaryKind(m.Kind))+string(withoutState(nil, m.Attributes(4), 0)))
-			continue
-		}
-		set := string(attribute(m, unix.NFTA_SET_ELEM_LIST_SET))
-		for list := netlink.Decode(attribute(m, unix.NFTA_SET_ELEM_LIST_ELEMENTS)); list.Next(); {
-			elements = append(elements, set+string(withoutState(nil, list.Nested(), 0)))
+		switch kind := string(binaryKind(m.Kind)); m.Kind {
+		case newElement:
+			set := kind + string(attribute(m, unix.NFTA_SET_ELEM_LIST_SET))
+			for list := netlink.Decode(attribute(m, unix.NFTA_SET_ELEM_LIST_ELEMENTS)); list.Next(); {
+				text := set + string(withoutState(nil, list.Nested(), 0))
+				all = append(all, part{text, text})
+			}
+		case newRule:
+			all = append(all, part{kind + string(attribute(m, unix.NFTA_RULE_CHAIN)), string(withoutState(nil, m.Attributes(4), 0))})
+		default:
+			text := kind + string(withoutState(nil, m.Attributes(4), 0))
+			all = append(all, part{text, text})
 		}
 	}
-	slices.Sort(elements)
-	return append(parts, elements...)
+	slices.SortStableFunc(all, func(a, b part) int { return strings.Compare(a.group, b.group) })
+	for _, p := range all {
+		parts = append(parts, p.text)
+	}
+	return parts
 }
 
 func binaryKind(kind uint16) []byte { return []byte{byte(kind >> 8), byte(kind)} }
@@ -261,6 +273,9 @@ func withoutState(b []byte, d netlink.Decoder, depth int) []byte {
 	counting := false
 	for d.Next() {
 		value := d.Bytes()
+		if depth == 0 && d.Kind() == unix.NFTA_SET_ELEM_EXPR && nameOf(d.Nested()) == "counter" {
+			continue // its set's
+		}
 		b = append(b, byte(d.Kind()))
 		switch {
 		case slices.Contains([]string{"counter", "quota", "last"}, string(text(value))):

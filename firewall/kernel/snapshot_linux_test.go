@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"bytes"
 	"errors"
 	"strings"
 	"testing"
@@ -97,5 +98,37 @@ func TestBadSnapshotsChangeNothing(t *testing.T) {
 	}
 	if nft(t, n, "list", "ruleset") != listed {
 		t.Error("something has changed")
+	}
+}
+
+// What a plan says of the table before and after is what is then saved.
+func TestSnapshotsOfAPlan(t *testing.T) {
+	n, k := namespace(t)
+	for seed := range uint64(40) {
+		g := newGenerator(seed)
+		for range 3 {
+			p := g.next()
+			saved := mustSave(t, k, p)
+			plan := mustPlan(t, k, p)
+			if before, err := plan.Before(); err != nil || !bytes.Equal(before, saved) {
+				t.Fatalf("seed %d: %d bytes before, %d saved, %v", seed, len(before), len(saved), err)
+			}
+			after, ok, err := plan.After()
+			if err != nil || !ok {
+				t.Fatalf("seed %d: %v, %v", seed, ok, err)
+			}
+			if err := k.Apply(plan); err != nil {
+				t.Fatal(err)
+			}
+			if err := k.Verify(p, after); err != nil && plan.Moved == 0 {
+				t.Fatalf("seed %d: %v\n%s", seed, err, nft(t, n, "list", "ruleset"))
+			}
+			if err := errors.Join(k.Restore(p, after), k.Verify(p, after)); err != nil {
+				t.Fatalf("seed %d: %v", seed, err)
+			}
+			if left := mustPlan(t, k, p); !left.Empty() {
+				t.Fatalf("seed %d: restored, and left to do: %+v", seed, left.Changes[0])
+			}
+		}
 	}
 }

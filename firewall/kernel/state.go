@@ -1,6 +1,9 @@
 package kernel
 
-import "wirelab/firewall"
+import (
+	"wirelab/firewall"
+	"wirelab/internal/netlink"
+)
 
 // otherHook is added to the numbers of hooks of ARP and of network devices,
 // which a Program does not know.
@@ -16,6 +19,9 @@ type State struct {
 	rules [][]known    // of each chain, what the kernel knows its rules by
 	sets  []definition // what the kernel says of each of the Program's sets
 	index setIndex
+
+	listed  []netlink.Messages // all that the kernel said of it, where a snapshot may be wanted
+	objects bool               // it has named counters or the like, which a Program has no words for
 }
 
 // known is a rule as the kernel knows it.
