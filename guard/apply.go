@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"wirelab/internal/sys/session"
@@ -79,10 +80,23 @@ func (g *Guard) applyAlone(ctx context.Context, c Change, j *Journal) error {
 	if c.Confirm != 0 {
 		return errors.New("a change that is to be confirmed needs a guard")
 	}
-	if err := c.Apply(ctx); err != nil {
-		return err
+	var after []Part
+	var ready sync.WaitGroup
+	ready.Go(func() { // while the kernel is busy
+		if c.After != nil {
+			after = c.After()
+		}
+		for _, parts := range [][]Part{j.Before, after} {
+			for i := range parts {
+				parts[i].pack()
+			}
+		}
+	})
+	err := c.Apply(ctx)
+	ready.Wait()
+	if err == nil && after == nil {
+		after, err = g.save(ctx, j.Before)
 	}
-	after, err := g.save(ctx, j.Before)
 	if err != nil {
 		return err
 	}

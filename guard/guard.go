@@ -70,12 +70,10 @@ type Change struct {
 	// kernel does whole or not at all may be, and only with Confirm 0.
 	Unguarded bool
 	Apply     func(ctx context.Context) error
-}
-
-// A Part is the state of one subject.
-type Part struct {
-	Kind     string `json:"kind"`
-	Snapshot []byte `json:"snapshot"`
+	// After, for an Unguarded change that leads to a state known before it is made,
+	// returns what Save would return then, or nil where it must be saved after all. It is
+	// called while Apply is at work, and may be nil.
+	After func() []Part
 }
 
 func (g *Guard) path(name string) string { return filepath.Join(g.Dir, name) }

@@ -519,7 +519,7 @@ func TestAnotherBoot(t *testing.T) {
 	if err := g.openDir(); err != nil {
 		t.Fatal(err)
 	}
-	j, err := newJournal(fileChange(file, "", time.Minute), []Part{{"file", []byte("old")}})
+	j, err := newJournal(fileChange(file, "", time.Minute), []Part{{Kind: "file", Snapshot: []byte("old")}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -551,7 +551,7 @@ func TestAnotherNamespace(t *testing.T) {
 	if err := g.openDir(); err != nil {
 		t.Fatal(err)
 	}
-	j, err := newJournal(fileChange(file, "", time.Minute), []Part{{"file", []byte("old")}})
+	j, err := newJournal(fileChange(file, "", time.Minute), []Part{{Kind: "file", Snapshot: []byte("old")}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,13 @@ func (g *Guard) History(kind string) ([]Entry, error) {
 		return nil, err
 	}
 	of := slices.DeleteFunc(all, func(e Entry) bool { _, ok := e.Part(kind); return !ok })
-	return of[max(0, len(of)-keep):], nil
+	of = of[max(0, len(of)-keep):]
+	for _, e := range of {
+		if err := errors.Join(unpack(e.Before), unpack(e.Parts)); err != nil {
+			return nil, fmt.Errorf("confirmed state %d: %w", e.Number, err)
+		}
+	}
+	return of, nil
 }
 
 // Latest returns the state of the kind that was confirmed last.
@@ -55,6 +61,7 @@ func (g *Guard) Latest(kind string) (e Entry, ok bool, err error) {
 	return of[len(of)-1], true, nil
 }
 
+// entries returns all confirmed states, oldest first, with their parts packed.
 func (g *Guard) entries() ([]Entry, error) {
 	names, err := filepath.Glob(g.path("confirmed/*.json"))
 	if err != nil {

@@ -113,6 +113,9 @@ func (g *Guard) readJournal() (*Journal, error) {
 	case j.Schema != journalSchema:
 		return nil, fmt.Errorf("journal %s: form %q is not known to this version of the program", g.path(journalName), j.Schema)
 	}
+	if err := unpack(j.Before); err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
 	return &j, nil
 }
 

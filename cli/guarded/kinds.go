@@ -23,6 +23,8 @@ type Change struct {
 	Save func() ([]byte, error)
 	// Apply makes the change; what is not as asked for afterwards is an error.
 	Apply func(ctx context.Context) error
+	// After returns the state that Apply leads to; nil: it is saved then.
+	After func() []byte
 	// Atomic: the kernel does it whole or not at all, so that with --yes nobody needs
 	// to be there to take it back.
 	Atomic bool

@@ -128,6 +128,14 @@ func (s *Session) Apply(ctx context.Context, title string, changes ...*Change) e
 		}
 		return nil
 	}
+	if only := changes[0]; c.Unguarded && only.After != nil {
+		c.After = func() []guard.Part {
+			if snapshot := only.After(); snapshot != nil {
+				return []guard.Part{{Kind: only.Kind, Snapshot: snapshot}}
+			}
+			return nil
+		}
+	}
 	s.use(saves)
 	pending, err := s.guard.Apply(ctx, c)
 	if err != nil {

@@ -27,8 +27,8 @@ func (*Kernel) Save(*firewall.Program) ([]byte, error)  { return nil, unsupporte
 func (*Kernel) Restore(*firewall.Program, []byte) error { return unsupported() }
 func (*Kernel) Verify(*firewall.Program, []byte) error  { return unsupported() }
 
-func (*Plan) Before() ([]byte, error)      { return nil, unsupported() }
-func (*Plan) After() ([]byte, bool, error) { return nil, false, unsupported() }
+func (*Plan) Before() ([]byte, error) { return nil, unsupported() }
+func (*Plan) After() []byte           { return nil }
 
 // Follow reports that there is no NFLOG here.
 func Follow(context.Context, uint16, func(netlink.LoggedPacket, int) error) error {

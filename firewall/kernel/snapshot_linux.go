@@ -67,19 +67,19 @@ func (k *Kernel) Save(p *firewall.Program) ([]byte, error) {
 func (p *Plan) Before() ([]byte, error) { return p.live.snapshot() }
 
 // After returns what Save returns once the plan is carried out and nobody has changed
-// anything since, with counters at zero, and rules that stay on their present line; false where others have put things into the
-// table that a Program has no words for, and that stay.
-func (p *Plan) After() (snapshot []byte, ok bool, err error) {
+// anything since, with counters at zero, and rules that stay on their present line. It is nil
+// where others have put things into the table that stay, and that a Program has no words for.
+func (p *Plan) After() []byte {
 	if p.live.objects {
-		return nil, false, nil
+		return nil
 	}
 	w := newWriter(p.want)
 	w.whole()
-	if w.err != nil {
-		return nil, false, w.err
+	snapshot, err := saveAll([]netlink.Messages{w.Messages()}, p.want)
+	if err != nil || w.err != nil {
+		return nil
 	}
-	snapshot, err = saveAll([]netlink.Messages{w.Messages()}, p.want)
-	return snapshot, true, err
+	return snapshot
 }
 
 // snapshot returns the table as it was listed.

@@ -1,8 +1,8 @@
 package kernel
 
 import (
-	"bytes"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -110,13 +110,10 @@ func TestSnapshotsOfAPlan(t *testing.T) {
 			p := g.next()
 			saved := mustSave(t, k, p)
 			plan := mustPlan(t, k, p)
-			if before, err := plan.Before(); err != nil || !bytes.Equal(before, saved) {
+			if before, err := plan.Before(); err != nil || !slices.Equal(lasting(before), lasting(saved)) {
 				t.Fatalf("seed %d: %d bytes before, %d saved, %v", seed, len(before), len(saved), err)
 			}
-			after, ok, err := plan.After()
-			if err != nil || !ok {
-				t.Fatalf("seed %d: %v, %v", seed, ok, err)
-			}
+			after := plan.After()
 			if err := k.Apply(plan); err != nil {
 				t.Fatal(err)
 			}
