@@ -33,14 +33,15 @@ func main() {
 	rounds := flag.Int("rounds", 5, "how often each is measured")
 	requests := flag.Int("requests", 40000, "requests in a run")
 	samples := flag.Int("samples", 400, "samples in a run")
+	only := flag.String("only", "", "measure `answers` or offsets alone")
 	flag.Parse()
-	if err := run(*wirelab, *rounds, *requests, *samples); err != nil {
+	if err := run(*wirelab, *only, *rounds, *requests, *samples); err != nil {
 		fmt.Fprintln(os.Stderr, "timeserver:", err)
 		os.Exit(1)
 	}
 }
 
-func run(wirelab string, rounds, requests, samples int) error {
+func run(wirelab, only string, rounds, requests, samples int) error {
 	wirelab, err := filepath.Abs(wirelab)
 	if err != nil {
 		return err
@@ -55,8 +56,13 @@ func run(wirelab string, rounds, requests, samples int) error {
 	if err := b.prepare(); err != nil {
 		return err
 	}
-	if err := b.answers(rounds, requests); err != nil {
-		return err
+	if only != "offsets" {
+		if err := b.answers(rounds, requests); err != nil {
+			return err
+		}
+	}
+	if only == "answers" {
+		return nil
 	}
 	return b.offsets(rounds, samples)
 }
