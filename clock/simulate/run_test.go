@@ -30,8 +30,6 @@ var limits = map[string]struct {
 	"suspend":      {60 * us, 120 * us, 150 * us, 500 * us, 100 * time.Second, 60},
 }
 
-const us = time.Microsecond
-
 func TestScenarios(t *testing.T) {
 	for _, s := range Scenarios() {
 		if s.Name == "majority-lies" {

@@ -49,28 +49,35 @@ type Scenario struct {
 	Servers       []Server
 }
 
+const us, ms = time.Microsecond, time.Millisecond
+
 // Scenarios returns all, the usual one first. They vary the default of clknetsim's
 // tests: a clock 0.1 s and 100 ppm off that wanders by 1 ppb a second, 10,000
 // seconds, and a link of 0.1 ms with as much jitter on average each way.
 func Scenarios() []Scenario {
-	const us, ms = time.Microsecond, time.Millisecond
-	usual := func(name, summary string) Scenario {
-		return Scenario{
-			Name: name, Summary: summary,
-			Duration: 10000 * time.Second, JudgedFrom: 210 * time.Second,
-			Offset: -100 * ms, Frequency: 100e3, Wander: 1,
-			MinPoll: 64 * time.Second, MaxPoll: 1024 * time.Second, MaxFrequency: 100e6,
-			LockedWithin: ms,
-			Servers:      []Server{link("server", 100*us, 100*us)},
-		}
+	return slices.Concat([]Scenario{usual("default", "0.1 ms of delay and of jitter each way, 100 ppm, 0.1 s behind")}, links(), sources(), clocks())
+}
+
+func usual(name, summary string) Scenario {
+	return Scenario{
+		Name: name, Summary: summary,
+		Duration: 10000 * time.Second, JudgedFrom: 210 * time.Second,
+		Offset: -100 * ms, Frequency: 100e3, Wander: 1,
+		MinPoll: 64 * time.Second, MaxPoll: 1024 * time.Second, MaxFrequency: 100e6,
+		LockedWithin: ms,
+		Servers:      []Server{link("server", 100*us, 100*us)},
 	}
-	vary := func(name, summary string, change func(*Scenario)) Scenario {
-		s := usual(name, summary)
-		change(&s)
-		return s
-	}
+}
+
+func vary(name, summary string, change func(*Scenario)) Scenario {
+	s := usual(name, summary)
+	change(&s)
+	return s
+}
+
+// links are other ways to the server.
+func links() []Scenario {
 	return []Scenario{
-		usual("default", "0.1 ms of delay and of jitter each way, 100 ppm, 0.1 s behind"),
 		vary("calm", "ten times less jitter", func(s *Scenario) {
 			s.Servers = []Server{link("server", 100*us, 10*us)}
 		}),
@@ -81,9 +88,6 @@ func Scenarios() []Scenario {
 		vary("asymmetric", "jitter only on the way to the server", func(s *Scenario) {
 			s.Servers[0].Back.Jitter = 0
 		}),
-		vary("step", "the server's time jumps by 50 ms after 4,000 s", func(s *Scenario) {
-			s.ServerStep, s.StepAt, s.JudgedFrom = 50*ms, 4000*time.Second, 5500*time.Second
-		}),
 		vary("lossy", "40 % of the exchanges are lost", func(s *Scenario) {
 			s.Servers[0].Loss = 0.4
 			s.JudgedFrom = 1000 * time.Second
@@ -92,6 +96,19 @@ func Scenarios() []Scenario {
 			s.Servers[0].Busy = Busy{Every: 300 * time.Second, Lasts: 60 * time.Second, Factor: 30}
 			s.JudgedFrom = 500 * time.Second
 		}),
+		vary("lan", "a poll every 16 s, 20 us of delay, 5 us of jitter", func(s *Scenario) {
+			s.Servers = []Server{link("server", 20*us, 5*us)}
+			s.MinPoll, s.MaxPoll = 16*time.Second, 16*time.Second
+		}),
+	}
+}
+
+// sources are other servers.
+func sources() []Scenario {
+	return []Scenario{
+		vary("step", "the server's time jumps by 50 ms after 4,000 s", func(s *Scenario) {
+			s.ServerStep, s.StepAt, s.JudgedFrom = 50*ms, 4000*time.Second, 5500*time.Second
+		}),
 		vary("falsetickers", "five sources of which two lie", func(s *Scenario) {
 			s.Servers = fiveServers(0, 0, 0, 300*ms, -150*ms)
 			s.Servers[4].LieFrequency = 20e3
@@ -99,17 +116,19 @@ func Scenarios() []Scenario {
 		vary("majority-lies", "five sources of which three lie, each in its own way", func(s *Scenario) {
 			s.Servers = fiveServers(0, 0, 300*ms, -150*ms, 900*ms)
 		}),
-		vary("hour", "the clock starts one hour behind and may be set", func(s *Scenario) {
-			s.Offset, s.Step, s.MaxFrequency = -time.Hour, true, 500e3
-		}),
-		vary("lan", "a poll every 16 s, 20 us of delay, 5 us of jitter", func(s *Scenario) {
-			s.Servers = []Server{link("server", 20*us, 5*us)}
-			s.MinPoll, s.MaxPoll = 16*time.Second, 16*time.Second
-		}),
-		vary("restless", "the clock wanders ten times more", func(s *Scenario) { s.Wander = 10 }),
 		vary("silence", "no server answers for 3,000 s", func(s *Scenario) {
 			s.SilentFrom, s.Silent = 3000*time.Second, 3000*time.Second
 		}),
+	}
+}
+
+// clocks are other clocks.
+func clocks() []Scenario {
+	return []Scenario{
+		vary("hour", "the clock starts one hour behind and may be set", func(s *Scenario) {
+			s.Offset, s.Step, s.MaxFrequency = -time.Hour, true, 500e3
+		}),
+		vary("restless", "the clock wanders ten times more", func(s *Scenario) { s.Wander = 10 }),
 		vary("suspend", "the machine sleeps for 60 s, raw time with it", func(s *Scenario) {
 			s.SuspendedAt, s.Suspended, s.JudgedFrom = 4000*time.Second, time.Minute, 5200*time.Second
 		}),
@@ -124,7 +143,7 @@ func link(name string, delay, jitter time.Duration) Server {
 func fiveServers(lies ...time.Duration) []Server {
 	servers := make([]Server, len(lies))
 	for i, lie := range lies {
-		servers[i] = link(string(rune('a'+i)), 100*time.Microsecond, 100*time.Microsecond)
+		servers[i] = link(string(rune('a'+i)), 100*us, 100*us)
 		servers[i].Lie = lie
 	}
 	return servers
