@@ -26,7 +26,8 @@ func settingChoices() config.Choices {
 	for _, h := range udp.Handlers() {
 		udpHandlers = append(udpHandlers, h.Name)
 	}
-	return config.Choices{"server.engine": engines, "server.handler": tcpHandlers, "server.udp.handler": udpHandlers}
+	return config.Choices{"server.engine": engines, "server.handler": tcpHandlers, "server.udp.handler": udpHandlers,
+		"time.step": clocks.StepRules()}
 }
 
 // sections is the table of the open sections of the configuration, each with the

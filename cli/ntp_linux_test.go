@@ -283,3 +283,57 @@ func tshark(t *testing.T, pcap, filter string) []byte {
 	}
 	return out
 }
+
+// A server that keeps its clock in step with one of stratum 1 says stratum 2, and a client
+// takes its time. Whoever would follow a server that follows its own host is told.
+func TestAServerTellsWhomItFollows(t *testing.T) {
+	t.Parallel()
+	l := newTimeLab(t)
+	require.Program(t, "chronyd")
+	l.serveNTP(1123, "--local-stratum", "1")
+	config, ready := filepath.Join(l.dir, "wirelab.yaml"), filepath.Join(l.dir, "up")
+	text := "server: {enabled: false, bind: " + serverAddr + ", udp: {enabled: false}, ntp: {enabled: true, port: 123}}\n" +
+		"time: {enabled: true, servers: ['" + serverAddr + ":1123'], max_poll: 1s}\nlogs: {dir: ''}\n"
+	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	up := l.in(l.a, "wirelab", "up", "--config", config, "--ready-file", ready)
+	up.Env = processEnv(t)
+	l.start(up)
+	l.await(ready)
+	var out []byte
+	for end := time.Now().Add(20 * time.Second); !strings.Contains(string(out), `"stratum":2,`); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("it does not become stratum 2: %s", out)
+		}
+		out, _ = l.in(l.b, "ntpdig", "-j", "-t", "3", serverAddr).CombinedOutput()
+	}
+	says := l.measure(serverAddr+":123", "--protocol", "ntp", "--count", "3", "--interval", "10ms").Clock
+	if says == nil || says.Reference != serverAddr || says.RootDelay <= 0 || says.RootDispersion <= 0 || says.RootDispersion > int64(time.Second) {
+		t.Errorf("%+v", says)
+	}
+	if wrong, ok := l.chronyAsks("client", 20, "iburst"); !ok || wrong > 1e-3 || wrong < -1e-3 {
+		t.Errorf("wrong by %v, %t", wrong, ok)
+	}
+	loop := l.in(l.a, "wirelab", "time", "sync", serverAddr+":123", "--min-poll", "125ms")
+	loop.Env = processEnv(t)
+	said := filepath.Join(l.dir, "loop")
+	file, err := os.Create(said)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	loop.Stdout = file
+	if err := loop.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer loop.Wait()
+	defer loop.Process.Signal(os.Interrupt)
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		if text, _ := os.ReadFile(said); strings.Contains(string(text), "follows this host") {
+			return
+		} else if time.Now().After(end) {
+			t.Fatalf("%s", text)
+		}
+	}
+}

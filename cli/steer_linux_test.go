@@ -19,8 +19,8 @@ import (
 
 	"wirelab/internal/require"
 	"wirelab/internal/sys/clock"
-	"wirelab/server"
 	"wirelab/server/ntp"
+	"wirelab/server/udp"
 )
 
 // aheadBy is how far the server of these tests is ahead.
@@ -116,7 +116,7 @@ func serverAhead(t *testing.T) netip.AddrPort {
 	}
 	reference := ntp.LocalReference(1, time.Now())
 	r.SetReference(&reference)
-	s, err := ntp.Listen(server.UDPConfig{Addr: netip.MustParseAddrPort("127.0.0.1:0"), ClockOffset: aheadBy}, r)
+	s, err := ntp.Listen(udp.Config{Addr: netip.MustParseAddrPort("127.0.0.1:0"), ClockOffset: aheadBy}, r)
 	require.Supported(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

@@ -20,6 +20,7 @@ import (
 type Config struct {
 	Server Server
 	Client Client
+	Time   Time
 	Logs   Logs
 
 	file     string
@@ -88,6 +89,24 @@ type NTPServer struct {
 type Client struct {
 	Server string // an address or a host name
 	Port   uint16
+}
+
+// Time holds how this host's clock is kept in step with NTP servers.
+type Time struct {
+	Enabled     bool // whether up does it
+	Servers     []string
+	Steer       bool // correct the clock, not only measure it
+	Step        string
+	MinPoll     time.Duration // 0: as the servers call for
+	MaxPoll     time.Duration
+	Panic       time.Duration // 0: no correction is too great
+	MaxDistance time.Duration
+	Burst       int
+	DriftFile   string // empty: none
+	AllowPublic bool
+	NTS         bool
+	NTSPort     uint16
+	NTSCA       string // empty: what the system trusts
 }
 
 // Logs holds where log files go and what is in them.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -76,7 +77,7 @@ func Lookup(name string) (Key, bool) {
 // Keys returns all keys in the order in which they are shown. The slice
 // belongs to the caller.
 func Keys() []Key {
-	return append(append(serverKeys(), append(udpKeys(), ntpKeys()...)...), append(clientKeys(), logKeys()...)...)
+	return slices.Concat(serverKeys(), udpKeys(), ntpKeys(), clientKeys(), timeKeys(), logKeys())
 }
 
 const (
@@ -199,6 +200,39 @@ func clientKeys() []Key {
 			"Host that connect and load talk to when none is given."),
 		one("client.port", "12345", targetPort(), func(c *Config) *uint16 { return &c.Client.Port },
 			"Port that connect and load talk to when none is given."),
+	}
+}
+
+func timeKeys() []Key {
+	return []Key{
+		one("time.enabled", "false", boolean(), func(c *Config) *bool { return &c.Time.Enabled },
+			"Whether 'wirelab up' follows the NTP servers of this section; its own NTP server then says how good the clock is."),
+		many("time.servers", nil, timeServer(), func(c *Config) *[]string { return &c.Time.Servers },
+			"NTP servers to keep the clock in step with, such as 192.168.1.1 or [2001:db8::1]:123."),
+		one("time.steer", "false", boolean(), func(c *Config) *bool { return &c.Time.Steer },
+			"Correct the system clock, not only measure it; needs CAP_SYS_TIME."),
+		one("time.step", "always", name(), func(c *Config) *string { return &c.Time.Step },
+			"When the clock may be set at once; always: once it was right, only by 128 ms or more."),
+		one("time.min_poll", "0s", duration(0, 36*time.Hour), func(c *Config) *time.Duration { return &c.Time.MinPoll },
+			"Ask a server no sooner again. 0s: 1s, of public servers 64s."),
+		one("time.max_poll", "17m4s", duration(time.Second/8, 36*time.Hour), func(c *Config) *time.Duration { return &c.Time.MaxPoll },
+			"Ask a server no later again."),
+		one("time.panic", "16m40s", duration(0, 365*day), func(c *Config) *time.Duration { return &c.Time.Panic },
+			"Refuse a greater correction, forward or back, once the clock was right. 0s: none is too great."),
+		one("time.max_distance", "1.5s", duration(time.Microsecond, time.Hour), func(c *Config) *time.Duration { return &c.Time.MaxDistance },
+			"Refuse a source whose root distance is greater."),
+		one("time.burst", "4", count(1, 64), func(c *Config) *int { return &c.Time.Burst },
+			"Ask local servers so often at a time and take the answer of least delay."),
+		one("time.drift_file", "", path(), func(c *Config) *string { return &c.Time.DriftFile },
+			"File to keep the clock's frequency in, for the next start. \"\": none."),
+		one("time.allow_public", "false", boolean(), func(c *Config) *bool { return &c.Time.AllowPublic },
+			"Ask public servers too."),
+		one("time.nts", "false", boolean(), func(c *Config) *bool { return &c.Time.NTS },
+			"Authenticate NTP (NTS, RFC 8915): exchange keys with each server first."),
+		one("time.nts_port", "4460", targetPort(), func(c *Config) *uint16 { return &c.Time.NTSPort },
+			"TCP port of the key exchange."),
+		one("time.nts_ca", "", path(), func(c *Config) *string { return &c.Time.NTSCA },
+			"File of certificates in PEM to trust, and no others. \"\": those of the system."),
 	}
 }
 

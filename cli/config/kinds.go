@@ -131,6 +131,17 @@ func address() kind[netip.Addr] {
 		}}
 }
 
+// timeServer is the kind of what is asked for the time; whoever looks it up judges the rest.
+func timeServer() kind[string] {
+	return kind[string]{name: "server", allowed: "HOST, HOST:PORT or [IPv6]:PORT", format: same,
+		parse: func(s string) (string, error) {
+			if s == "" || strings.ContainsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
+				return "", errors.New("is not a server")
+			}
+			return s, nil
+		}}
+}
+
 func prefix() kind[netip.Prefix] {
 	return kind[netip.Prefix]{name: "network", allowed: "addresses and networks such as 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32",
 		format: formatPrefix, parse: parsePrefix}

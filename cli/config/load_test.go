@@ -44,7 +44,10 @@ func defaults() *Config {
 			NTP: NTPServer{Bind: loopback, Port: 12123, Burst: 8, NTSPort: 4460},
 		},
 		Client: Client{Server: "127.0.0.1", Port: 12345},
-		Logs:   Logs{Dir: "logs", Level: slog.LevelInfo, MaxSize: 10_000_000, Keep: 7, MaxAge: 30 * 24 * time.Hour},
+		Time: Time{
+			Step: "always", MaxPoll: 1024 * time.Second, Panic: 1000 * time.Second, MaxDistance: 1500 * time.Millisecond, Burst: 4, NTSPort: 4460,
+		},
+		Logs: Logs{Dir: "logs", Level: slog.LevelInfo, MaxSize: 10_000_000, Keep: 7, MaxAge: 30 * 24 * time.Hour},
 	}
 }
 

@@ -39,12 +39,12 @@ func (s *service) announce() error {
 	}
 	for _, p := range s.parts {
 		if s.app.JSON {
-			if err := term.UnlessGone(s.app.PrintEvent(p.listening)); err != nil {
+			if err := term.UnlessGone(s.app.PrintEvent(p.first())); err != nil {
 				return err
 			}
 			continue
 		}
-		fmt.Fprintln(s.app.Stdout, p.listening)
+		fmt.Fprintln(s.app.Stdout, p.first())
 	}
 	if !s.app.JSON {
 		hint := fmt.Sprintf("Try: %s   Look: wirelab ps   End: Ctrl-C", s.tryCommand())
@@ -58,6 +58,9 @@ func (s *service) announce() error {
 
 // tryCommand is the command that talks to the first server from here.
 func (s *service) tryCommand() string {
+	if s.parts[0].following != nil {
+		return "wirelab time status"
+	}
 	l := s.parts[0].listening
 	if l.Handler == "ntp" {
 		return "wirelab time measure " + l.Addr + " --protocol ntp"
@@ -101,6 +104,9 @@ func writeReadyFile(name string, parts []part) (text string, err error) {
 	var b strings.Builder
 	e := json.NewEncoder(&b)
 	for _, p := range parts {
+		if p.following != nil {
+			continue
+		}
 		if err := e.Encode(p.listening); err != nil {
 			return "", err
 		}

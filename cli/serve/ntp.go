@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/pem"
@@ -13,7 +14,10 @@ import (
 
 	"wirelab/cli/config"
 	"wirelab/cli/term"
+	clocks "wirelab/cli/time"
+	clockntp "wirelab/clock/ntp"
 	"wirelab/clock/nts"
+	"wirelab/clock/steer"
 	"wirelab/internal/atomicfile"
 	"wirelab/internal/task"
 	"wirelab/server"
@@ -31,7 +35,8 @@ func (a *app) newServeNTPCommand() *cobra.Command {
 			"at which an answer really left, and those that ask too often a kiss-o'-death.\n\n" +
 			"The clock of this host is served as it is. Nothing here knows how good it is, so\n" +
 			"that answers say \"not synchronised\" (leap indicator 3, stratum 0), and no client\n" +
-			"sets its clock by them, unless --local-stratum vouches for it.\n\n" +
+			"sets its clock by them, unless --local-stratum vouches for it. In wirelab up, with\n" +
+			"time.servers, it is known, and told.\n\n" +
 			"With --nts, answers are authenticated for clients that exchange keys first (NTS, RFC\n" +
 			"8915): give --nts-cert and --nts-key, or let a certificate for the address be made and\n" +
 			"written to --nts-cert-out, for clients to trust.\n\n" +
@@ -60,10 +65,13 @@ func openNTP(s *service) (part, error) {
 	if err != nil {
 		return part{}, err
 	}
+	var local *ntp.Reference
 	if c.LocalStratum > 0 {
 		reference := ntp.LocalReference(uint8(c.LocalStratum), s.since)
-		responder.SetReference(&reference)
+		local = &reference
 	}
+	responder.SetReference(local)
+	s.synced = func(st steer.Status) { responder.SetReference(cmp.Or(inherited(st), local)) }
 	srv, err := ntp.Listen(udp.Config{
 		Addr: netip.AddrPortFrom(c.Bind, c.Port), AutoPort: c.AutoPort,
 		Access: &s.access, Log: s.logs.Component("server-ntp"),
@@ -79,6 +87,33 @@ func openNTP(s *service) (part, error) {
 		return part{}, errors.Join(err, srv.Close())
 	}
 	return p, nil
+}
+
+// openTime opens what keeps the clock in step, and tells the NTP server how good that is.
+func openTime(s *service) (part, error) {
+	synced := s.synced
+	if synced == nil {
+		synced = func(steer.Status) {}
+	}
+	sync, err := clocks.OpenSync(s.cmd.Context(), s.app.Console, s.cfg, s.logs.Component("time-sync"), synced)
+	if err != nil {
+		return part{}, err
+	}
+	began := sync.Began()
+	return part{following: &began, run: sync.Run, close: sync.Close, source: sync}, nil
+}
+
+// inherited returns what an NTP server tells of a clock that follows others; nil: it does
+// not follow any. The clock is served as it is: what it is off, where it is not
+// steered, is within the bound, and so in the root dispersion.
+func inherited(st steer.Status) *ntp.Reference {
+	if st.Stratum >= 16 {
+		return nil
+	}
+	return &ntp.Reference{
+		Leap: clockntp.Leap(st.Leap), Stratum: uint8(st.Stratum), ID: clockntp.ReferenceID(st.Reference),
+		Time: st.At, RootDelay: st.RootDelay, RootDispersion: st.RootDispersion,
+	}
 }
 
 // ntsKeys returns nil without NTS.

@@ -17,6 +17,8 @@ import (
 
 	"wirelab/cli/config"
 	"wirelab/cli/term"
+	clocks "wirelab/cli/time"
+	"wirelab/clock/steer"
 	"wirelab/internal/task"
 	"wirelab/observe"
 	"wirelab/server"
@@ -51,11 +53,14 @@ type service struct {
 	ready     string         // what the ready file holds
 	say       func(string)   // to all in the chat; nil: there is none
 	parts     []part
+	synced    func(steer.Status) // tells the NTP server how good the clock is; nil: there is none
 }
 
-// A part is one server of a service, listening and not yet running.
+// A part is one server of a service, listening and not yet running, or what keeps the
+// clock in step.
 type part struct {
 	listening Listening
+	following *clocks.SyncBegan // instead of listening; nil: a server
 	run       func(context.Context) error
 	close     func() error // of what was opened; does nothing after run
 	source    observe.Source
@@ -65,7 +70,20 @@ type part struct {
 }
 
 // name is how messages and errors name the part.
-func (p part) name() string { return p.listening.Network + " " + p.listening.Addr }
+func (p part) name() string {
+	if p.following != nil {
+		return "time sync"
+	}
+	return p.listening.Network + " " + p.listening.Addr
+}
+
+// first is what it says when it has begun, in text or as JSON.
+func (p part) first() fmt.Stringer {
+	if p.following != nil {
+		return p.following
+	}
+	return p.listening
+}
 
 // serviceGCPercent is Go's GOGC for servers. They make garbage when connections come
 // and go and hardly any in between, so that a heap kept smaller costs next to nothing,

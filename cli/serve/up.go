@@ -23,6 +23,7 @@ func members() []member {
 		{"server", func(c *config.Config) bool { return c.Server.Enabled }, openTCP},
 		{"server.udp", func(c *config.Config) bool { return c.Server.UDP.Enabled }, openUDP},
 		{"server.ntp", func(c *config.Config) bool { return c.Server.NTP.Enabled }, openNTP},
+		{"time", func(c *config.Config) bool { return c.Time.Enabled }, openTime}, // last: it tells the NTP server
 	}
 }
 
@@ -34,8 +35,10 @@ func (a *app) newUpCommand() *cobra.Command {
 		Long: "Starts the servers that wirelab.yaml names, in one process, until Ctrl-C: a TCP\n" +
 			"server (echo) and a UDP server (time differences), both on 127.0.0.1:12345 unless\n" +
 			"told otherwise, and an NTP server on port 12123 if it is enabled. Each has a key\n" +
-			"\"enabled\" in its section: server, server.udp, server.ntp. All other settings are\n" +
-			"in wirelab.yaml too: see wirelab config init.",
+			"\"enabled\" in its section: server, server.udp, server.ntp. With time.enabled it also\n" +
+			"keeps the clock in step with time.servers, as wirelab time sync does, and the NTP\n" +
+			"server tells how good that is. All other settings are in wirelab.yaml too: see\n" +
+			"wirelab config init.",
 		Example: "  wirelab up\n  wirelab up --port 2000 --engine thread",
 		Args:    term.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

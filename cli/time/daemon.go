@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"os"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"wirelab/cli/config"
 	"wirelab/cli/term"
 	"wirelab/clock/probe"
 	"wirelab/clock/steer"
@@ -19,50 +21,145 @@ import (
 	"wirelab/observe"
 )
 
+// A Sync keeps a clock in step with servers. It is open from OpenSync on, until Run
+// returns or Close is called.
+type Sync struct {
+	daemon  *steer.Daemon
+	began   SyncBegan
+	servers []*remote
+}
+
+// OpenSync opens what the section time of the configuration describes; updated is told how
+// the clock is after each request, by several goroutines.
+func OpenSync(ctx context.Context, c *term.Console, cfg *config.Config, log *slog.Logger, updated func(steer.Status)) (*Sync, error) {
+	a := &app{c}
+	return a.openSync(ctx, &syncFlags{Time: cfg.Time, clock: systemClock}, cfg.Time.Servers, log, updated)
+}
+
+func (a *app) openSync(ctx context.Context, f *syncFlags, servers []string, log *slog.Logger, updated func(steer.Status)) (_ *Sync, err error) {
+	if err := f.check(servers); err != nil {
+		return nil, err
+	}
+	s := new(Sync)
+	defer func() {
+		if err != nil {
+			s.Close()
+		}
+	}()
+	if s.servers, err = openServers(ctx, servers, f); err != nil {
+		return nil, err
+	}
+	clock, frequency, err := a.openClock(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	settings := f.settings(clock, frequency, s.servers)
+	settings.Log, settings.Updated = log, func() {
+		if st, err := s.daemon.Status(); err == nil { // if not, the daemon will find out
+			updated(st)
+		}
+	}
+	s.began = SyncBegan{"synchronising", f.clock, !settings.Passive, servers, os.Getpid(), term.EventSchema}
+	s.daemon, err = steer.New(settings)
+	return s, err
+}
+
+// settings makes the daemon's configuration of the flags.
+func (f *syncFlags) settings(clock steer.Clock, frequency float64, servers []*remote) steer.Config {
+	may, above := stepRule(f.Step)
+	c := steer.Config{
+		Clock: clock, ClockName: f.clock, Passive: f.clock == systemClock && !f.Steer,
+		Frequency: frequency, MaxFrequency: maxFrequency, MinPoll: f.MinPoll, MaxPoll: f.MaxPoll,
+		Step: may, StepAbove: above, Panic: f.Panic, MaxDistance: f.MaxDistance, DriftFile: f.DriftFile,
+	}
+	var peers []netip.AddrPort
+	for _, r := range servers {
+		c.Sources = append(c.Sources, steer.Source{Name: r.word, Ask: r.ask})
+		peers = append(peers, r.peer)
+	}
+	if c.MinPoll == 0 {
+		c.MinPoll = min(defaultPoll(peers, probe.Public), f.MaxPoll)
+	}
+	return c
+}
+
+// maxFrequency is the most that a clock is made to run beside its natural frequency,
+// in ppb, slews included: what the kernel allows.
+const maxFrequency = 500e3
+
+// Run keeps the clock in step until ctx ends or it cannot be read or steered.
+func (s *Sync) Run(ctx context.Context) error {
+	defer s.Close()
+	return s.daemon.Run(ctx)
+}
+
+// Close closes the sockets. It may be called again.
+func (s *Sync) Close() error {
+	for _, r := range s.servers {
+		r.close()
+	}
+	return nil
+}
+
+// Began is what is said first of it.
+func (s *Sync) Began() SyncBegan { return s.began }
+
+// Section implements observe.Source.
+func (s *Sync) Section() observe.Section {
+	st, _ := s.daemon.Status() // a clock that cannot be read ends the daemon anyway
+	return observe.Section{Name: "clock " + s.began.Clock, Kind: syncKind, Body: syncBody{st}}
+}
+
+// SyncBegan is the first line with -o json.
+type SyncBegan struct {
+	Event   string   `json:"event"` // "synchronising"
+	Clock   string   `json:"clock"`
+	Steers  bool     `json:"steers"`
+	Servers []string `json:"servers"`
+	PID     int      `json:"pid"`
+	Schema  string   `json:"schema"`
+}
+
+func (b SyncBegan) String() string {
+	what := "keeping clock " + b.Clock + " in step with "
+	if !b.Steers {
+		what = "measuring the system clock (it is not steered without --steer) against "
+	}
+	return what + strings.Join(b.Servers, ", ")
+}
+
 // A syncing is one run of time sync: the daemon and what belongs to it.
 type syncing struct {
-	app    *app
-	since  time.Time
-	logs   *observe.Logs
-	daemon *steer.Daemon
+	app   *app
+	since time.Time
+	logs  *observe.Logs
+	sync  *Sync
 
 	mu sync.Mutex // around stdout
 }
 
 // runSync keeps a clock in step until ctx ends.
 func (a *app) runSync(cmd *cobra.Command, f *syncFlags, args []string) error {
-	if err := f.check(args); err != nil {
-		return err
-	}
 	cfg, err := a.Settings(cmd)
 	if err != nil {
 		return err
 	}
-	servers, err := openServers(cmd.Context(), args, f)
-	defer func() {
-		for _, r := range servers {
-			r.close()
-		}
-	}()
-	if err != nil {
-		return err
-	}
-	clock, frequency, err := a.openClock(cmd.Context(), f)
-	if err != nil {
-		return err
+	f.Time = cfg.Time
+	if len(args) == 0 {
+		args = f.Servers
 	}
 	s := &syncing{app: a, since: time.Now(), logs: a.OpenLogs(cfg)}
 	defer s.logs.Close()
-	settings := s.settings(f, clock, frequency, servers)
-	if s.daemon, err = steer.New(settings); err != nil {
+	if s.sync, err = a.openSync(cmd.Context(), f, args, s.logs.Component("time-sync"), s.updated); err != nil {
 		return err
 	}
+	defer s.sync.Close()
 	control, err := a.ListenControl(f.control)
 	if err != nil {
 		return err
 	}
 	defer control.Close()
-	if err := s.announce(settings); err != nil {
+	if err := s.announce(); err != nil {
 		return err
 	}
 	return errors.Join(s.run(cmd.Context(), control), s.summarize())
@@ -76,7 +173,7 @@ type ended struct {
 
 // summarize says how the clock was left.
 func (s *syncing) summarize() error {
-	st, err := s.daemon.Status()
+	st, err := s.sync.daemon.Status()
 	if err != nil {
 		return err
 	}
@@ -87,73 +184,27 @@ func (s *syncing) summarize() error {
 	return term.UnlessGone(err)
 }
 
-// settings makes the daemon's configuration of the flags.
-func (s *syncing) settings(f *syncFlags, clock steer.Clock, frequency float64, servers []*remote) steer.Config {
-	may, above := stepRule(f.step)
-	c := steer.Config{
-		Clock: clock, ClockName: f.clock, Passive: f.clock == "system" && !f.steer,
-		Frequency: frequency, MaxFrequency: maxFrequency, MinPoll: f.minPoll, MaxPoll: f.maxPoll,
-		Step: may, StepAbove: above, Panic: f.panic, MaxDistance: f.maxDistance, DriftFile: f.driftFile,
-		Log: s.logs.Component("time-sync"), Updated: s.updated,
-	}
-	var peers []netip.AddrPort
-	for _, r := range servers {
-		c.Sources = append(c.Sources, steer.Source{Name: r.word, Ask: r.ask})
-		peers = append(peers, r.peer)
-	}
-	if c.MinPoll == 0 {
-		c.MinPoll = min(defaultPoll(peers, probe.Public), f.maxPoll)
-	}
-	return c
-}
-
-// maxFrequency is the most that a clock is made to run beside its natural frequency,
-// in ppb, slews included: what the kernel allows.
-const maxFrequency = 500e3
-
 // run runs the daemon, and around it the control socket.
 func (s *syncing) run(ctx context.Context, control *observe.Control) error {
 	handlers := observe.ControlHandlers{Status: s.status, Kick: func(uint64) bool { return false }}
 	return task.Run(ctx,
 		task.Stage{{Name: "control socket", Run: func(ctx context.Context) error { return control.Run(ctx, handlers) }}},
-		task.Stage{{Name: "time sync", Run: s.daemon.Run}})
+		task.Stage{{Name: "time sync", Run: s.sync.Run}})
 }
 
 // status is what the process says of itself.
 func (s *syncing) status() observe.Status {
-	st := observe.Status{
+	return observe.Status{
 		Schema: observe.StatusSchema, PID: os.Getpid(), Command: "wirelab " + strings.Join(s.app.Args, " "),
-		Since: s.since, Logs: s.logs.Status(),
+		Since: s.since, Logs: s.logs.Status(), Sections: []observe.Section{s.sync.Section()},
 	}
-	if now, err := s.daemon.Status(); err == nil { // a clock that cannot be read ends the daemon anyway
-		st.Sections = []observe.Section{{Name: "clock " + now.Clock, Kind: syncKind, Body: syncBody{now}}}
-	}
-	return st
 }
 
-// begun is the first line with -o json.
-type begun struct {
-	Event   string   `json:"event"` // "synchronising"
-	Clock   string   `json:"clock"`
-	Steers  bool     `json:"steers"`
-	Servers []string `json:"servers"`
-	PID     int      `json:"pid"`
-	Schema  string   `json:"schema"`
-}
-
-func (s *syncing) announce(c steer.Config) error {
-	var names []string
-	for _, source := range c.Sources {
-		names = append(names, source.Name)
-	}
+func (s *syncing) announce() error {
 	if s.app.JSON {
-		return term.UnlessGone(s.app.PrintEvent(begun{"synchronising", c.ClockName, !c.Passive, names, os.Getpid(), term.EventSchema}))
+		return term.UnlessGone(s.app.PrintEvent(s.sync.Began()))
 	}
-	what := "keeping clock " + c.ClockName + " in step with "
-	if c.Passive {
-		what = "measuring the system clock (it is not steered without --steer) against "
-	}
-	fmt.Fprintln(s.app.Stdout, what+strings.Join(names, ", "))
+	fmt.Fprintln(s.app.Stdout, s.sync.Began())
 	s.app.Note("%s", s.app.Colors(s.app.Stderr).Dim("Look: wirelab time status   End: Ctrl-C"))
 	return nil
 }
@@ -165,11 +216,7 @@ type update struct {
 }
 
 // updated prints how the clock is after a request.
-func (s *syncing) updated() {
-	st, err := s.daemon.Status()
-	if err != nil {
-		return // the daemon will find out
-	}
+func (s *syncing) updated(st steer.Status) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.app.JSON {

@@ -47,7 +47,7 @@ type remote struct {
 	from    netip.Addr
 	burst   int
 	public  bool // public servers may be asked
-	nts     *ntsFlags
+	nts     ntsFlags
 	client  *ntp.Client
 	peer    netip.AddrPort
 	failed  int // since the last answer
@@ -118,8 +118,23 @@ func (r *remote) ask(ctx context.Context) (steer.Measurement, error) {
 		r.failed++
 		return steer.Measurement{}, err
 	}
+	if err := r.follows(&answer.Facts); err != nil {
+		return steer.Measurement{}, err
+	}
 	r.failed = 0
-	return measurement(&answer), nil
+	m := measurement(&answer)
+	m.Server = r.client.Server().Addr()
+	return m, nil
+}
+
+// follows returns an error if the server follows this host, which its reference ID tells (RFC
+// 5905, section 7.3). On a loopback address there may be several servers, so that it tells nothing.
+func (r *remote) follows(f *ntp.Facts) error {
+	own := r.client.Local()
+	if f.Stratum > 1 && !own.IsLoopback() && f.ReferenceID == ntp.ReferenceID(own) {
+		return fmt.Errorf("%s follows this host (%s): following each other, both would drift away", r.word, own)
+	}
+	return nil
 }
 
 // measurement makes of an answer what the daemon takes.
@@ -158,7 +173,7 @@ func openServers(ctx context.Context, words []string, f *syncFlags) ([]*remote, 
 		if err != nil {
 			return nil, err
 		}
-		r := &remote{word: word, address: address, from: from, burst: f.burst, public: f.allowPublic, family: f.family, nts: &f.nts}
+		r := &remote{word: word, address: address, from: from, burst: f.Burst, public: f.AllowPublic, family: f.family, nts: ntsFlags{f.NTS, f.NTSPort, f.NTSCA}}
 		if err := r.resolve(ctx); err != nil {
 			return nil, err
 		}
@@ -166,7 +181,7 @@ func openServers(ctx context.Context, words []string, f *syncFlags) ([]*remote, 
 			return nil, term.Usagef("%s and %s are the same server, %s: it would vote twice", other, word, r.peer)
 		}
 		known[r.peer] = word
-		if f.nts.on { // what is wrong with certificates is best said at once
+		if f.NTS { // what is wrong with certificates is best said at once
 			if err := r.open(ctx); err != nil {
 				return all, err
 			}

@@ -8,41 +8,34 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"wirelab/cli/config"
 	"wirelab/cli/term"
-	"wirelab/clock/discipline"
 	"wirelab/clock/steer"
 	"wirelab/internal/sys"
 	kernel "wirelab/internal/sys/clock"
 )
 
-// syncFlags are the flags of time sync.
+// syncFlags say how time sync works: what wirelab.yaml says, and what only the command has.
 type syncFlags struct {
-	clock       string
-	steer       bool
-	force       bool
-	minPoll     time.Duration
-	maxPoll     time.Duration
-	step        string
-	panic       time.Duration
-	maxDistance time.Duration
-	driftFile   string
-	bind        string
-	burst       int
-	allowPublic bool
-	family      term.Family
-	nts         ntsFlags
-	control     string
-	simulate    string
-	seed        uint64
-	runs        int
+	config.Time
+	clock    string
+	force    bool
+	bind     string
+	family   term.Family
+	control  string
+	simulate string
+	seed     uint64
+	runs     int
 }
 
 func (a *app) newSyncCommand() *cobra.Command {
 	var flags syncFlags
 	cmd := &cobra.Command{
-		Use:   "sync SERVER[:PORT]...",
+		Use:   "sync [SERVER[:PORT]...]",
 		Short: "Keep a clock in step with NTP servers",
-		Long: `Asks NTP servers and keeps a clock in step with them, until Ctrl-C.
+		Long: `Asks NTP servers and keeps a clock in step with them, until Ctrl-C. The section time
+of wirelab.yaml has servers and flags for it; there wirelab up does the same beside
+its servers if enabled is true, and its NTP server says how good the clock is.
 
 Without --steer it only measures: how far this host's clock is off, with the bound
 of that, and what it would do. With --steer, which needs CAP_SYS_TIME, it corrects the
@@ -71,26 +64,21 @@ passes, and it shows how far the clock really was off, with a chart. The scenari
 			return a.runSync(cmd, &flags, args)
 		},
 	}
+	a.BindSettings(cmd, "time.steer", "time.step", "time.min_poll", "time.max_poll", "time.panic", "time.max_distance",
+		"time.burst", "time.drift_file", "time.allow_public", "time.nts", "time.nts_port", "time.nts_ca")
 	flags.add(cmd)
 	return cmd
 }
 
+// systemClock is the name of this host's clock.
+const systemClock = "system"
+
 func (f *syncFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.clock, "clock", "system", "the clock to keep in step: system, or a simulated one, sim:offset=350ms,drift=80ppm")
-	flags.BoolVar(&f.steer, "steer", false, "correct the system clock, not only measure it")
+	flags.StringVar(&f.clock, "clock", systemClock, "the clock to keep in step: system, or a simulated one, sim:offset=350ms,drift=80ppm")
 	flags.BoolVar(&f.force, "force", false, "with --steer: even if something else seems to steer the clock")
-	flags.DurationVar(&f.minPoll, "min-poll", 0, "ask a server no sooner again (default 1s, of public servers 64s)")
-	flags.DurationVar(&f.maxPoll, "max-poll", 1024*time.Second, "ask a server no later again")
-	flags.StringVar(&f.step, "step", "always", "when the clock may be set at once: always (once it was right, only by 128 ms or more), start, never")
-	flags.DurationVar(&f.panic, "panic", 1000*time.Second, "refuse a greater correction, forward or back, once the clock was right; 0: none is too great")
-	flags.DurationVar(&f.maxDistance, "max-distance", discipline.DefaultMaxDistance, "refuse a source whose root distance is greater")
-	flags.StringVar(&f.driftFile, "drift-file", "", "`file` to keep the frequency in, for the next start")
 	flags.StringVar(&f.bind, "bind", "", "`address` of this host from which to ask")
-	flags.IntVar(&f.burst, "burst", 4, "ask local servers so often at a time and take the answer of least delay")
-	flags.BoolVar(&f.allowPublic, "allow-public", false, "ask public servers too")
 	f.family.Add(cmd)
-	f.nts.add(cmd)
 	term.AddLogs(cmd)
 	flags.StringVar(&f.control, "control", "", "`path` of the control socket for time status and ps (default one for each process)")
 	flags.StringVar(&f.simulate, "simulate", "", "play this `scenario`")
@@ -98,24 +86,19 @@ func (f *syncFlags) add(cmd *cobra.Command) {
 	flags.IntVar(&f.runs, "runs", 1, "with --simulate: play so `many` seeds and show median and worst")
 }
 
-// check returns what is wrong with the flags by themselves.
-func (f *syncFlags) check(args []string) error {
+// check returns what is wrong with the settings by themselves.
+func (f *syncFlags) check(servers []string) error {
+	const least = time.Second / 8
 	switch {
-	case len(args) == 0:
-		return term.Usagef("name a server, such as 127.0.0.1:12123, or a scenario with --simulate")
-	case f.step != "always" && f.step != "start" && f.step != "never":
-		return term.Usagef("--step %s: there are always, start, never", f.step)
-	case f.minPoll < 0 || f.minPoll > 0 && f.minPoll < time.Second/8:
-		return term.Usagef("--min-poll %v: at least 125ms", f.minPoll)
-	case f.maxPoll < f.minPoll || f.maxPoll < time.Second/8 || f.maxPoll > 36*time.Hour:
-		return term.Usagef("--max-poll %v: at least --min-poll, at most 36h", f.maxPoll)
-	case f.panic < 0 || f.maxDistance <= 0:
-		return term.Usagef("--panic and --max-distance are not negative")
-	case f.burst < 1 || f.burst > 64:
-		return term.Usagef("--burst %d: between 1 and 64", f.burst)
-	case f.steer && f.clock != "system":
+	case len(servers) == 0:
+		return term.Usagef("name a server, such as 127.0.0.1:12123, here or as time.servers in wirelab.yaml; or a scenario with --simulate")
+	case f.MinPoll > 0 && f.MinPoll < least:
+		return term.Usagef("--min-poll %v (time.min_poll): at least %v", f.MinPoll, least)
+	case f.MaxPoll < f.MinPoll:
+		return term.Usagef("--max-poll %v (time.max_poll): at least --min-poll, %v", f.MaxPoll, f.MinPoll)
+	case f.Steer && f.clock != systemClock:
 		return term.Usagef("--steer is for the system clock; a simulated one is always steered")
-	case f.force && !f.steer:
+	case f.force && !f.Steer:
 		return term.Usagef("--force goes with --steer")
 	}
 	return nil
@@ -124,7 +107,7 @@ func (f *syncFlags) check(args []string) error {
 // openClock returns the clock that the flags mean and its frequency, in ppb above the
 // natural one.
 func (a *app) openClock(ctx context.Context, f *syncFlags) (steer.Clock, float64, error) {
-	if f.clock != "system" {
+	if f.clock != systemClock {
 		offset, ppb, err := parseSimulated(f.clock)
 		if err != nil {
 			return nil, 0, err
@@ -132,7 +115,7 @@ func (a *app) openClock(ctx context.Context, f *syncFlags) (steer.Clock, float64
 		clock, err := steer.NewSimulated(steer.ReadSystem, offset, ppb)
 		return clock, 0, err
 	}
-	if f.steer {
+	if f.Steer {
 		if err := kernel.MaySteer(); err != nil {
 			return nil, 0, fmt.Errorf("%w; run it as root, or grant the capability: setcap cap_sys_time+ep wirelab; without --steer it measures", err)
 		}
@@ -140,7 +123,7 @@ func (a *app) openClock(ctx context.Context, f *syncFlags) (steer.Clock, float64
 			return nil, 0, err
 		}
 	}
-	clock, err := steer.NewSystem(f.steer)
+	clock, err := steer.NewSystem(f.Steer)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -186,7 +169,10 @@ func defaultPoll(servers []netip.AddrPort, public func(netip.Addr) bool) time.Du
 	return time.Second
 }
 
-// stepRule returns what --step means to the loop.
+// StepRules returns what --step and time.step may be.
+func StepRules() []string { return []string{"always", "start", "never"} }
+
+// stepRule returns what such a rule means to the loop.
 func stepRule(step string) (may bool, above time.Duration) {
 	switch step {
 	case "never":

@@ -120,6 +120,12 @@ func public(a netip.Addr) bool {
 	return a.IsGlobalUnicast() && !a.IsPrivate()
 }
 
+// Server returns the server that is asked.
+func (c *Client) Server() netip.AddrPort { return c.cfg.Server }
+
+// Local returns the address of this host that requests leave from.
+func (c *Client) Local() netip.Addr { return c.conn.Local() }
+
 // Close closes the socket.
 func (c *Client) Close() error { return c.conn.Close() }
 

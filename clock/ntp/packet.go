@@ -1,6 +1,7 @@
 package ntp
 
 import (
+	"crypto/md5"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -161,6 +162,17 @@ func (p *Packet) Kiss() string {
 func (p *Packet) PrecisionDuration() time.Duration {
 	seconds := math.Ldexp(1, int(max(min(p.Precision, 16), -32)))
 	return max(time.Duration(math.Ceil(seconds*1e9)), 1)
+}
+
+// ReferenceID returns by which a host of stratum 2 or more names the server that it follows
+// (RFC 5905, section 7.3): its IPv4 address, or the first octets of the MD5 digest of an IPv6 one.
+func ReferenceID(server netip.Addr) [4]byte {
+	if server = server.Unmap(); server.Is4() {
+		return server.As4()
+	}
+	full := server.As16()
+	digest := md5.Sum(full[:])
+	return [4]byte(digest[:4])
 }
 
 // ReferenceText returns what the reference ID means at the packet's stratum: the

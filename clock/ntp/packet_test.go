@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -113,6 +114,16 @@ func TestExtensions(t *testing.T) {
 	}
 	if len(kinds) != 2 || kinds[0] != 0x0104 || kinds[1] != 0x0204 {
 		t.Errorf("%x", kinds)
+	}
+}
+
+func TestReferenceID(t *testing.T) {
+	for addr, want := range map[string][4]byte{
+		"192.0.2.1": {192, 0, 2, 1}, "::ffff:192.0.2.1": {192, 0, 2, 1}, "2001:db8::1": {0x39, 0xab, 0x9b, 0x37},
+	} {
+		if got := ReferenceID(netip.MustParseAddr(addr)); got != want {
+			t.Errorf("%s: %x", addr, got)
+		}
 	}
 }
 

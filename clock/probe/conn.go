@@ -68,6 +68,9 @@ func Dial(from netip.Addr, peer netip.AddrPort) (*Conn, error) {
 // Peer returns the host that is asked.
 func (c *Conn) Peer() netip.AddrPort { return c.peer }
 
+// Local returns the address of this host that questions leave from.
+func (c *Conn) Local() netip.Addr { return c.conn.LocalAddr().Addr() }
+
 // Close closes the socket.
 func (c *Conn) Close() error {
 	c.warmer.close()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ type Measurement struct {
 	RootDispersion time.Duration
 	Stratum        int
 	Leap           discipline.Leap
+	Server         netip.Addr
 	Reference      string // what the server follows
 	Stamps         string // who read the clock: "kernel", "user", "hardware"
 }

@@ -2,6 +2,7 @@ package steer
 
 import (
 	"math/bits"
+	"net/netip"
 	"time"
 
 	"wirelab/clock/discipline"
@@ -23,7 +24,8 @@ type Status struct {
 	RootDispersion time.Duration  `json:"root_dispersion_ns"`
 	Stratum        int            `json:"stratum"` // of this clock; 16: not synchronised
 	Leap           uint8          `json:"leap"`
-	LastOffset     time.Duration  `json:"last_offset_ns"` // before the last correction
+	Reference      netip.Addr     `json:"reference,omitzero"` // the server that it follows first
+	LastOffset     time.Duration  `json:"last_offset_ns"`     // before the last correction
 	LastStep       time.Duration  `json:"last_step_ns,omitempty"`
 	UpdatedAgo     float64        `json:"updated_ago_s"`
 	Asleep         time.Duration  `json:"asleep_ns,omitempty"` // so long the machine has slept
@@ -99,7 +101,7 @@ func (d *Daemon) root(st *Status) {
 		}
 		m := d.sources[i].last
 		delay := max(m.RootDelay+m.Delay, 0)
-		st.RootDelay = delay
+		st.RootDelay, st.Reference = delay, m.Server
 		st.RootDispersion = max(st.Bound-delay/2, 0)
 		if d.order.State == discipline.Locked || d.order.State == discipline.Holdover {
 			st.Stratum = min(m.Stratum+1, 16)
