@@ -58,6 +58,19 @@ func skip(t testing.TB, u *Unmet) {
 	t.Skip(u)
 }
 
+// soakVariable names the environment variable that asks for tests in full; `make soak`
+// sets it.
+const soakVariable = "WIRELAB_SOAK"
+
+// Volume returns how much of something a test is to do: usual, which shows what there is
+// to show, or full where there is time for what comes once in many thousand times.
+func Volume(usual, full int) int {
+	if os.Getenv(soakVariable) == "1" {
+		return full
+	}
+	return usual
+}
+
 // Program returns the path of the program with that name; the test is skipped
 // if there is none. `make test` as root installs the programs that tests talk to.
 func Program(t testing.TB, name string) string {

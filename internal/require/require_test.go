@@ -132,3 +132,12 @@ func TestStrictIsExactlyOne(t *testing.T) {
 		t.Errorf("%s=0: %s, %q", strictVariable, got.outcome, got.said)
 	}
 }
+
+func TestVolume(t *testing.T) {
+	for soak, want := range map[string]int{"": 1, "0": 1, "1": 2} {
+		t.Setenv(soakVariable, soak)
+		if got := Volume(1, 2); got != want {
+			t.Errorf("%s=%s: %d", soakVariable, soak, got)
+		}
+	}
+}

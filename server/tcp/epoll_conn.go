@@ -28,9 +28,9 @@ type epollConn struct {
 	lingering bool // all is said; waiting for the peer's end
 }
 
-func (c *epollConn) flush()    { c.loop.mail.post(c, orderFlush) }
-func (c *epollConn) endInput() { c.loop.mail.post(c, orderEndInput) }
-func (c *epollConn) abort()    { c.loop.mail.post(c, orderAbort) }
+func (c *epollConn) flush()    { c.loop.commands.post(c, commandFlush) }
+func (c *epollConn) endInput() { c.loop.commands.post(c, commandEndInput) }
+func (c *epollConn) abort()    { c.loop.commands.post(c, commandAbort) }
 
 // note remembers what an event told.
 func (c *epollConn) note(ready epoll.Ready) {

@@ -12,6 +12,7 @@ import (
 
 	"wirelab/internal/sys/socket"
 	"wirelab/internal/sys/stream"
+	"wirelab/server"
 )
 
 // What the engines share that host many connections on one loop for each core:
@@ -82,6 +83,30 @@ type eventLoop interface {
 	// close frees what the loop has, and ends the connections that it has when it has
 	// failed. If it has run, that is on the same thread.
 	close()
+}
+
+// loop is what the loops of every kind have: a listener that shares the server's address,
+// connections, and what is to be done for them.
+type loop[C any] struct {
+	server   *Server
+	thread   int // the OS thread that runs it
+	listener int // -1 when closed
+	commands commandQueue[C]
+	agenda[C]
+
+	conns  []C // by descriptor
+	open   int
+	busy   []C // have more to do than one round allows, or can go on without waiting
+	served []C // empty: the other of two lists that take turns to be busy
+}
+
+func (l *loop[C]) stop() { l.commands.stop() }
+
+func (l *loop[C]) closeListener() {
+	if l.listener >= 0 {
+		stream.Close(l.listener)
+		l.listener = -1
+	}
 }
 
 // loopEngine hosts all connections on event loops, between which the kernel
@@ -171,6 +196,15 @@ func (a *agenda[C]) acceptFailed(s *Server, errno syscall.Errno) error {
 	return nil
 }
 
+// expire ends the connections that have lingered for long enough, and reports whether
+// the time to accept again has come, once.
+func (a *agenda[C]) expire(now time.Time, end func(conn C, seen server.Reason)) (accept bool) {
+	for c, ok := a.linger.expired(now); ok; c, ok = a.linger.expired(now) {
+		end(c, server.ReasonFinished)
+	}
+	return a.acceptDue(now)
+}
+
 // acceptDue reports whether the time to accept again has come, once.
 func (a *agenda[C]) acceptDue(now time.Time) bool {
 	if a.acceptAt.IsZero() || now.Before(a.acceptAt) {
@@ -180,73 +214,73 @@ func (a *agenda[C]) acceptDue(now time.Time) bool {
 	return true
 }
 
-// An order is what others ask of a connection's loop.
-type order[C any] struct {
+// A command is what others ask of a connection's loop.
+type command[C any] struct {
 	conn C
-	what errand
+	kind commandKind
 }
 
-type errand uint8
+type commandKind uint8
 
 const (
-	orderFlush errand = iota
-	orderEndInput
-	orderAbort
+	commandFlush commandKind = iota
+	commandEndInput
+	commandAbort
 )
 
-// A mailbox brings orders to a loop.
-type mailbox[C any] struct {
+// A commandQueue brings commands to a loop.
+type commandQueue[C any] struct {
 	wake func() error // makes the loop look
 
 	full    atomic.Bool // there is something to take
 	mu      sync.Mutex
-	orders  []order[C]
+	waiting []command[C]
 	stopped bool
 }
 
-// post leaves an order. It may be called from any goroutine, after close too:
-// then the order is dropped.
-func (m *mailbox[C]) post(conn C, what errand) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.wake == nil {
+// post leaves a command. It may be called from any goroutine, after close too: then the
+// command is dropped.
+func (q *commandQueue[C]) post(conn C, kind commandKind) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.wake == nil {
 		return
 	}
-	m.orders = append(m.orders, order[C]{conn, what})
-	m.knock()
+	q.waiting = append(q.waiting, command[C]{conn, kind})
+	q.notify()
 }
 
 // stop tells the loop to accept no more, and to end with its last connection.
-func (m *mailbox[C]) stop() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.wake != nil && !m.stopped {
-		m.stopped = true
-		m.knock()
+func (q *commandQueue[C]) stop() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.wake != nil && !q.stopped {
+		q.stopped = true
+		q.notify()
 	}
 }
 
-// knock wakes the loop unless that was done and it has not looked yet.
-func (m *mailbox[C]) knock() {
-	if m.full.CompareAndSwap(false, true) {
-		_ = m.wake() // an eventfd that is open and of use takes every write
+// notify wakes the loop unless that was done and it has not looked yet.
+func (q *commandQueue[C]) notify() {
+	if q.full.CompareAndSwap(false, true) {
+		_ = q.wake() // an open eventfd takes every write
 	}
 }
 
-// take returns the orders since the last take, and whether the loop is to stop.
-func (m *mailbox[C]) take() (orders []order[C], stopped bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.full.Store(false)
-	orders, m.orders = m.orders, nil
-	return orders, m.stopped
+// take returns the commands since the last take, and whether the loop is to stop.
+func (q *commandQueue[C]) take() (commands []command[C], stopped bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.full.Store(false)
+	commands, q.waiting = q.waiting, nil
+	return commands, q.stopped
 }
 
-// close drops all orders, those to come too, and wakes nobody any more.
-func (m *mailbox[C]) close() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.orders, m.wake = nil, nil
+// close drops all commands, those to come too, and wakes nobody any more.
+func (q *commandQueue[C]) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.waiting, q.wake = nil, nil
 }
 
 // A lingerQueue holds the connections that wait for their peer's end, the

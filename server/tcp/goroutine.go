@@ -80,19 +80,19 @@ func (e *goroutineEngine) host(tcp *net.TCPConn) {
 		return
 	}
 	peer := tcp.RemoteAddr().(*net.TCPAddr).AddrPort()
-	v := &conversation{stream: st}
-	v.conn = newConn(e.server, netip.AddrPortFrom(peer.Addr().Unmap(), peer.Port()), v)
-	if !e.server.admit(v.conn) {
+	bc := &blockingConn{stream: st}
+	bc.conn = newConn(e.server, netip.AddrPortFrom(peer.Addr().Unmap(), peer.Port()), bc)
+	if !e.server.admit(bc.conn) {
 		tcp.Close()
 		return
 	}
 	e.goroutines.Add(1)
-	go e.converse(v)
+	go e.converse(bc)
 }
 
-func (e *goroutineEngine) converse(v *conversation) {
+func (e *goroutineEngine) converse(bc *blockingConn) {
 	defer e.goroutines.Done()
-	v.run()
+	bc.run()
 }
 
 func (e *goroutineEngine) open(tcp *net.TCPConn) (blockingStream, error) {
@@ -157,8 +157,8 @@ type parkedStream struct {
 	errno  syscall.Errno
 }
 
-func (st *parkedStream) await(v *conversation) ([]byte, Next, error) {
-	take := func(fd uintptr) bool { return st.takeTurns(v, int(fd)) }
+func (st *parkedStream) await(bc *blockingConn) ([]byte, Next, error) {
+	take := func(fd uintptr) bool { return st.takeTurns(bc, int(fd)) }
 	err := st.raw.Read(take)
 	if errors.Is(err, os.ErrDeadlineExceeded) && st.ended.Load() {
 		err = st.raw.Control(func(fd uintptr) { take(fd) })
@@ -171,7 +171,7 @@ func (st *parkedStream) await(v *conversation) ([]byte, Next, error) {
 
 // takeTurns takes turns until there is nothing to read, for which it returns
 // false, or until the next step is not to read.
-func (st *parkedStream) takeTurns(v *conversation, fd int) bool {
+func (st *parkedStream) takeTurns(bc *blockingConn, fd int) bool {
 	for {
 		b := st.take()
 		in := b.in
@@ -190,8 +190,8 @@ func (st *parkedStream) takeTurns(v *conversation, fd int) bool {
 			return true
 		}
 		st.last.took(n)
-		st.unsent, st.next = v.turn(in[:n], b.out[:0])
-		if st.next != Wait || !st.sendNow(v, fd) {
+		st.unsent, st.next = bc.turn(in[:n], b.out[:0])
+		if st.next != Wait || !st.sendNow(bc, fd) {
 			return true
 		}
 	}
@@ -199,23 +199,23 @@ func (st *parkedStream) takeTurns(v *conversation, fd int) bool {
 
 // sendNow sends the answer if that needs no waiting, and reports whether it did.
 // If it sent a part, sendMu stays locked, so that nothing comes before the rest.
-func (st *parkedStream) sendNow(v *conversation, fd int) bool {
+func (st *parkedStream) sendNow(bc *blockingConn, fd int) bool {
 	if len(st.unsent) == 0 {
 		return true
 	}
-	if !v.sendMu.TryLock() {
+	if !bc.sendMu.TryLock() {
 		return false
 	}
 	n, _ := stream.TrySend(fd, st.unsent)
 	if n == len(st.unsent) {
-		v.sendMu.Unlock()
-		v.conn.sent(n)
+		bc.sendMu.Unlock()
+		bc.conn.sent(n)
 		return true
 	}
 	if n > 0 {
-		v.conn.sentPart(n)
+		bc.conn.sentPart(n)
 	}
-	st.unsent, v.midway = st.unsent[n:], true
+	st.unsent, bc.midway = st.unsent[n:], true
 	return false
 }
 

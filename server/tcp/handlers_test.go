@@ -59,7 +59,7 @@ func TestEchoOneByteAtATime(t *testing.T) {
 func TestDiscardAnswersNothing(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, "discard")
-		if got := converse(t, s.dial(), strings.Repeat("x", 1<<20)); got != "" {
+		if got := roundTrip(t, s.dial(), strings.Repeat("x", 1<<20)); got != "" {
 			t.Fatalf("answered %d bytes", len(got))
 		}
 		s.stop()
@@ -91,6 +91,7 @@ func TestChargenWaitsForItsReader(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, "chargen")
 		c := s.dial()
+		narrow(c)
 		io.ReadFull(c, make([]byte, 1000))
 		s.stalls()
 		newLines(t, s.dial()).expect("!\"#$%") // others are served meanwhile
@@ -124,7 +125,7 @@ func TestTimeDiff(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, "timediff")
 		now := time.Now()
-		got := converse(t, s.dial(), fmt.Sprintf("%d.%06d\r\n%s tail\nnonsense\n%d.5",
+		got := roundTrip(t, s.dial(), fmt.Sprintf("%d.%06d\r\n%s tail\nnonsense\n%d.5",
 			now.Unix(), now.Nanosecond()/1000, now.Format(time.RFC3339Nano), now.Unix()))
 		answers := strings.Split(got, "\n")
 		if len(answers) != 5 {
@@ -226,7 +227,7 @@ func TestChatWelcomesFirst(t *testing.T) {
 		s := serve(t, engine, "chat")
 		for i := range 200 {
 			c := s.dial()
-			heard := strings.Split(converse(t, c, fmt.Sprintf("/nick bob%d\n/quit\n", i)), "\n")
+			heard := strings.Split(roundTrip(t, c, fmt.Sprintf("/nick bob%d\n/quit\n", i)), "\n")
 			if !strings.HasPrefix(heard[0], "* welcome") || len(heard) < 4 {
 				t.Fatalf("visitor %d heard %q", i, heard)
 			}

@@ -37,7 +37,7 @@ func (r *running) inTwoPieces(text string, cut int) string {
 		r.t.Fatal(err)
 	}
 	r.eventually("the first piece is in", func(st tcp.Status) bool { return st.Traffic.BytesIn >= before+uint64(cut) })
-	return converse(r.t, c, text[cut:])
+	return roundTrip(r.t, c, text[cut:])
 }
 
 // Joins and leaves are announced to a table, not to a stadium.
@@ -72,15 +72,15 @@ func TestDrainAnswersEveryLine(t *testing.T) {
 		if err := sendUntilStuck(c, "\n"); err != nil {
 			t.Fatal(err)
 		}
-		witness := s.dial() // it is drained after c
+		other := s.dial() // it is drained after c
 		s.eventually("both are in", func(st tcp.Status) bool { return st.Active == 2 })
 		stopped := make(chan struct{})
 		go func() {
 			defer close(stopped)
 			s.stop()
 		}()
-		readAll(t, witness)
-		witness.Close()
+		readAll(t, other)
+		other.Close()
 		c.SetDeadline(time.Now().Add(patience))
 		answers := strings.Count(readAll(t, c), "\n")
 		c.Close()

@@ -43,8 +43,7 @@ func (l *lockedBuffer) count(text string) int { return strings.Count(l.String(),
 // A server that is out of descriptors leaves new connections waiting, says so
 // once, and serves on when some are free.
 func TestOutOfDescriptors(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, engine string) {
-		require.NoLeaks(t)
+	onEachEngineAlone(t, func(t *testing.T, engine string) {
 		var logged lockedBuffer
 		s, err := tcp.Listen(tcp.Config{
 			Addr: netip.MustParseAddrPort("127.0.0.1:0"), Engine: engine, Handler: newHandler(t, "echo", nil),

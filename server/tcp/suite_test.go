@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,14 +24,31 @@ const patience = 60 * time.Second
 // maxLine is the longest line that fits into the buffer with its end.
 const maxLine = tcp.DefaultBuffer - 2
 
-// onEveryEngine runs one test under each concurrency model that the machine has.
+// onEveryEngine runs one test under each concurrency model that the machine has, all at
+// the same time. After them no goroutine, thread or descriptor may be left.
 func onEveryEngine(t *testing.T, test func(t *testing.T, engine string)) {
+	require.NoLeaks(t)
+	var all sync.WaitGroup
 	for _, kind := range tcp.Engines() {
-		t.Run(kind.Name, func(t *testing.T) {
-			require.Supported(t, kind.Check()) // else another engine would serve in its place
-			test(t, kind.Name)
-		})
+		all.Go(func() { onEngine(t, kind, test) })
 	}
+	all.Wait()
+}
+
+// onEachEngineAlone is onEveryEngine for a test that measures or changes the process as a
+// whole: the engines take turns.
+func onEachEngineAlone(t *testing.T, test func(t *testing.T, engine string)) {
+	require.NoLeaks(t)
+	for _, kind := range tcp.Engines() {
+		onEngine(t, kind, test)
+	}
+}
+
+func onEngine(t *testing.T, kind tcp.EngineKind, test func(t *testing.T, engine string)) {
+	t.Run(kind.Name, func(t *testing.T) {
+		require.Supported(t, kind.Check()) // else another engine would serve in its place
+		test(t, kind.Name)
+	})
 }
 
 // running is a server under test.
@@ -40,11 +58,9 @@ type running struct {
 	stop func() // ends the server and waits for it
 }
 
-// serve starts a server with cfg completed for tests, and stops it at the test's
-// end, after which no goroutine, thread or descriptor may be left.
+// serve starts a server with cfg completed for tests, and stops it at the test's end.
 func serve(t *testing.T, engine, handler string, configure ...func(*tcp.Config)) *running {
 	t.Helper()
-	require.NoLeaks(t)
 	cfg := tcp.Config{
 		Addr: netip.MustParseAddrPort("127.0.0.1:0"), Engine: engine,
 		Handler: newHandler(t, handler, func(string) {}), HandlerName: handler,
@@ -134,8 +150,8 @@ func (r *running) stalls() {
 	})
 }
 
-// converse writes text, half-closes and returns all that comes back.
-func converse(t *testing.T, c *net.TCPConn, text string) string {
+// roundTrip writes text, half-closes and returns all that comes back.
+func roundTrip(t *testing.T, c *net.TCPConn, text string) string {
 	t.Helper()
 	if _, err := io.WriteString(c, text); err != nil {
 		t.Fatal(err)

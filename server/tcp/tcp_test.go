@@ -87,7 +87,7 @@ func TestLimits(t *testing.T) {
 				}
 				first.Close()
 				s.eventually("the first is gone", func(st tcp.Status) bool { return st.Active == 0 })
-				if got := converse(t, s.dial(), "again"); got != "again" {
+				if got := roundTrip(t, s.dial(), "again"); got != "again" {
 					t.Errorf("after the first left: %q", got)
 				}
 			})
@@ -119,7 +119,7 @@ func TestAccessRulesChangeWhileRunning(t *testing.T) {
 		old.send("the old connection stays")
 		old.expect("the old connection stays")
 		access.Set(nil, nil)
-		if got := converse(t, s.dial(), "x"); got != "x" {
+		if got := roundTrip(t, s.dial(), "x"); got != "x" {
 			t.Errorf("allowed again: %q", got)
 		}
 	})
@@ -149,7 +149,7 @@ func TestKick(t *testing.T) {
 func TestKickWhilePeerDoesNotRead(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, "chargen")
-		s.dial()
+		narrow(s.dial())
 		s.stalls()
 		st := s.Status()
 		s.Kick(st.Connections[0].ID)
@@ -165,15 +165,15 @@ func TestKickWhileDraining(t *testing.T) {
 			t.Fatal(err)
 		}
 		stuck := s.Status().Connections[0].ID
-		witness := s.dial()
+		second := s.dial()
 		s.eventually("both are in", func(st tcp.Status) bool { return st.Active == 2 })
 		stopped := make(chan struct{})
 		go func() {
 			defer close(stopped)
 			s.stop()
 		}()
-		readAll(t, witness) // it is drained after the other
-		witness.Close()
+		readAll(t, second) // it is drained after the other
+		second.Close()
 		if !s.Kick(stuck) {
 			t.Error("there is nobody to kick")
 		}
@@ -246,16 +246,16 @@ func (h large) Handle(in []byte, _ bool, out []byte) (int, []byte, tcp.Next) {
 // Who takes an answer slowly, but steadily, is not idle, however long that takes.
 func TestSlowReaderIsNotIdle(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, engine string) {
-		const timeout, size = time.Second, 16 << 20
+		const timeout, size, parts = 2 * time.Second, 16 << 20, 20
 		s := serve(t, engine, "echo", func(cfg *tcp.Config) { cfg.Handler, cfg.IdleTimeout = large{size, tcp.Wait}, timeout })
 		c := s.dial()
 		c.SetReadBuffer(64 << 10)
 		io.WriteString(c, "go")
-		for range 20 {
-			if n, err := io.CopyN(io.Discard, c, size/20); err != nil {
+		for range parts {
+			if n, err := io.CopyN(io.Discard, c, size/parts); err != nil {
 				t.Fatalf("after %d bytes of a part: %v; closed %v", n, err, s.Status().Closed)
 			}
-			time.Sleep(timeout / 8)
+			time.Sleep(timeout / 16)
 		}
 	})
 }
@@ -389,7 +389,7 @@ func TestListensOnBothFamilies(t *testing.T) {
 		for _, host := range []string{"127.0.0.1", "::1"} {
 			c, err := net.Dial("tcp", netip.AddrPortFrom(netip.MustParseAddr(host), s.Addr().Port()).String())
 			require.Supported(t, err)
-			if got := converse(t, c.(*net.TCPConn), "hello"); got != "hello" {
+			if got := roundTrip(t, c.(*net.TCPConn), "hello"); got != "hello" {
 				t.Errorf("%s: %q", host, got)
 			}
 			c.Close()

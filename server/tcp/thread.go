@@ -121,9 +121,9 @@ func (e *threadEngine) close() {
 // many are still ending: those who are refused never have one.
 func (e *threadEngine) host(fd int, peer netip.AddrPort) {
 	st := &threadStream{fd: fd}
-	v := &conversation{stream: st}
-	v.conn = newConn(e.server, peer, v)
-	if !e.server.admit(v.conn) {
+	bc := &blockingConn{stream: st}
+	bc.conn = newConn(e.server, peer, bc)
+	if !e.server.admit(bc.conn) {
 		st.close()
 		return
 	}
@@ -131,9 +131,9 @@ func (e *threadEngine) host(fd int, peer netip.AddrPort) {
 	e.threads.Go(func() {
 		runtime.LockOSThread()
 		defer func() { <-e.slots }()
-		v.conn.thread.Store(int32(process.ThreadID()))
+		bc.conn.thread.Store(int32(process.ThreadID()))
 		st.setUp(e.server)
-		v.run()
+		bc.run()
 	})
 }
 
@@ -159,7 +159,7 @@ func (st *threadStream) setUp(s *Server) {
 
 func (st *threadStream) open() error { return nil }
 
-func (st *threadStream) await(v *conversation) ([]byte, Next, error) {
+func (st *threadStream) await(bc *blockingConn) ([]byte, Next, error) {
 	in, n := st.in, 0
 	if st.inputEnded.Load() {
 		in = st.last.limit(st.fd, in)
@@ -171,7 +171,7 @@ func (st *threadStream) await(v *conversation) ([]byte, Next, error) {
 		}
 	}
 	st.last.took(n)
-	answer, next := v.turn(in[:n], st.out[:0])
+	answer, next := bc.turn(in[:n], st.out[:0])
 	return answer, next, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"wirelab/internal/require"
 	"wirelab/server/tcp"
 )
 
@@ -47,6 +48,7 @@ func serveStuck(t *testing.T, message string) (s *running, waiting *atomic.Int32
 // A connection that is refused is given no thread: else those who connect faster
 // than they are refused could make as many as they like, which ends the process.
 func TestThreadsAreForTheAdmitted(t *testing.T) {
+	require.NoLeaks(t)
 	s, waiting, release := serveStuck(t, "connection refused")
 	const refused = 50
 	for range 1 + refused {
@@ -63,6 +65,7 @@ func TestThreadsAreForTheAdmitted(t *testing.T) {
 
 // Threads whose connections are no longer listed are bounded too.
 func TestThreadsThatEndAreBounded(t *testing.T) {
+	require.NoLeaks(t)
 	s, waiting, release := serveStuck(t, "disconnected")
 	const bound = 1 + 100 // see threadsEnding
 	s.eventually("accepting waits", func(st tcp.Status) bool {
@@ -81,6 +84,7 @@ func TestThreadsThatEndAreBounded(t *testing.T) {
 // A peer that others push to and that does not read costs a second thread, which is
 // why the engine takes half as many connections as there may be threads; and no third.
 func TestTwoThreadsForOneConnection(t *testing.T) {
+	require.NoLeaks(t)
 	s := serve(t, "thread", "chat")
 	const deaf = 8
 	for range deaf {

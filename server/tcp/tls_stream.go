@@ -42,19 +42,19 @@ func (st *tlsStream) open() error {
 	return st.tls.HandshakeContext(ctx)
 }
 
-// handshakeFailed logs, apart from conversation.takeTurns so that plain
+// handshakeFailed logs, apart from blockingConn.takeTurns so that plain
 // connections need no stack for it.
 func (c *Conn) handshakeFailed(err error) server.Reason {
 	c.server.log.Warn("no TLS handshake", "conn", c.id, "peer", c.peer, "err", err)
 	return server.ReasonTLS
 }
 
-func (st *tlsStream) await(v *conversation) ([]byte, Next, error) {
+func (st *tlsStream) await(bc *blockingConn) ([]byte, Next, error) {
 	got, err := st.receive()
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, Finish, err
 	}
-	answer, next := v.turn(got, st.out[:0])
+	answer, next := bc.turn(got, st.out[:0])
 	return answer, next, nil
 }
 

@@ -45,6 +45,7 @@ func trusting(t *testing.T, cfg *tls.Config, name string) *tls.Config {
 }
 
 func TestTLSEcho(t *testing.T) {
+	require.NoLeaks(t)
 	cfg := generateTLS(t)
 	s := serve(t, "goroutine", "echo", withTLS(cfg))
 	for _, name := range []string{"localhost", "127.0.0.1", "lab.example"} {
@@ -61,6 +62,7 @@ func TestTLSEcho(t *testing.T) {
 }
 
 func TestTLSLargeAnswers(t *testing.T) {
+	require.NoLeaks(t)
 	cfg := generateTLS(t)
 	s := serve(t, "goroutine", "echo", withTLS(cfg))
 	c := tls.Client(s.dial(), trusting(t, cfg, "localhost"))
@@ -75,6 +77,7 @@ func TestTLSLargeAnswers(t *testing.T) {
 }
 
 func TestTLSHandshakeFails(t *testing.T) {
+	require.NoLeaks(t)
 	s := serve(t, "goroutine", "echo", withTLS(generateTLS(t)))
 	c := s.dial()
 	io.WriteString(c, "GET / HTTP/1.0\r\n\r\n")
@@ -83,6 +86,7 @@ func TestTLSHandshakeFails(t *testing.T) {
 }
 
 func TestTLSDrains(t *testing.T) {
+	require.NoLeaks(t)
 	cfg := generateTLS(t)
 	s := serve(t, "goroutine", "echo", withTLS(cfg))
 	c := tls.Client(s.dial(), trusting(t, cfg, "localhost"))
@@ -117,6 +121,7 @@ func TestFingerprintIsThatOfTheCertificate(t *testing.T) {
 }
 
 func TestLoadTLSFromOpenSSL(t *testing.T) {
+	require.NoLeaks(t)
 	dir := t.TempDir()
 	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	out, err := exec.Command(require.Program(t, "openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=lab",

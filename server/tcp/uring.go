@@ -39,25 +39,16 @@ const (
 
 // uringLoop does not ask what can be done, as an epollLoop does, but tells the
 // kernel what to do: accepting and receiving go on by themselves on its io_uring, and
-// what was answered to all that one call brought is sent with the next. It is used by
-// its thread alone, except for its mailbox.
+// what was answered to all that one call brought is sent with the next. Its thread alone
+// uses it, except for its commands.
 type uringLoop struct {
-	server   *Server
-	ring     *uring.Ring
-	buffers  *uring.BufferRing // that is received into
-	thread   int
-	mail     mailbox[*uringConn]
-	stopping bool
-
-	listener  int  // -1 when closed
+	loop[*uringConn]
+	ring      *uring.Ring
+	buffers   *uring.BufferRing // that is received into
+	stopping  bool
 	accepting bool // an accept is under way
-	agenda[*uringConn]
 
-	conns    []*uringConn // by descriptor
-	open     int
 	answered []*uringConn // have something to send, together with all others
-	busy     []*uringConn // can go on without waiting for anything
-	served   []*uringConn // empty: the other of two lists that take turns to be busy
 	starved  []*uringConn // found no buffer
 	fresh    []int32      // descriptors that have received since the last look for resets
 	isFresh  []bool       // by descriptor: it is in fresh
@@ -79,17 +70,15 @@ func newUringLoop(s *Server, listener int) (*uringLoop, error) {
 		return nil, err
 	}
 	l := &uringLoop{
-		server: s, ring: ring, buffers: buffers, listener: listener,
+		loop: loop[*uringConn]{server: s, listener: listener}, ring: ring, buffers: buffers,
 		completions: make([]uring.Completion, uringCompletions), in: make([]byte, s.cfg.Buffer),
 	}
-	l.mail.wake = ring.Wake
+	l.commands.wake = ring.Wake
 	return l, nil
 }
 
-func (l *uringLoop) stop() { l.mail.stop() }
-
 func (l *uringLoop) close() {
-	l.mail.close()
+	l.commands.close()
 	for _, c := range l.conns {
 		if c != nil {
 			l.abandon(c)
@@ -98,13 +87,6 @@ func (l *uringLoop) close() {
 	l.ring.Close()
 	l.buffers.Free()
 	l.closeListener()
-}
-
-func (l *uringLoop) closeListener() {
-	if l.listener >= 0 {
-		stream.Close(l.listener)
-		l.listener = -1
-	}
 }
 
 func (l *uringLoop) run() error {
@@ -124,8 +106,8 @@ func (l *uringLoop) run() error {
 		l.feed()
 		l.goOn()
 		l.expire()
-		if l.mail.full.Load() {
-			l.obey()
+		if l.commands.full.Load() {
+			l.runCommands()
 		}
 	}
 	return nil
@@ -138,7 +120,7 @@ func (l *uringLoop) exchange() ([]uring.Completion, error) {
 	if err := l.ring.SubmitAndWait(0, 0); err != nil {
 		return nil, err
 	}
-	if l.ring.Ready() == 0 && len(l.busy) == 0 && !l.mail.full.Load() {
+	if l.ring.Ready() == 0 && len(l.busy) == 0 && !l.commands.full.Load() {
 		l.settleAll()
 		if err := l.ring.SubmitAndWait(1, l.patience()); err != nil {
 			return nil, err
@@ -277,32 +259,29 @@ func (l *uringLoop) expire() {
 	}
 	now := time.Now()
 	l.lookForResets(now)
-	for c, ok := l.linger.expired(now); ok; c, ok = l.linger.expired(now) {
-		l.end(c, server.ReasonFinished)
-	}
-	if l.acceptDue(now) {
+	if l.agenda.expire(now, l.end) {
 		l.accept()
 	}
 }
 
-func (l *uringLoop) obey() {
-	orders, stopped := l.mail.take()
+func (l *uringLoop) runCommands() {
+	commands, stopped := l.commands.take()
 	if stopped && !l.stopping {
 		l.stopping = true
 		l.stopAccepting()
 	}
-	for _, o := range orders {
-		c := o.conn
+	for _, cmd := range commands {
+		c := cmd.conn
 		if c.over {
 			continue
 		}
-		switch o.what {
-		case orderFlush:
+		switch cmd.kind {
+		case commandFlush:
 			c.pushed = true
-		case orderEndInput:
+		case commandEndInput:
 			c.inputCut = true
 			l.pause(c)
-		case orderAbort:
+		case commandAbort:
 			l.end(c, server.ReasonReset)
 			continue
 		}

@@ -41,9 +41,9 @@ type backlog struct {
 	last lastBytes // what is left to be read when the input was cut
 }
 
-func (c *uringConn) flush()    { c.loop.mail.post(c, orderFlush) }
-func (c *uringConn) endInput() { c.loop.mail.post(c, orderEndInput) }
-func (c *uringConn) abort()    { c.loop.mail.post(c, orderAbort) }
+func (c *uringConn) flush()    { c.loop.commands.post(c, commandFlush) }
+func (c *uringConn) endInput() { c.loop.commands.post(c, commandEndInput) }
+func (c *uringConn) abort()    { c.loop.commands.post(c, commandAbort) }
 
 // backlog makes one where there is none.
 func (c *uringConn) backlog() *backlog {

@@ -16,12 +16,12 @@ func (st takenStream) send(p []byte) error {
 	return nil
 }
 
-// converseWith makes a connection that converses over st.
-func converseWith(st blockingStream) *conversation {
+// blockingOver makes a connection that blocks on st.
+func blockingOver(st blockingStream) *blockingConn {
 	s := newQuietServer(Config{})
-	v := &conversation{stream: st}
-	v.conn = newConn(s, s.addr, v)
-	return v
+	bc := &blockingConn{stream: st}
+	bc.conn = newConn(s, s.addr, bc)
+	return bc
 }
 
 // underWay waits until somebody has taken what was pushed, to send it.
@@ -36,23 +36,23 @@ func (c *Conn) underWay() {
 // However much is pushed while other things are sent, one goroutine waits to send it.
 func TestOneFlushWaitsForAnother(t *testing.T) {
 	st := takenStream{taken: make(chan []byte)}
-	v := converseWith(st)
+	bc := blockingOver(st)
 	before := runtime.NumGoroutine()
-	v.conn.Push([]byte("x"))
-	v.conn.underWay()
+	bc.conn.Push([]byte("x"))
+	bc.conn.underWay()
 	const pushes = 100
 	for range pushes {
-		v.conn.Push([]byte("x"))
+		bc.conn.Push([]byte("x"))
 		<-st.taken
-		v.conn.underWay()
+		bc.conn.underWay()
 	}
 	const ending = 8 // goroutines that have sent and not yet gone
 	if n := runtime.NumGoroutine() - before; n > 2+ending {
 		t.Errorf("%d goroutines send to one connection", n)
 	}
 	<-st.taken
-	v.flushers.Wait()
-	if n := v.conn.traffic(); n.BytesOut != 1+pushes {
+	bc.flushers.Wait()
+	if n := bc.conn.traffic(); n.BytesOut != 1+pushes {
 		t.Errorf("%d bytes of %d were sent", n.BytesOut, 1+pushes)
 	}
 }

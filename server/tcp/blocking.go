@@ -27,7 +27,7 @@ type blockingStream interface {
 	// await waits for bytes or their end, whether the peer or endInput brought it, and
 	// gives them to c for a turn. It may send the answer and go on as long as that
 	// takes no waiting; it returns what is left to send and what is to be done then.
-	await(v *conversation) (unsent []byte, next Next, err error)
+	await(bc *blockingConn) (unsent []byte, next Next, err error)
 	// send writes all of p, and waits for the peer to take it.
 	send(p []byte) error
 	// closeWrite tells the peer that nothing more will come.
@@ -61,9 +61,9 @@ func (l *lastBytes) limit(fd int, buf []byte) []byte {
 // took counts n bytes that were read.
 func (l *lastBytes) took(n int) { l.left -= int32(n) }
 
-// conversation runs one connection's turns over a stream that blocks, and is
+// blockingConn runs one connection's turns over a stream that blocks, and is
 // that connection's link to everyone else.
-type conversation struct {
+type blockingConn struct {
 	conn     *Conn
 	stream   blockingStream
 	eof      bool           // the input has ended
@@ -73,36 +73,36 @@ type conversation struct {
 }
 
 // run hosts an admitted connection on the calling goroutine until it ends.
-func (v *conversation) run() {
-	defer v.stream.close()
-	seen := v.takeTurns()
-	v.conn.server.retire(v.conn, seen)
-	v.stream.abort()
-	v.flushers.Wait()
+func (bc *blockingConn) run() {
+	defer bc.stream.close()
+	seen := bc.takeTurns()
+	bc.conn.server.retire(bc.conn, seen)
+	bc.stream.abort()
+	bc.flushers.Wait()
 }
 
 // takeTurns returns what ended the connection.
-func (v *conversation) takeTurns() server.Reason {
-	c := v.conn
-	if err := v.stream.open(); err != nil {
+func (bc *blockingConn) takeTurns() server.Reason {
+	c := bc.conn
+	if err := bc.stream.open(); err != nil {
 		return c.handshakeFailed(err)
 	}
-	if err := v.sendOutbox(); err != nil { // what opening has pushed comes first
+	if err := bc.sendOutbox(); err != nil { // what opening has pushed comes first
 		return server.ReasonReset
 	}
-	answer, next := c.turn(nil, false, v.stream.scratch())
+	answer, next := c.turn(nil, false, bc.stream.scratch())
 	for {
-		if err := v.answer(answer); err != nil {
+		if err := bc.answer(answer); err != nil {
 			return server.ReasonReset
 		}
 		switch next {
 		case Finish:
-			return v.finish()
+			return bc.finish()
 		case More:
-			answer, next = c.turn(nil, v.eof, v.stream.scratch())
+			answer, next = c.turn(nil, bc.eof, bc.stream.scratch())
 		case Wait:
 			var err error
-			if answer, next, err = v.stream.await(v); err != nil {
+			if answer, next, err = bc.stream.await(bc); err != nil {
 				return server.ReasonReset
 			}
 		}
@@ -110,21 +110,21 @@ func (v *conversation) takeTurns() server.Reason {
 }
 
 // turn takes the turn for what await has got; nothing is the end of input.
-func (v *conversation) turn(got, out []byte) (answer []byte, next Next) {
-	v.eof = len(got) == 0
-	return v.conn.turn(got, v.eof, out)
+func (bc *blockingConn) turn(got, out []byte) (answer []byte, next Next) {
+	bc.eof = len(got) == 0
+	return bc.conn.turn(got, bc.eof, out)
 }
 
-func (v *conversation) answer(p []byte) error {
+func (bc *blockingConn) answer(p []byte) error {
 	if len(p) == 0 {
 		return nil
 	}
-	if !v.midway {
-		v.sendMu.Lock()
+	if !bc.midway {
+		bc.sendMu.Lock()
 	}
-	defer v.sendMu.Unlock()
-	v.midway = false
-	return v.sendCounted(p)
+	defer bc.sendMu.Unlock()
+	bc.midway = false
+	return bc.sendCounted(p)
 }
 
 // sendPiece is how much is sent and counted at a time. A peer that takes a large
@@ -132,73 +132,73 @@ func (v *conversation) answer(p []byte) error {
 const sendPiece = 64 << 10
 
 // sendCounted sends p, which counts as one answer however many pieces it takes.
-func (v *conversation) sendCounted(p []byte) error {
+func (bc *blockingConn) sendCounted(p []byte) error {
 	for len(p) > sendPiece {
-		if err := v.stream.send(p[:sendPiece]); err != nil {
+		if err := bc.stream.send(p[:sendPiece]); err != nil {
 			return err
 		}
-		v.conn.sentPart(sendPiece)
+		bc.conn.sentPart(sendPiece)
 		p = p[sendPiece:]
 	}
-	if err := v.stream.send(p); err != nil {
+	if err := bc.stream.send(p); err != nil {
 		return err
 	}
-	v.conn.sent(len(p))
+	bc.conn.sent(len(p))
 	return nil
 }
 
 // sendOutbox sends what others have pushed to this connection up to now. What they
 // push meanwhile is for the next, which waits: to send that too would leave it, and
 // one more for each push, waiting for nothing.
-func (v *conversation) sendOutbox() error {
-	v.sendMu.Lock()
-	defer v.sendMu.Unlock()
-	p := v.conn.takeOutbox()
+func (bc *blockingConn) sendOutbox() error {
+	bc.sendMu.Lock()
+	defer bc.sendMu.Unlock()
+	p := bc.conn.takeOutbox()
 	if len(p) == 0 {
 		return nil
 	}
-	return v.sendCounted(p)
+	return bc.sendCounted(p)
 }
 
 // sendLast sends what others have pushed up to now; what they push from now on would
 // find the connection closed for writing.
-func (v *conversation) sendLast() error {
-	v.sendMu.Lock()
-	defer v.sendMu.Unlock()
-	p := v.conn.closeOutbox()
+func (bc *blockingConn) sendLast() error {
+	bc.sendMu.Lock()
+	defer bc.sendMu.Unlock()
+	p := bc.conn.closeOutbox()
 	if len(p) == 0 {
 		return nil
 	}
-	return v.sendCounted(p)
+	return bc.sendCounted(p)
 }
 
 // finish closes a connection in such an order that the peer gets all that was
 // said, and returns who ended it.
-func (v *conversation) finish() server.Reason {
-	if err := v.sendLast(); err != nil {
+func (bc *blockingConn) finish() server.Reason {
+	if err := bc.sendLast(); err != nil {
 		return server.ReasonReset
 	}
-	if err := v.stream.closeWrite(); err != nil && !errors.Is(err, syscall.ENOTCONN) {
+	if err := bc.stream.closeWrite(); err != nil && !errors.Is(err, syscall.ENOTCONN) {
 		return server.ReasonReset
 	}
-	if v.eof && !v.conn.ending() {
+	if bc.eof && !bc.conn.ending() {
 		return server.ReasonPeer
 	}
-	v.stream.linger(lingerTime)
+	bc.stream.linger(lingerTime)
 	return server.ReasonFinished
 }
 
 // flush implements link. A blocked owner cannot send, so another goroutine does.
-func (v *conversation) flush() {
-	v.flushers.Go(func() {
-		if v.sendOutbox() != nil {
-			v.stream.abort() // the owner finds out why
+func (bc *blockingConn) flush() {
+	bc.flushers.Go(func() {
+		if bc.sendOutbox() != nil {
+			bc.stream.abort() // the owner finds out why
 		}
 	})
 }
 
 // endInput implements link.
-func (v *conversation) endInput() { v.stream.endInput() }
+func (bc *blockingConn) endInput() { bc.stream.endInput() }
 
 // abort implements link.
-func (v *conversation) abort() { v.stream.abort() }
+func (bc *blockingConn) abort() { bc.stream.abort() }
