@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"os"
 	"strconv"
@@ -15,6 +16,8 @@ import (
 
 	"wirelab/cli/config"
 	"wirelab/cli/term"
+	"wirelab/clock"
+	"wirelab/internal/human"
 	"wirelab/load/connect"
 	"wirelab/load/payload"
 )
@@ -26,6 +29,7 @@ type connectFlags struct {
 	payload string
 	size    int
 	count   uint64
+	every   time.Duration
 	crlf    bool
 	family  term.Family
 	source  string
@@ -114,11 +118,14 @@ func (a *app) newConnectUDPCommand() *cobra.Command {
 			"of the configuration, and shows the answers. Each line of a person is a\n" +
 			"datagram, and each read from a pipe or file. A payload is sent again when the\n" +
 			"last one was answered, or not within the timeout. The exit status is 1 when\n" +
-			"answers are missing; --timeout 0 does not wait for any.\n\n" +
+			"answers are missing; --timeout 0 does not wait for any. With --interval it is a ping:\n" +
+			"the payload is sent so often, until Ctrl-C or --count, and round trips are summed up;\n" +
+			"their times are the kernel's stamps, where it has them.\n\n" +
 			"Payloads: " + payload.Syntax,
 		Example: "  wirelab connect udp\n" +
 			"  date +%s.%6N | wirelab connect udp 127.0.0.1:12345\n" +
-			"  wirelab connect udp --payload stamp --count 5",
+			"  wirelab connect udp --payload stamp --count 5\n" +
+			"  wirelab connect udp --payload stamp --interval 200ms",
 		Args: term.AtMostTarget,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.runConnect(cmd, "udp", args, &f) },
 	}
@@ -172,7 +179,8 @@ func (f *connectFlags) add(cmd *cobra.Command) {
 	flags.BoolVar(&f.crlf, "crlf", false, "end lines with CR LF, as HTTP and SMTP have them")
 	flags.StringVar(&f.payload, "payload", "", "send this `payload` in place of the input")
 	flags.IntVar(&f.size, "size", 0, "make the payload so many `bytes` long")
-	flags.Uint64Var(&f.count, "count", 1, "send the payload so many `times`")
+	flags.Uint64Var(&f.count, "count", 1, "send the payload so many `times` (with --interval: until Ctrl-C)")
+	flags.DurationVar(&f.every, "interval", 0, "send the payload so often, whether it is answered or not (default when it is)")
 }
 
 // runConnect holds one conversation.
@@ -262,11 +270,16 @@ func (f *connectFlags) config(cmd *cobra.Command, network, address string) (conn
 		return cfg, term.Usagef("--payload is empty")
 	case f.payload != "" && f.crlf:
 		return cfg, term.Usagef("--crlf is about the input; a --payload says \\r\\n itself, as in text:hello\\r\\n")
-	case f.payload == "" && (cmd.Flags().Changed("size") || cmd.Flags().Changed("count")):
-		return cfg, term.Usagef("--size and --count are about a --payload, which is missing")
+	case f.payload == "" && (cmd.Flags().Changed("size") || cmd.Flags().Changed("count") || f.every != 0):
+		return cfg, term.Usagef("--size, --count and --interval are about a --payload, which is missing")
+	case f.every < 0 || f.every > maxTimeout:
+		return cfg, term.Usagef("--interval %v is not between 0 and 24h", f.every)
 	}
 	if err := f.usePayload(&cfg); err != nil {
 		return cfg, err
+	}
+	if f.every > 0 && !cmd.Flags().Changed("count") {
+		cfg.Count = math.MaxUint64
 	}
 	var err error
 	if cfg.Source, err = parseSource(f.source); err != nil {
@@ -315,7 +328,7 @@ func (f *connectFlags) usePayload(cfg *connect.Config) error {
 	case cfg.Network != "udp" && stamp:
 		return term.Usagef("STAMP packets go over UDP: wirelab connect udp --payload stamp")
 	}
-	cfg.Count, cfg.Reflections = f.count, stamp
+	cfg.Count, cfg.Reflections, cfg.Interval = f.count, stamp, f.every
 	cfg.Message = func(dst []byte, n uint64, now time.Time) []byte { return payload.Append(dst, 0, n, now) }
 	return nil
 }
@@ -359,7 +372,14 @@ func describeConversation(c connect.Conversation) string {
 	if c.Duplicates > 0 {
 		answers += ", " + term.Counted(c.Duplicates, "duplicate")
 	}
+	if r := c.RoundTrip; r.Max > 0 {
+		answers += fmt.Sprintf("; %d of %d answered (%s lost), round trip min/mean/max/deviation %s/%s/%s/%s (%s stamps)",
+			c.Answered, c.MessagesOut, term.Percent(float64(c.MessagesOut-c.Answered-c.Late)/float64(c.MessagesOut)),
+			micros(r.Min), micros(r.Mean), micros(r.Max), micros(r.Deviation), r.Stamps)
+	}
 	return fmt.Sprintf("sent %s in %s, received %s in %s%s, in %s",
 		term.Bytes(c.BytesOut), term.Counted(c.MessagesOut, unit),
 		term.Bytes(c.BytesIn), term.Counted(c.MessagesIn, unit), answers, term.Duration(c.Duration))
 }
+
+func micros(d time.Duration) string { return human.Micros(clock.Microseconds(d)) }

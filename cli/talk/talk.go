@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"wirelab/cli/term"
+	"wirelab/clock"
 	"wirelab/load/connect"
 	"wirelab/observe"
 )
@@ -23,6 +24,7 @@ type talk struct {
 	view    connect.View  // of the bytes
 	console *term.Editor  // nil unless a person types
 	safe    *term.Escaper // nil unless stdout is a terminal without console
+	ping    bool          // its summary is what is asked for
 	closed  string        // who was the first to close, in words; "": nobody yet
 	release []func()      // undo what opening did, last first
 }
@@ -30,7 +32,7 @@ type talk struct {
 // openTalk decides how the conversation that cfg describes is held and shown, and
 // completes cfg. cancel ends it.
 func (a *app) openTalk(ctx context.Context, f *connectFlags, cfg *connect.Config, cancel context.CancelFunc) (*talk, error) {
-	t := &talk{app: a}
+	t := &talk{app: a, ping: f.every > 0}
 	cfg.View = t.show
 	cfg.EndWithPeer = term.IsTerminal(a.Stdin)
 	out := a.Stdout
@@ -168,8 +170,18 @@ type closedEvent struct {
 	Answered    uint64  `json:"answered,omitempty"` // messages of --payload over UDP, in time
 	Late        uint64  `json:"late,omitempty"`
 	Duplicates  uint64  `json:"duplicates,omitempty"`
+	RoundTrip   *trips  `json:"round_trip,omitempty"`
 	Elapsed     float64 `json:"elapsed_s"`
 	Error       string  `json:"error,omitempty"`
+}
+
+// trips are the round trips of messages that were answered in time.
+type trips struct {
+	MinUS       float64 `json:"min_us"`
+	MeanUS      float64 `json:"mean_us"`
+	MaxUS       float64 `json:"max_us"`
+	DeviationUS float64 `json:"deviation_us"`
+	StampSource string  `json:"stamp_source"`
 }
 
 // sumUp ends what is shown and says what was said; failed is why it ended.
@@ -188,7 +200,7 @@ func (t *talk) sumUp(c connect.Conversation, failed error) (err error) {
 	if t.app.JSON {
 		return t.app.PrintEvent(newClosedEvent(c, failed))
 	}
-	if c.Local != "" && (term.IsTerminal(t.app.Stderr) || t.app.Verbose) {
+	if c.Local != "" && (term.IsTerminal(t.app.Stderr) || t.app.Verbose || t.ping) {
 		t.app.Note("%s%s", describeConversation(c), t.closedFirst(c, failed))
 	}
 	return err
@@ -209,6 +221,9 @@ func newClosedEvent(c connect.Conversation, failed error) closedEvent {
 		Answered: c.Answered, Late: c.Late, Duplicates: c.Duplicates, Elapsed: c.Duration.Seconds(),
 	}
 	e.Local, e.Remote = c.Local, c.Remote
+	if r := c.RoundTrip; r.Max > 0 {
+		e.RoundTrip = &trips{clock.Microseconds(r.Min), clock.Microseconds(r.Mean), clock.Microseconds(r.Max), clock.Microseconds(r.Deviation), r.Stamps.String()}
+	}
 	if failed != nil {
 		e.Error = failed.Error()
 	}

@@ -169,6 +169,32 @@ func TestDatagramsAreImpaired(t *testing.T) {
 	}
 }
 
+// What chance does to a client in each direction is the same in every run.
+func TestChancesFollowFromTheSeed(t *testing.T) {
+	var runs [2]string
+	for i := range runs {
+		r := start(t, relay.Config{Network: "tcp", Target: echoStreams(t), To: impair.Config{Corrupt: 1}, From: impair.Config{Corrupt: 1}, Seed: 9})
+		for range 4 {
+			c, err := net.Dial("tcp", r.Addr())
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+			_, _ = c.Write([]byte("what chance does to me"))
+			_ = c.(*net.TCPConn).CloseWrite()
+			got, err := io.ReadAll(c)
+			c.Close()
+			if err != nil {
+				t.Fatal(err)
+			}
+			runs[i] += string(got) + "\n"
+		}
+	}
+	if runs[0] != runs[1] {
+		t.Errorf("%q\n%q", runs[0], runs[1])
+	}
+}
+
 func TestConfigIsChecked(t *testing.T) {
 	for _, cfg := range []relay.Config{
 		{Network: "tcp", To: impair.Config{Loss: 0.1}}, {Network: "udp", From: impair.Config{Double: 2}},

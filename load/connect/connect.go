@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"wirelab/clock"
 	"wirelab/internal/sys/socket"
 )
 
@@ -52,6 +53,9 @@ type Config struct {
 	// is sent when the last one is answered or IdleTimeout has passed.
 	Message func(dst []byte, n uint64, now time.Time) []byte
 	Count   uint64
+	// Interval is the time from one Message to the next. Over UDP, with an IdleTimeout, the
+	// answers to earlier ones are waited for meanwhile. 0: none.
+	Interval time.Duration
 	// Reflections says that what the peer answers over UDP are STAMP packets
 	// (RFC 8762); their events carry a Reflection.
 	Reflections bool
@@ -79,7 +83,15 @@ type Conversation struct {
 	// Of Config.Message over UDP, with an IdleTimeout: messages that were answered in time
 	// and too late, and further answers to messages that had one.
 	Answered, Late, Duplicates uint64
+	RoundTrip                  RoundTrips // of those answered in time
 	Duration                   time.Duration
+}
+
+// RoundTrips sums up how long answers took, less the time in a reflector.
+type RoundTrips struct {
+	Min, Mean, Max time.Duration
+	Deviation      time.Duration // the standard deviation
+	Stamps         clock.Source  // of the times; User where a single one is
 }
 
 // The ways in which a conversation ends early although nothing broke.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"wirelab/clock"
 	"wirelab/internal/receiver"
 )
 
@@ -15,6 +16,7 @@ type datagrams struct {
 	*session
 	answered chan struct{} // something came in; room for one
 	ledger   *ledger       // of messages; nil for the lines of an input
+	trips    trips         // the receiver's
 }
 
 // runDatagrams talks over UDP until the input and the wait for answers have
@@ -27,6 +29,7 @@ func (s *session) runDatagrams(ctx context.Context) error {
 	s.together(func() { d.send(ctx) }, d.receive)
 	if d.ledger != nil {
 		s.result.Answered, s.result.Late = d.ledger.answered, d.ledger.late
+		s.result.RoundTrip = d.trips.sum()
 	}
 	if err := context.Cause(ctx); !errors.Is(err, errFinished) {
 		return err
@@ -69,9 +72,16 @@ func (d *datagrams) send(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if d.ledger != nil {
+		switch {
+		case d.cfg.Interval > 0:
+			d.pause(ctx, d.result.MessagesOut)
+			d.expire()
+		case d.ledger != nil:
 			d.awaitAnswer(ctx, number)
 		}
+	}
+	if d.cfg.Interval > 0 && d.ledger != nil {
+		d.awaitAll(ctx)
 	}
 	d.show(&Event{Kind: EventInputEnded, Time: time.Now()})
 	if d.cfg.Message == nil && d.result.MessagesOut > 0 {
@@ -121,6 +131,32 @@ func (d *datagrams) awaitAnswer(ctx context.Context, number uint64) {
 	}
 }
 
+// expire tells of the messages that are not answered in time.
+func (d *datagrams) expire() {
+	if d.ledger == nil {
+		return
+	}
+	d.ledger.expire(time.Now().Add(-d.cfg.IdleTimeout), func(n uint64) {
+		d.show(&Event{Kind: EventUnanswered, Time: time.Now(), Number: n, Wait: d.cfg.IdleTimeout})
+	})
+}
+
+// awaitAll waits until every message is answered or given up.
+func (d *datagrams) awaitAll(ctx context.Context) {
+	timeout := time.NewTimer(d.cfg.IdleTimeout)
+	defer timeout.Stop()
+	for !d.ledger.allSettled() {
+		select {
+		case <-d.answered:
+			continue
+		case <-timeout.C:
+			d.expire()
+		case <-ctx.Done():
+		}
+		return
+	}
+}
+
 // await waits for a datagram and reports whether one came in time.
 func (d *datagrams) await(ctx context.Context) bool {
 	if d.cfg.IdleTimeout == 0 {
@@ -148,12 +184,9 @@ func (d *datagrams) receive() {
 		if receiver.IsChallenge(buf[:n]) { // a wirelab server asks whether this is a service
 			continue
 		}
-		now := time.Now()
-		e := &Event{Time: now, Data: buf[:n]}
-		if d.cfg.Reflections {
-			e.Reflection = parseReflection(buf[:n], now)
-		}
-		d.account(e)
+		now := clock.Now()
+		e := &Event{Time: now.Time, Data: buf[:n]}
+		d.account(e, now)
 		d.received(e)
 		select {
 		case d.answered <- struct{}{}:
@@ -162,19 +195,45 @@ func (d *datagrams) receive() {
 	}
 }
 
-// account says which message an answer is of.
-func (d *datagrams) account(e *Event) {
-	if d.ledger == nil {
-		return
+// account says which message an answer is of, how long it took, and what a reflection says.
+func (d *datagrams) account(e *Event, now clock.Stamp) {
+	var packet *clock.ReflectorPacket
+	if d.cfg.Reflections {
+		packet = parseReflector(e.Data, now.Time)
 	}
-	var kind answerKind
-	if e.Reflection != nil {
-		kind = d.ledger.reflected(e.Reflection.Sequence)
-	} else {
-		kind = d.ledger.received(e.Data)
+	left, came := clock.Stamp{}, now
+	if d.ledger != nil {
+		n, kind := d.settle(e, packet)
+		e.Late, e.Duplicate = kind == lateAnswer || kind == forgottenAnswer, kind == duplicateAnswer
+		if kind == firstAnswer || kind == lateAnswer {
+			left, came = d.times(n, now)
+			e.RoundTrip = came.Sub(left)
+		}
 	}
-	e.Late, e.Duplicate = kind == lateAnswer, kind == duplicateAnswer
-	if e.Duplicate {
+	if packet != nil {
+		e.Reflection = newReflection(packet, left, came)
+		e.RoundTrip = e.Reflection.RoundTrip
+	}
+	switch {
+	case e.Duplicate:
 		d.result.Duplicates++
+	case d.ledger != nil && !e.Late && e.RoundTrip > 0:
+		d.trips.add(e.RoundTrip, came.Source)
 	}
+}
+
+// times returns when message n left and when its answer came, which the clock said was now.
+func (d *datagrams) times(n uint64, now clock.Stamp) (left, came clock.Stamp) {
+	if conn, ok := d.conn.(*stamped); ok {
+		return conn.times(n, now)
+	}
+	return clock.Stamp{Time: d.ledger.sentAt(n)}, now
+}
+
+// settle notes an answer in the ledger.
+func (d *datagrams) settle(e *Event, packet *clock.ReflectorPacket) (n uint64, kind answerKind) {
+	if packet != nil {
+		return d.ledger.reflected(packet.SenderSequence)
+	}
+	return d.ledger.received(e.Data)
 }

@@ -69,6 +69,11 @@ func (s *session) dialOnce(ctx context.Context) (net.Conn, error) {
 
 func (s *session) open(ctx context.Context) (net.Conn, error) {
 	dialer := s.cfg.dialer()
+	if peer, err := netip.ParseAddrPort(s.cfg.Address); err == nil && s.cfg.Network == "udp" && s.cfg.Message != nil && len(s.cfg.Others) == 0 {
+		if conn, err := dialStamped(s.cfg, peer); !cannotStamp(err) {
+			return conn, err
+		}
+	}
 	if s.cfg.Network == "udp" && len(s.cfg.Others) > 0 {
 		first, err := netip.ParseAddrPort(s.cfg.Address)
 		if err != nil {

@@ -13,9 +13,12 @@ func FuzzParseReflection(f *testing.F) {
 	f.Add([]byte("short"))
 	received := time.Date(2026, 11, 22, 10, 3, 4, 0, time.UTC)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r := parseReflection(b, received)
+		r := parseReflector(b, received)
 		if r != nil && len(b) < clock.ShortReflectorLen {
 			t.Errorf("%v from %d bytes", r, len(b))
+		}
+		if r != nil {
+			_ = newReflection(r, clock.Stamp{}, clock.Stamp{Time: received}).String()
 		}
 	})
 }

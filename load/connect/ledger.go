@@ -3,6 +3,7 @@ package connect
 import (
 	"hash/maphash"
 	"sync"
+	"time"
 )
 
 // A ledger knows which of the messages sent over UDP are answered. A reflection names the
@@ -15,6 +16,7 @@ type ledger struct {
 	recent   [ledgerSize]ledgerEntry
 	answered uint64
 	late     uint64
+	oldest   uint64 // no earlier message is waited for
 }
 
 // ledgerSize is how many messages are remembered. What comes for an earlier one is late.
@@ -22,6 +24,7 @@ const ledgerSize = 1024
 
 type ledgerEntry struct {
 	content  uint64 // its hash
+	sent     time.Time
 	answered bool
 	given    bool // up: nobody waits for its answer any more
 }
@@ -33,7 +36,8 @@ const (
 	firstAnswer answerKind = iota
 	lateAnswer             // after nobody waited any more
 	duplicateAnswer
-	foreignAnswer // to a message that was never sent
+	forgottenAnswer // late, to a message that is not remembered
+	foreignAnswer   // to a message that was never sent
 )
 
 func newLedger() *ledger { return &ledger{seed: maphash.MakeSeed()} }
@@ -43,33 +47,35 @@ func (l *ledger) add(b []byte) uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := l.sent
-	l.recent[n%ledgerSize] = ledgerEntry{content: maphash.Bytes(l.seed, b)}
+	l.recent[n%ledgerSize] = ledgerEntry{content: maphash.Bytes(l.seed, b), sent: time.Now()}
 	l.sent++
 	return n
 }
 
-// reflected notes the reflection of message n; a sequence number has 32 bits.
-func (l *ledger) reflected(n uint32) answerKind {
+// reflected notes the reflection of the message with that sequence number, which has 32 bits.
+func (l *ledger) reflected(sequence uint32) (n uint64, kind answerKind) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	back := uint64(uint32(l.sent) - 1 - n) // how many messages before the last
+	back := uint64(uint32(l.sent) - 1 - sequence) // how many messages before the last
 	switch {
 	case back >= l.sent:
-		return foreignAnswer
+		return 0, foreignAnswer
 	case back >= ledgerSize:
-		return lateAnswer
+		return l.sent - 1 - back, forgottenAnswer
 	}
-	return l.settle(l.sent - 1 - back)
+	n = l.sent - 1 - back
+	return n, l.settle(n)
 }
 
 // received notes an answer that is no reflection.
-func (l *ledger) received(b []byte) answerKind {
+func (l *ledger) received(b []byte) (n uint64, kind answerKind) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.sent == 0 {
-		return foreignAnswer
+		return 0, foreignAnswer
 	}
-	return l.settle(l.match(maphash.Bytes(l.seed, b)))
+	n = l.match(maphash.Bytes(l.seed, b))
+	return n, l.settle(n)
 }
 
 // match returns the number of the message with that content: of several, the oldest that is
@@ -102,6 +108,13 @@ func (l *ledger) settle(n uint64) answerKind {
 	return firstAnswer
 }
 
+// sentAt returns when message n, one of the recent ones, was about to be sent.
+func (l *ledger) sentAt(n uint64) time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.recent[n%ledgerSize].sent
+}
+
 func (l *ledger) isAnswered(n uint64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -116,3 +129,37 @@ func (l *ledger) giveUp(n uint64) bool {
 	e.given = true
 	return !e.answered
 }
+
+// expire gives up, in their order, the messages that were sent before a time and are not
+// answered, and tells of each.
+func (l *ledger) expire(before time.Time, tell func(n uint64)) {
+	for {
+		n, ok := l.next(before)
+		if !ok {
+			return
+		}
+		if l.giveUp(n) {
+			tell(n)
+		}
+	}
+}
+
+// next returns the oldest message that is waited for, if it was sent before that time.
+func (l *ledger) next(before time.Time) (n uint64, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for ; l.oldest < l.sent; l.oldest++ {
+		if e := &l.recent[l.oldest%ledgerSize]; !e.answered && !e.given {
+			return l.oldest, e.sent.Before(before)
+		}
+	}
+	return 0, false
+}
+
+// allSettled reports whether nothing is waited for.
+func (l *ledger) allSettled() bool {
+	_, waits := l.next(farFuture())
+	return !waits
+}
+
+func farFuture() time.Time { return time.Now().Add(1 << 62) }

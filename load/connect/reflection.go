@@ -16,12 +16,13 @@ type Reflection struct {
 	Offset, Bound time.Duration
 	RoundTrip     time.Duration // less the time in the reflector
 	Held          time.Duration // the time in the reflector
+	Stamps        clock.Source  // of our two stamps
 }
 
 // String returns one line without its end.
 func (r *Reflection) String() string {
-	return fmt.Sprintf("packet %d: offset %+.1f ± %.1f us, round trip %.1f us, held %.1f us (user stamps)",
-		r.Sequence, clock.Microseconds(r.Offset), clock.Microseconds(r.Bound), clock.Microseconds(r.RoundTrip), clock.Microseconds(r.Held))
+	return fmt.Sprintf("packet %d: offset %+.1f ± %.1f us, round trip %.1f us, held %.1f us (%s stamps)",
+		r.Sequence, clock.Microseconds(r.Offset), clock.Microseconds(r.Bound), clock.Microseconds(r.RoundTrip), clock.Microseconds(r.Held), r.Stamps)
 }
 
 type jsonReflection struct {
@@ -39,24 +40,33 @@ func (r *Reflection) json() *jsonReflection {
 	}
 	return &jsonReflection{
 		Sequence: r.Sequence, OffsetUS: clock.Microseconds(r.Offset), BoundUS: clock.Microseconds(r.Bound),
-		RoundTripUS: clock.Microseconds(r.RoundTrip), HeldUS: clock.Microseconds(r.Held), StampSource: "user",
+		RoundTripUS: clock.Microseconds(r.RoundTrip), HeldUS: clock.Microseconds(r.Held), StampSource: r.Stamps.String(),
 	}
 }
 
-// parseReflection reads an answer that arrived at received. It returns nil for what
+// parseReflector reads an answer that arrived at received. It returns nil for what
 // is no reflection, such as an echo, which has no stamps of its own.
-func parseReflection(b []byte, received time.Time) *Reflection {
+func parseReflector(b []byte, received time.Time) *clock.ReflectorPacket {
 	packet, err := clock.ParseReflector(b)
 	if err != nil {
 		return nil
 	}
-	t1, t2, t3, ok := packet.Times(received)
-	if !ok {
+	if _, _, _, ok := packet.Times(received); !ok {
 		return nil
 	}
-	e := clock.UserExchange(t1, t2, t3, received)
+	return &packet
+}
+
+// newReflection says what a packet tells that left and came at these times; of one whose
+// leaving nobody has noted, the packet has it.
+func newReflection(packet *clock.ReflectorPacket, left, came clock.Stamp) *Reflection {
+	t1, t2, t3, _ := packet.Times(came.Time)
+	e := clock.UserExchange(t1, t2, t3, came.Time)
+	if !left.Time.IsZero() {
+		e.T1, e.T4 = left, came
+	}
 	return &Reflection{
 		Sequence: packet.SenderSequence, Offset: e.Offset(), Bound: e.Bound(),
-		RoundTrip: e.Delay(), Held: e.Held(),
+		RoundTrip: e.Delay(), Held: e.Held(), Stamps: e.Source(),
 	}
 }

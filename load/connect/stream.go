@@ -15,7 +15,7 @@ const receiveSize = 64 << 10
 
 // runStream talks over TCP until both directions are closed or end is called.
 func (s *session) runStream(ctx context.Context) error {
-	s.together(s.sendStream, s.receiveStream)
+	s.together(func() { s.sendStream(ctx) }, s.receiveStream)
 	switch err := context.Cause(ctx); {
 	case errors.Is(err, errFinished):
 		return nil
@@ -27,7 +27,7 @@ func (s *session) runStream(ctx context.Context) error {
 
 // sendStream sends the input and then shuts the direction down. What the peer
 // no longer takes does not end the conversation: it may still have something to say.
-func (s *session) sendStream() {
+func (s *session) sendStream(ctx context.Context) {
 	for {
 		b, err := s.source.next()
 		if len(b) > 0 && !s.send(b) {
@@ -40,12 +40,28 @@ func (s *session) sendStream() {
 			s.end(err)
 			return
 		}
+		if s.cfg.Interval > 0 {
+			s.pause(ctx, s.result.MessagesOut)
+		}
 	}
 	s.show(&Event{Kind: EventInputEnded, Time: time.Now()})
 	// Both *net.TCPConn and *tls.Conn can. It fails only when the connection has
 	// broken, which the receiver learns too.
 	if half, ok := s.conn.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite()
+	}
+}
+
+// pause waits until the message after so many is to be sent, unless it was the last.
+func (s *session) pause(ctx context.Context, sent uint64) {
+	if sent >= s.cfg.Count {
+		return
+	}
+	next := time.NewTimer(time.Until(s.start.Add(time.Duration(sent) * s.cfg.Interval)))
+	defer next.Stop()
+	select {
+	case <-next.C:
+	case <-ctx.Done():
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"wirelab/clock"
 	"wirelab/internal/human"
 )
 
@@ -29,10 +30,11 @@ type Event struct {
 	// many went the same way before.
 	Data       []byte
 	Offset     uint64
-	Reflection *Reflection // EventReceived: what Data says as a STAMP packet
-	Duplicate  bool        // EventReceived: the message was answered before
-	Late       bool        // EventReceived: after the wait for it
-	Number     uint64      // EventUnanswered: of the message, from 0
+	Reflection *Reflection   // EventReceived: what Data says as a STAMP packet
+	RoundTrip  time.Duration // EventReceived: from the message to its answer; 0: not known
+	Duplicate  bool          // EventReceived: the message was answered before
+	Late       bool          // EventReceived: after the wait for it
+	Number     uint64        // EventUnanswered: of the message, from 0
 }
 
 // EventKind says what has happened.
@@ -139,6 +141,7 @@ type jsonEvent struct {
 	Length     *int            `json:"length_bytes,omitempty"`
 	Data       []byte          `json:"data_base64,omitempty"`
 	Text       string          `json:"text,omitempty"` // the same bytes, where they are UTF-8
+	RoundTrip  float64         `json:"round_trip_us,omitempty"`
 	Reflection *jsonReflection `json:"reflection,omitempty"`
 	Duplicate  bool            `json:"duplicate,omitempty"`
 	Late       bool            `json:"late,omitempty"`
@@ -157,7 +160,7 @@ func newJSONEvent(e *Event) *jsonEvent {
 	j := &jsonEvent{
 		Schema: Schema, Event: e.Kind.String(), Time: jsonTime(e.Time),
 		Network: e.Network, Local: e.Local, Remote: e.Remote, TLS: e.TLS, Attempt: e.Attempt, WaitUS: e.Wait.Microseconds(),
-		Reflection: e.Reflection.json(), Duplicate: e.Duplicate, Late: e.Late,
+		RoundTrip: clock.Microseconds(e.RoundTrip), Reflection: e.Reflection.json(), Duplicate: e.Duplicate, Late: e.Late,
 	}
 	if e.Kind == EventUnanswered {
 		j.Number = &e.Number

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -51,6 +52,35 @@ func TestEveryOpenPortIsFound(t *testing.T) {
 	}
 	if !slices.Equal(found, open) {
 		t.Errorf("found %v, open are %v", found, open)
+	}
+}
+
+// A port whose queue of connections is full answers nothing, as one behind a firewall.
+func TestSilentPortIsFiltered(t *testing.T) {
+	require.NoLeaks(t)
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fd)
+	if err := errors.Join(syscall.Bind(fd, &syscall.SockaddrInet4{Addr: loopback.As4()}), syscall.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	bound, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := uint16(bound.(*syscall.SockaddrInet4).Port)
+	for range 8 {
+		c, err := net.DialTimeout("tcp", netip.AddrPortFrom(loopback, port).String(), 300*time.Millisecond)
+		if err != nil {
+			break
+		}
+		defer c.Close()
+	}
+	results, err := Run(t.Context(), Config{Host: loopback, Ports: []uint16{port}, Timeout: 300 * time.Millisecond, AtOnce: 1})
+	if err != nil || len(results) != 1 || results[0].State != Filtered {
+		t.Errorf("%v, %v", results, err)
 	}
 }
 

@@ -39,7 +39,9 @@ type Conn struct {
 	runs, segments bool // what the kernel has
 
 	sendStamps bool          // datagrams can be stamped as they leave
+	reports    bool          // see Config.Reports
 	stamped    atomic.Uint32 // how many were sent to be stamped; written by the writer
+	sending    atomic.Uint32 // and how many with those that Write is sending, whose stamps may come first
 	stampBase  atomic.Uint32 // how many before the kernel's counter began anew
 
 	closed atomic.Bool
@@ -113,7 +115,7 @@ func openDatagrams(cfg Config, bind func(fd, family int, sa unix.Sockaddr, cfg C
 		unix.Close(fd)
 		return nil, err
 	}
-	c := &Conn{local: local, is6: family == unix.AF_INET6, sendStamps: cfg.SendStamps}
+	c := &Conn{local: local, is6: family == unix.AF_INET6, sendStamps: cfg.SendStamps, reports: cfg.Reports}
 	c.runs = cfg.Runs && unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_GRO, 1) == nil
 	// Kernels before 4.18 ignore UDP_SEGMENT beside a datagram, but refuse it here.
 	c.segments = unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_SEGMENT, 0) == nil

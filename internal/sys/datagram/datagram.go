@@ -98,4 +98,8 @@ type Config struct {
 	// must then take the stamps with Reader.SendStamps, and there is one reader only. A socket
 	// of Dial has receive stamps too then.
 	SendStamps bool
+	// Reports makes Read of a socket of Dial with SendStamps return what hosts on the way
+	// have reported (ICMP), such as ECONNREFUSED, even where it was taken from the error queue
+	// with stamps. Read may tell what Write has told already.
+	Reports bool
 }

@@ -2,6 +2,7 @@ package datagram
 
 import (
 	"encoding/binary"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -20,6 +21,8 @@ const (
 	bothWays = receiveStamps | unix.SOF_TIMESTAMPING_RX_HARDWARE | unix.SOF_TIMESTAMPING_RAW_HARDWARE |
 		unix.SOF_TIMESTAMPING_OPT_TX_SWHW | unix.SOF_TIMESTAMPING_OPT_TSONLY | unix.SOF_TIMESTAMPING_OPT_ID
 
+	originICMP         = 2 // SO_EE_ORIGIN_ICMP
+	originICMP6        = 3 // SO_EE_ORIGIN_ICMP6
 	originTimestamping = 4 // SO_EE_ORIGIN_TIMESTAMPING
 	sizeofExtendedErr  = 16
 	timespec64         = 16
@@ -34,7 +37,8 @@ type errorQueue struct {
 	iovec   unix.Iovec // of no length: there is nothing in the messages but control data
 
 	stamps []SendStamp
-	taken  bool // stamps were returned and may be overwritten
+	taken  bool          // stamps were returned and may be overwritten
+	told   syscall.Errno // what the way of a datagram has reported, for Read to return
 
 	n       int
 	fds     [1]unix.PollFd
@@ -84,8 +88,8 @@ func (q *errorQueue) awaitNow(fd uintptr) {
 	_, _ = unix.Ppoll(q.fds[:], &q.timeout, nil)
 }
 
-// drainNow empties the queue. Errors that a sender's way reports are in it too; they
-// are not stamps, and the socket's calls have returned the latest of them.
+// drainNow empties the queue. Errors that a sender's way reports are in it too; taking them
+// from there clears the socket's own error.
 func (q *errorQueue) drainNow(fd uintptr) {
 	for range maxErrors / errorBatch {
 		q.receive(fd)
@@ -119,14 +123,36 @@ func (q *errorQueue) receive(fd uintptr) {
 // take keeps the stamp that a message holds, if it is one of a datagram that was sent.
 func (q *errorQueue) take(control []byte) {
 	s, ok := parseSendStamp(control)
+	if errno := parseReport(control); errno != 0 {
+		q.told = errno
+	}
 	if !ok || len(q.stamps) >= maxStamps {
 		return
 	}
-	if s.ID >= q.conn.stamped.Load()-q.conn.stampBase.Load() {
+	if s.ID >= q.conn.sending.Load()-q.conn.stampBase.Load() {
 		return // of before the counter began anew, see Writer.countAnew
 	}
 	s.ID += q.conn.stampBase.Load()
 	q.stamps = append(q.stamps, s)
+}
+
+// parseReport reads an error that a host or a router has sent (ICMP), from the control data
+// of a message of the error queue; 0: it is something else.
+func parseReport(b []byte) syscall.Errno {
+	const header = unix.SizeofCmsghdr
+	for len(b) >= header {
+		length, level, kind := readCmsghdr(b)
+		if length < header || length > uint64(len(b)) {
+			break
+		}
+		data := b[header:length]
+		isError := level == unix.IPPROTO_IP && kind == unix.IP_RECVERR || level == unix.IPPROTO_IPV6 && kind == unix.IPV6_RECVERR
+		if isError && len(data) >= sizeofExtendedErr && (data[4] == originICMP || data[4] == originICMP6) {
+			return syscall.Errno(binary.NativeEndian.Uint32(data)) // sock_extended_err.ee_errno
+		}
+		b = b[min(uint64(unix.CmsgSpace(int(length-header))), uint64(len(b))):]
+	}
+	return 0
 }
 
 // parseSendStamp reads the control data of a message of the error queue. It reports

@@ -105,6 +105,68 @@ func TestSendStampsAfterARefusal(t *testing.T) {
 	}
 }
 
+// A reader that waits while another goroutine writes gets every stamp, though they come
+// before Write returns.
+func TestSendStampsWhileWriting(t *testing.T) {
+	conn, other := stampedPair(t, "127.0.0.1:0")
+	const n = 200
+	go func() {
+		w, one := conn.NewWriter(1), make([]Datagram, 1)
+		for range n {
+			one[0] = Datagram{Payload: []byte("x"), Peer: other.LocalAddr(), Stamp: true}
+			if _, err := w.Write(one); err != nil {
+				t.Error(err)
+				return
+			}
+			time.Sleep(50 * time.Microsecond)
+		}
+	}()
+	r := conn.NewReader(1, 100)
+	seen := map[uint32]bool{}
+	if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	for len(seen) < n {
+		if _, err := r.Read(); err != nil {
+			t.Fatalf("%d of %d stamps: %v", len(seen), n, err)
+		}
+		for _, s := range r.SendStamps(0) {
+			seen[s.ID] = true
+		}
+	}
+}
+
+// A refusal that comes with stamps, to a reader that waits, is not lost.
+func TestReadReportsRefusals(t *testing.T) {
+	for _, host := range []string{"127.0.0.1:0", "[::1]:0"} {
+		gone, err := Listen(Config{Addr: netip.MustParseAddrPort(host)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		peer := gone.LocalAddr()
+		gone.Close()
+		conn, err := Dial(Config{SendStamps: true, Reports: true}, peer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		go func() {
+			time.Sleep(20 * time.Millisecond) // until the reader waits
+			_, _ = conn.NewWriter(1).Write([]Datagram{{Payload: []byte("x"), Stamp: true}})
+		}()
+		if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		r := conn.NewReader(1, 100)
+		for err == nil {
+			_, err = r.Read()
+		}
+		if !errors.Is(err, unix.ECONNREFUSED) {
+			t.Errorf("%s: %v", host, err)
+		}
+	}
+}
+
 func TestSendStampsDoNotAllocate(t *testing.T) {
 	conn, other := stampedPair(t, "127.0.0.1:0")
 	r, w := conn.NewReader(4, 100), conn.NewWriter(1)

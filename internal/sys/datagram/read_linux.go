@@ -1,6 +1,7 @@
 package datagram
 
 import (
+	"cmp"
 	"encoding/binary"
 	"net/netip"
 	"syscall"
@@ -75,6 +76,9 @@ func (r *Reader) Read() ([]Datagram, error) {
 		if err := r.conn.usable(&r.conn.readDeadline); err != nil {
 			return nil, sys.NewOpError("recvmmsg", err)
 		}
+		if err := r.told(); err != nil {
+			return nil, err
+		}
 		if !r.waitFirst() {
 			err := r.conn.raw.Control(r.receive)
 			if err != nil || r.errno != unix.EAGAIN {
@@ -89,12 +93,23 @@ func (r *Reader) Read() ([]Datagram, error) {
 		if r.queue != nil && r.wait.failed() {
 			r.n, r.errno = 0, 0
 			r.queue.begin()
-			return nil, r.conn.raw.Control(r.queue.drain)
+			err := r.conn.raw.Control(r.queue.drain)
+			return nil, cmp.Or(err, r.told())
 		}
 		if err := r.conn.raw.Control(r.receive); err != nil || r.errno != unix.EAGAIN {
 			return r.result(err)
 		}
 	}
+}
+
+// told returns, once, the error that was taken from the error queue with stamps.
+func (r *Reader) told() error {
+	if r.queue == nil || !r.conn.reports || r.queue.told == 0 {
+		return nil
+	}
+	errno := r.queue.told
+	r.queue.told = 0
+	return sys.NewOpError("recvmmsg", errno)
 }
 
 // vainly is after how many attempts in a row that found nothing Read waits first, and

@@ -61,10 +61,12 @@ func (w *Writer) Write(datagrams []Datagram) (n int, err error) {
 			w.prepare(i, &datagrams[n+i])
 		}
 		w.sent, w.count, w.errno = 0, count, 0
+		w.conn.sending.Store(stamped + uint32(count))
 		err := w.sendAll()
 		if w.conn.sendStamps {
 			w.number(datagrams[n:][:count], stamped)
 		}
+		w.conn.sending.Store(w.conn.stamped.Load())
 		n += w.sent
 		if err == nil && w.errno != 0 && datagrams[n].Segments() > 1 && refusesSegments(w.errno) {
 			return n, fmt.Errorf("sendmmsg: %w (%w)", ErrSegmentation, w.errno)
