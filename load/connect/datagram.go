@@ -116,9 +116,12 @@ func (d *datagrams) sendOne(b []byte) (number uint64) {
 func (d *datagrams) awaitAnswer(ctx context.Context, number uint64) {
 	timeout := time.NewTimer(d.cfg.IdleTimeout)
 	defer timeout.Stop()
-	for !d.ledger.isAnswered(number) {
+	for {
 		select {
-		case <-d.answered:
+		case <-d.answered: // and shown
+			if d.ledger.isAnswered(number) {
+				return
+			}
 			continue
 		case <-ctx.Done():
 			return
@@ -147,7 +150,7 @@ func (d *datagrams) awaitAll(ctx context.Context) {
 	defer timeout.Stop()
 	for !d.ledger.allSettled() {
 		select {
-		case <-d.answered:
+		case <-d.answered: // perhaps another
 			continue
 		case <-timeout.C:
 			d.expire()
