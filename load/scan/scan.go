@@ -114,7 +114,7 @@ func (cfg *Config) try(ctx context.Context, port uint16) (Result, error) {
 		return r, nil
 	case ctx.Err() != nil:
 		return r, context.Cause(ctx)
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
 		r.State = Filtered
 		return r, nil
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.ECONNRESET):
