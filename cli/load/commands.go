@@ -11,6 +11,7 @@ import (
 	"wirelab/load"
 	"wirelab/load/engines"
 	"wirelab/load/oneway"
+	"wirelab/load/throughput"
 	"wirelab/report"
 )
 
@@ -28,11 +29,12 @@ func Kinds(c *term.Console) []term.SavedKind {
 	a := &app{c}
 	printers := map[string]func(json.RawMessage) (func() error, error){
 		load.ReportSchema: printerAs(a.printLoad),
+		throughput.Schema: printerAs(a.printThroughput),
 		oneway.Schema:     printerAs(a.printFastLoad),
 		engines.Schema:    printerAs(a.printEngines),
 	}
 	var kinds []term.SavedKind
-	for _, k := range []report.Kind{load.Kind(), oneway.Kind(), engines.Kind()} {
+	for _, k := range []report.Kind{load.Kind(), oneway.Kind(), throughput.Kind(), engines.Kind()} {
 		kinds = append(kinds, term.SavedKind{Kind: k, Printer: printers[k.Schema]})
 	}
 	return kinds

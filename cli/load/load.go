@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net/netip"
 	"runtime"
@@ -34,12 +35,14 @@ func (a *app) newLoadCommand() *cobra.Command {
 			Long: "Connects all clients first, then measures. A client whose connection fails, or whose\n" +
 				"answer takes longer than --timeout, connects anew after a pause and goes on; with\n" +
 				"--fail-fast it ends. The exit status is 1 when a byte differs, an answer is missing,\n" +
-				"or a connection failed.\n\n" + paceHelp + payloadHelp,
+				"or a connection failed.\n\n" + paceHelp + throughputHelp + payloadHelp,
 			Example: "  wirelab load tcp --clients 500 --messages 200 --size 512\n" +
 				"  wirelab load tcp --clients 50 --rate 20000 --duration 10s --ramp 2s\n" +
 				"  wirelab load tcp --clients 50 --search 'p99<2ms'\n" +
 				"  wirelab load tcp 127.0.0.1:12345 --clients 4 --flood --duration 5s -o json\n" +
-				"  wirelab load tcp --clients 100 --reconnect 1 --source 127.0.0.2-127.0.0.20",
+				"  wirelab load tcp --clients 100 --reconnect 1 --source 127.0.0.2-127.0.0.20\n" +
+				"  wirelab load tcp --throughput --clients 8 --reverse --interval 1s\n" +
+				"  wirelab load tcp --clients 50 --duration 10s --interval 1s --tls-insecure",
 		}),
 		a.newLoadNetworkCommand(&cobra.Command{
 			Use:   "udp [HOST:PORT...]",
@@ -88,6 +91,9 @@ type loadFlags struct {
 	timeout  time.Duration
 	loops    int
 	family   term.Family
+	interval time.Duration
+	tls      term.TLSFlags
+	socket   term.SocketFlags
 	save     term.SaveFlag
 	pace     paceFlags
 }
@@ -101,8 +107,13 @@ func (f *loadFlags) add(cmd *cobra.Command) {
 	flags.StringVarP(&f.payload, "payload", "p", "seq", "`what` messages hold, see above")
 	flags.DurationVarP(&f.timeout, "timeout", "t", 5*time.Second, "the most `time` that a connect or an answer may take")
 	flags.IntVar(&f.loops, "loops", 0, "`number` of event loops, each on a thread of its own (default one a core, half of them for a server on this host)")
+	flags.DurationVar(&f.interval, "interval", 0, "show what came of each `time`, such as 1s, as soon as it is over")
 	f.family.Add(cmd)
 	f.pace.add(cmd)
+	f.socket.Add(cmd, cmd.Name() == "tcp")
+	if cmd.Name() == "tcp" {
+		f.tls.Add(cmd)
+	}
 	f.save.Add(cmd)
 	term.AddLogs(cmd)
 }
@@ -112,16 +123,24 @@ func (a *app) newLoadNetworkCommand(cmd *cobra.Command) *cobra.Command {
 	var flags loadFlags
 	flags.add(cmd)
 	var fast fastFlags
+	var through throughputFlags
 	if cmd.Name() == "udp" {
 		fast.add(cmd)
+	} else {
+		through.add(cmd)
 	}
 	cmd.Args = cobra.ArbitraryArgs
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := fast.check(cmd); err != nil {
+		if err := errors.Join(fast.check(cmd), through.check(cmd)); err != nil {
 			return err
 		}
-		if fast.on {
+		switch {
+		case cmd.Flags().Changed("interval") && flags.interval <= 0:
+			return term.Usagef("--interval must be longer than nothing")
+		case fast.on:
 			return a.runFastLoad(cmd, flags, fast, args)
+		case through.on:
+			return a.runThroughput(cmd, flags, through, args)
 		}
 		return a.runLoad(cmd, flags, args)
 	}
@@ -204,6 +223,20 @@ func (f *loadFlags) content(cmd *cobra.Command) (content *payload.Payload, messa
 		return content, 0, nil
 	}
 	return content, f.messages, nil
+}
+
+// tlsConfig returns what the flags about TLS ask for, nil without TLS. The name to verify
+// is that of the first target.
+func (f *loadFlags) tlsConfig(settings *config.Config, args []string) (*tls.Config, error) {
+	c, err := f.tls.Config()
+	if c == nil || err != nil {
+		return nil, err
+	}
+	address, err := term.Target(settings, args[:min(len(args), 1)])
+	if err != nil {
+		return nil, err
+	}
+	return c.Client(address), nil
 }
 
 func loadPlan(cfg load.Config) term.Plan {

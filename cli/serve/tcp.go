@@ -50,10 +50,13 @@ func openTCP(s *service) (part, error) {
 	if err != nil {
 		return part{}, err
 	}
-	handler := tcpHandler(c, s.screen.Show)
+	handler, buffer := tcpHandler(c, s.screen.Show)
+	if buffer == 0 || s.cfg.Origin("server.buffer") != "default" {
+		buffer = int(c.Buffer)
+	}
 	srv, err := tcp.Listen(tcp.Config{
 		Addr: netip.AddrPortFrom(c.Bind, c.Port), AutoPort: c.AutoPort, Engine: c.Engine,
-		Handler: handler, HandlerName: c.Handler, Buffer: int(c.Buffer), Loops: c.Loops,
+		Handler: handler, HandlerName: c.Handler, Buffer: buffer, Loops: c.Loops,
 		MaxConns: c.MaxConns, MaxPerIP: c.MaxPerIP, IdleTimeout: c.IdleTimeout, DrainTimeout: c.DrainTimeout,
 		Access: &s.access, TLS: tlsConfig, Socket: c.Socket, Log: s.logs.Component("server-tcp"),
 	})
@@ -71,14 +74,15 @@ func openTCP(s *service) (part, error) {
 	return part{listening: l, run: srv.Run, close: srv.Close, source: srv, processors: srv.Processors(), accepted: srv.Accepted}, nil
 }
 
-// tcpHandler makes the handler of that name; config.Load has checked it.
-func tcpHandler(c config.Server, show func(string)) tcp.Handler {
+// tcpHandler makes the handler of that name, which config.Load has checked, and says how
+// many bytes it should be given at once; 0: as many as any.
+func tcpHandler(c config.Server, show func(string)) (handler tcp.Handler, buffer int) {
 	for _, h := range handlers.All() {
 		if h.Name == c.Handler {
-			return h.New(int(c.Buffer)-len("\r\n"), show)
+			return h.New(int(c.Buffer)-len("\r\n"), show), h.Buffer
 		}
 	}
-	return nil
+	return nil, 0
 }
 
 // serverTLS returns nil without TLS. Files that hold no certificate and key are a mistake of

@@ -2,12 +2,10 @@ package talk
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"math"
 	"net/netip"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -35,14 +33,10 @@ type connectFlags struct {
 	source  string
 	socket  term.SocketFlags
 
-	retry          int // from here on, not UDP
-	datagram       bool
-	scan           scanFlags
-	tls            bool
-	tlsCA          string
-	tlsFingerprint string
-	tlsInsecure    bool
-	tlsName        string
+	retry    int // from here on, not UDP
+	datagram bool
+	scan     scanFlags
+	tls      term.TLSFlags
 }
 
 const (
@@ -101,11 +95,7 @@ func (a *app) newConnectTCPCommand() *cobra.Command {
 	f.scan.add(cmd)
 	flags.DurationVar(&f.timeout, "timeout", 0, "give up connecting, and end after so long a silence (connecting: 10s; silence: never)")
 	flags.IntVar(&f.retry, "retry", 0, "try so many more `times` to connect while refused or unreachable")
-	flags.BoolVar(&f.tls, "tls", false, "speak TLS")
-	flags.StringVar(&f.tlsCA, "tls-ca", "", "trust the authorities in this PEM `file` alone")
-	flags.StringVar(&f.tlsFingerprint, "tls-fingerprint", "", "accept exactly the certificate with this `SHA-256`")
-	flags.BoolVar(&f.tlsInsecure, "tls-insecure", false, "accept any certificate")
-	flags.StringVar(&f.tlsName, "tls-name", "", "ask for and verify this server `name` (default the host)")
+	f.tls.Add(cmd)
 	return cmd
 }
 
@@ -288,7 +278,7 @@ func (f *connectFlags) config(cmd *cobra.Command, network, address string) (conn
 	if cfg.Socket, err = f.socket.Options(); err != nil {
 		return cfg, err
 	}
-	cfg.TLS, err = f.tlsConfig()
+	cfg.TLS, err = f.tls.Config()
 	return cfg, err
 }
 
@@ -331,32 +321,6 @@ func (f *connectFlags) usePayload(cfg *connect.Config) error {
 	cfg.Count, cfg.Reflections, cfg.Interval = f.count, stamp, f.every
 	cfg.Message = func(dst []byte, n uint64, now time.Time) []byte { return payload.Append(dst, 0, n, now) }
 	return nil
-}
-
-// tlsConfig returns nil without TLS; each flag about it asks for it.
-func (f *connectFlags) tlsConfig() (*connect.TLSConfig, error) {
-	if !f.tls && !f.tlsInsecure && f.tlsCA == "" && f.tlsFingerprint == "" && f.tlsName == "" {
-		return nil, nil
-	}
-	c := &connect.TLSConfig{Insecure: f.tlsInsecure, ServerName: f.tlsName}
-	if f.tlsFingerprint != "" {
-		fingerprint, err := connect.ParseFingerprint(f.tlsFingerprint)
-		if err != nil {
-			return nil, term.Usagef("--tls-fingerprint: %w", err)
-		}
-		c.Fingerprint = &fingerprint
-	}
-	if f.tlsCA != "" {
-		pem, err := os.ReadFile(f.tlsCA)
-		if err != nil {
-			return nil, term.Usagef("--tls-ca: %w", err)
-		}
-		c.Roots = x509.NewCertPool()
-		if !c.Roots.AppendCertsFromPEM(pem) {
-			return nil, term.Usagef("--tls-ca: %s holds no certificate in PEM form", f.tlsCA)
-		}
-	}
-	return c, nil
 }
 
 // describeConversation sums up a conversation in one line.

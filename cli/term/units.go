@@ -32,3 +32,6 @@ func Percent(share float64) string { return human.Percent(share) }
 // Scaled writes v with three digits in the unit, each 1000 times the one before, that
 // leaves it at them.
 func Scaled(v float64, units []string) string { return human.Scaled(v, units) }
+
+// Bits is [human.Bits].
+func Bits(perSecond float64) string { return human.Bits(perSecond) }

@@ -95,6 +95,15 @@ func Rate(perSecond float64) string {
 	return Count(uint64(perSecond + 0.5))
 }
 
+// Bits writes a rate in bit/s as networks count, in thousands: 941 Mbit/s, 9.41 Gbit/s.
+func Bits(perSecond float64) string {
+	units := []string{"bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"}
+	for len(units) > 1 && perSecond >= 999.5 {
+		perSecond, units = perSecond/1000, units[1:]
+	}
+	return fmt.Sprintf("%.3g %s", perSecond, units[0])
+}
+
 // Percent writes a share with as many digits as matter.
 func Percent(share float64) string {
 	if share < 0.00995 {

@@ -59,7 +59,7 @@ func (s *session) dialOnce(ctx context.Context) (net.Conn, error) {
 	if s.cfg.TLS == nil {
 		return conn, nil
 	}
-	secured := tls.Client(conn, s.cfg.TLS.client(s.cfg.Address))
+	secured := tls.Client(conn, s.cfg.TLS.Client(s.cfg.Address))
 	if err := secured.HandshakeContext(ctx); err != nil {
 		conn.Close()
 		return nil, s.dialError(OpTLS, err)

@@ -20,8 +20,8 @@ type TLSConfig struct {
 	ServerName  string         // to ask for and to verify; "": the host of the address
 }
 
-// client returns the configuration for a connection to address.
-func (c *TLSConfig) client(address string) *tls.Config {
+// Client returns the configuration for a connection to address, a host and a port.
+func (c *TLSConfig) Client(address string) *tls.Config {
 	name := c.ServerName
 	if name == "" {
 		name, _, _ = net.SplitHostPort(address) // dialled already, so it does split

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // A Process is a running program as /proc shows it.
@@ -71,4 +72,11 @@ func socketOwner(inodes map[string]bool) (Process, bool) {
 		return Process{PID: pid, Name: string(bytes.TrimSpace(name))}, true
 	}
 	return Process{}, false
+}
+
+// Info is what the kernel knows of a connection.
+type Info struct {
+	Retransmits uint64        // segments that this end has sent again
+	RTT         time.Duration // smoothed
+	Window      uint64        // congestion window, in bytes
 }

@@ -3,6 +3,7 @@
 package stream
 
 import (
+	"net"
 	"net/netip"
 	"syscall"
 	"time"
@@ -40,3 +41,4 @@ func TryAccept(int) (int, netip.AddrPort, syscall.Errno) {
 }
 func PeerAddr(int) (netip.AddrPort, syscall.Errno) { return netip.AddrPort{}, syscall.ENOSYS }
 func WasReset(int) bool                            { return false }
+func ReadInfo(*net.TCPConn) (Info, error)          { return Info{}, sys.ErrUnsupported }

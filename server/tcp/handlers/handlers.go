@@ -16,19 +16,24 @@ type Kind struct {
 	// show, which may be called from any goroutine, gets what a person at the
 	// server should see, a line at a time, without its end.
 	New func(maxLine int, show func(line string)) tcp.Handler
+	// Buffer is how many bytes a server with this handler should read at once, unless it
+	// is told; 0: as many as any.
+	Buffer int
 }
 
 // All returns the handlers, the default first.
 func All() []Kind {
 	return []Kind{
-		{"echo", "every byte comes back (RFC 862)", stateless(echo{})},
-		{"discard", "every byte is thrown away (RFC 863)", stateless(discard{})},
-		{"chargen", "lines of characters without end (RFC 864)", func(int, func(string)) tcp.Handler { return chargenHandler{} }},
-		{"daytime", "the time as a line of text, then the end (RFC 867)", stateless(daytime{})},
-		{"time", "the time as 32 bits, seconds since 1900, then the end (RFC 868)", stateless(timeOfDay{})},
-		{"chat", "a line goes to every other connection", func(maxLine int, show func(string)) tcp.Handler { return NewChat(maxLine, show) }},
-		{"timediff", "a line with a timestamp is answered with its difference to the server's clock",
-			func(maxLine int, _ func(string)) tcp.Handler { return lineHandler{maxLine, timeDiff{}} }},
+		{Name: "echo", Summary: "every byte comes back (RFC 862)", New: stateless(echo{})},
+		{Name: "discard", Summary: "every byte is thrown away (RFC 863)", New: stateless(discard{})},
+		{Name: "chargen", Summary: "lines of characters without end (RFC 864)", New: func(int, func(string)) tcp.Handler { return chargenHandler{} }},
+		{Name: "daytime", Summary: "the time as a line of text, then the end (RFC 867)", New: stateless(daytime{})},
+		{Name: "time", Summary: "the time as 32 bits, seconds since 1900, then the end (RFC 868)", New: stateless(timeOfDay{})},
+		{Name: "chat", Summary: "a line goes to every other connection", New: func(maxLine int, show func(string)) tcp.Handler { return NewChat(maxLine, show) }},
+		{Name: "timediff", Summary: "a line with a timestamp is answered with its difference to the server's clock",
+			New: func(maxLine int, _ func(string)) tcp.Handler { return lineHandler{maxLine, timeDiff{}} }},
+		{Name: "throughput", Summary: "as many bytes as fit, either way: for 'wirelab load tcp --throughput'",
+			New: newThroughput, Buffer: 2 * throughputBlock},
 	}
 }
 

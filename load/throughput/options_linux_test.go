@@ -1,0 +1,27 @@
+package throughput
+
+import (
+	"net"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// requireOptions fails the test unless the kernel has these options of c, and Nagle's algorithm.
+func requireOptions(t *testing.T, c *net.TCPConn, dscp, sendBuffer int) {
+	t.Helper()
+	raw, err := c.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, o := range map[string]struct{ level, option, want int }{
+		"IP_TOS":      {unix.IPPROTO_IP, unix.IP_TOS, dscp << 2},
+		"SO_SNDBUF":   {unix.SOL_SOCKET, unix.SO_SNDBUF, 2 * sendBuffer}, // the kernel doubles it, socket(7)
+		"TCP_NODELAY": {unix.IPPROTO_TCP, unix.TCP_NODELAY, 0},
+	} {
+		var got int
+		if err := raw.Control(func(fd uintptr) { got, err = unix.GetsockoptInt(int(fd), o.level, o.option) }); err != nil || got != o.want {
+			t.Errorf("%s: %d, %v; want %d", name, got, err, o.want)
+		}
+	}
+}
