@@ -4,7 +4,7 @@ import (
 	"net"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"syscall"
 )
 
 // requireOptions fails the test unless the kernel has these options of c, and Nagle's algorithm.
@@ -15,12 +15,12 @@ func requireOptions(t *testing.T, c *net.TCPConn, dscp, sendBuffer int) {
 		t.Fatal(err)
 	}
 	for name, o := range map[string]struct{ level, option, want int }{
-		"IP_TOS":      {unix.IPPROTO_IP, unix.IP_TOS, dscp << 2},
-		"SO_SNDBUF":   {unix.SOL_SOCKET, unix.SO_SNDBUF, 2 * sendBuffer}, // the kernel doubles it, socket(7)
-		"TCP_NODELAY": {unix.IPPROTO_TCP, unix.TCP_NODELAY, 0},
+		"IP_TOS":      {syscall.IPPROTO_IP, syscall.IP_TOS, dscp << 2},
+		"SO_SNDBUF":   {syscall.SOL_SOCKET, syscall.SO_SNDBUF, 2 * sendBuffer}, // the kernel doubles it, socket(7)
+		"TCP_NODELAY": {syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 0},
 	} {
 		var got int
-		if err := raw.Control(func(fd uintptr) { got, err = unix.GetsockoptInt(int(fd), o.level, o.option) }); err != nil || got != o.want {
+		if err := raw.Control(func(fd uintptr) { got, err = syscall.GetsockoptInt(int(fd), o.level, o.option) }); err != nil || got != o.want {
 			t.Errorf("%s: %d, %v; want %d", name, got, err, o.want)
 		}
 	}

@@ -91,7 +91,7 @@ func check(t *testing.T, r *Report, told Interval) {
 	if r.Down != nil {
 		received = r.Down.ReceivedBytes
 	}
-	if told.Sent != sent || told.Received != received || told.ToS != r.ElapsedS || len(r.Over) < 3 {
+	if told.Sent != sent || told.Received != received || told.ToS != r.ElapsedS || len(r.Over) == 0 {
 		t.Errorf("%d intervals with %+v, in all %d sent and %d received in %v s", len(r.Over), told, sent, received, r.ElapsedS)
 	}
 	if want := r.Clients * map[Direction]int{Up: 1, Down: 1, Both: 2}[r.Direction]; len(r.Streams) != want || r.ElapsedS < r.DurationS {
