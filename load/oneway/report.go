@@ -65,7 +65,7 @@ func (r *run) report() *Report {
 		Schema: Schema, Network: "udp", Target: cfg.Target.String(),
 		Payload: cfg.Payload.String(), SizeBytes: cfg.Payload.Len(), Senders: cfg.Senders, TargetRate: cfg.Rate,
 		Interrupted: r.interrupted, Messages: cfg.Messages * uint64(cfg.Senders), Errors: map[string]uint64{},
-		ElapsedS: r.elapsed.Seconds(), GSO: true, GRO: r.senders[0].conn.Runs(), Batch: cfg.Batch,
+		ElapsedS: r.elapsed.Seconds(), GSO: true, GRO: r.senders[0].conn.GRO(), Batch: cfg.Batch,
 	}
 	var sums sums
 	for _, s := range r.senders {

@@ -53,17 +53,17 @@ const readsAtOnce = 16
 
 func newSender(r *run, number int) (*sender, error) {
 	cfg := &r.cfg
-	conn, err := datagram.Dial(datagram.Config{ReceiveBuffer: 1 << 20, Runs: !cfg.WithoutGRO}, cfg.Target)
+	conn, err := datagram.Dial(datagram.Config{ReceiveBuffer: 1 << 20, GRO: !cfg.WithoutGRO}, cfg.Target)
 	if err != nil {
 		return nil, err
 	}
 	perMessage := 1
-	if conn.Segments() {
+	if conn.GSO() {
 		perMessage = cfg.perMessage()
 	}
 	s := &sender{
 		config: cfg, stop: &r.stopped, conn: conn, errors: map[string]uint64{},
-		writer: conn.NewWriter(cfg.Batch), reader: conn.NewReader(readsAtOnce, datagram.MaxRun),
+		writer: conn.NewWriter(cfg.Batch), reader: conn.NewReader(readsAtOnce, datagram.MaxRead),
 		batch: newBatch(cfg.Payload, uint64(number), cfg.Batch, perMessage),
 	}
 	if cfg.Rate > 0 {

@@ -13,7 +13,7 @@ import (
 // logBatch logs refusals, new peers and, if asked for, each datagram.
 func (w *worker) logBatch(batch []datagram.Datagram) {
 	for i := range batch {
-		r, d := &w.runs[i], &batch[i]
+		r, d := &w.messages[i], &batch[i]
 		switch {
 		case r.peer == nil && r.refusal != 0 && w.refusals.Allow(d.Time):
 			w.logHidden("refusals", &w.refusals)

@@ -15,10 +15,10 @@ func TestLogsNoMorePeersThanCanBeRead(t *testing.T) {
 	var log bytes.Buffer
 	w := &worker{cfg: Config{Log: slog.New(slog.NewTextHandler(&log, nil))}}
 	arrive := func(n int, at time.Time) {
-		w.runs = make([]run, n)
+		w.messages = make([]message, n)
 		batch := make([]datagram.Datagram, n)
 		for i := range batch {
-			w.runs[i].peer, w.runs[i].isNew, batch[i].Time = &peer{}, true, at
+			w.messages[i].peer, w.messages[i].isNew, batch[i].Time = &peer{}, true, at
 		}
 		w.logBatch(batch)
 	}

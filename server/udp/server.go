@@ -24,7 +24,7 @@ const (
 )
 
 const (
-	// defaultBatch is how many runs of datagrams are read and answered at once.
+	// defaultBatch is how many messages are read and answered at once.
 	defaultBatch = 32
 	// receiveBuffer is what the kernel is asked to hold while the server is
 	// busy: 20 ms of small datagrams at the rate that one core can take.
@@ -47,9 +47,9 @@ type Config struct {
 	HandlerName string         // for the status and the logs
 	Buffer      int            // bytes taken of a datagram; a longer one is counted and not answered
 	Workers     int            // sockets that share the port, each with peers of its own; 0: one a core
-	Batch       int            // reads (of runs, with GRO) in one system call; 0: 32
-	WithoutGRO  bool           // take datagrams one by one where the kernel would hand over runs of one peer's
-	WithoutGSO  bool           // send answers one by one where the kernel would cut runs apart
+	Batch       int            // messages in one system call, each a datagram or, with GRO, several; 0: 32
+	WithoutGRO  bool           // take datagrams one by one where the kernel would hand over several of one peer as segments
+	WithoutGSO  bool           // send answers one by one where the kernel would cut them apart
 	ClockOffset time.Duration  // added to every stamp: a clock that is wrong by so much, to try measuring it
 	Access      *server.Access // from where datagrams are taken; nil: from everywhere
 	Socket      socket.Options // of all workers' sockets
@@ -79,7 +79,7 @@ func Listen(cfg Config) (*Server, error) {
 	s := &Server{cfg: cfg, since: time.Now(), log: cfg.Log, life: task.NewOnce()}
 	err := server.BindNext("udp", cfg.Addr, cfg.AutoPort, func(addr netip.AddrPort) error {
 		conns, err := datagram.ListenGroup(datagram.Config{
-			Addr: addr, ReceiveBuffer: receiveBuffer, Socket: cfg.Socket, Runs: !cfg.WithoutGRO, SendStamps: true,
+			Addr: addr, ReceiveBuffer: receiveBuffer, Socket: cfg.Socket, GRO: !cfg.WithoutGRO, SendStamps: true,
 		}, cfg.Workers)
 		for i, conn := range conns {
 			s.workers = append(s.workers, newWorker(conn, cfg, i, s.since))
@@ -133,7 +133,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	defer s.life.End()
 	s.log.Info("listening", "addr", s.Addr(), "handler", s.cfg.HandlerName, "workers", len(s.workers),
-		"gro", s.workers[0].conn.Runs(), "gso", s.workers[0].join)
+		"gro", s.workers[0].conn.GRO(), "gso", s.workers[0].join)
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	var watcher, workers sync.WaitGroup
@@ -205,5 +205,5 @@ func (s *Server) logSummary() {
 	}
 	s.log.Info("stopped", "peers", st.PeakActive, "packets", st.Traffic.MessagesIn, "bytes_in", st.Traffic.BytesIn,
 		"bytes_out", st.Traffic.BytesOut, "stamps", st.StampSource, counts.Attr("refused", st.Refused), counts.Attr("events", st.Events),
-		"datagrams_per_read", st.Batches.DatagramsPerRead, "segments_per_run", st.Batches.SegmentsPerRun)
+		"datagrams_per_read", st.Batches.DatagramsPerRead, "segments_per_message", st.Batches.SegmentsPerMessage)
 }

@@ -31,13 +31,13 @@ type Status struct {
 
 // Batches says how many datagrams a UDP server moves at a time.
 type Batches struct {
-	GRO               bool    `json:"gro"`                 // the kernel may hand over a run of one peer's datagrams as one
-	GSO               bool    `json:"gso"`                 // answers to a run leave as one
-	Reads             uint64  `json:"reads"`               // system calls that brought datagrams
-	DatagramsPerRead  float64 `json:"datagrams_per_read"`  // each counted by itself
-	SegmentsPerRun    float64 `json:"segments_per_run"`    // datagrams that came as one; 1 without GRO
-	Writes            uint64  `json:"writes"`              // system calls that sent answers
-	DatagramsPerWrite float64 `json:"datagrams_per_write"` // each counted by itself
+	GRO                bool    `json:"gro"`                  // the kernel may hand over datagrams of one peer as segments of one message
+	GSO                bool    `json:"gso"`                  // answers to segments leave as segments
+	Reads              uint64  `json:"reads"`                // system calls that brought datagrams
+	DatagramsPerRead   float64 `json:"datagrams_per_read"`   // each counted by itself
+	SegmentsPerMessage float64 `json:"segments_per_message"` // datagrams that came as one; 1 without GRO
+	Writes             uint64  `json:"writes"`               // system calls that sent answers
+	DatagramsPerWrite  float64 `json:"datagrams_per_write"`  // each counted by itself
 }
 
 // Peer is one source of datagrams.
@@ -77,7 +77,7 @@ func (s *Server) Status() Status {
 	}
 	st.StampSource = sum.stampSource()
 	st.Batches = sum.batches.status()
-	st.Batches.GRO, st.Batches.GSO = s.workers[0].conn.Runs(), sum.joining
+	st.Batches.GRO, st.Batches.GSO = s.workers[0].conn.GRO(), sum.joining
 	for _, w := range s.workers {
 		st.Peers = append(st.Peers, w.peerStatus()...)
 	}
@@ -120,7 +120,7 @@ func (s *Server) Section() observe.Section {
 type workerCounts struct {
 	kernelStamps, userStamps uint64
 	batches                  batchCounts
-	joining                  bool // answers leave in runs
+	joining                  bool // answers leave as segments
 }
 
 // add adds the counters of w, those of a status to st.
@@ -155,7 +155,7 @@ func (c *workerCounts) stampSource() string {
 
 func (b *batchCounts) add(o *batchCounts) {
 	b.reads += o.reads
-	b.runs += o.runs
+	b.messages += o.messages
 	b.datagrams += o.datagrams
 	b.writes += o.writes
 	b.answers += o.answers
@@ -163,7 +163,7 @@ func (b *batchCounts) add(o *batchCounts) {
 
 func (b *batchCounts) status() *Batches {
 	return &Batches{
-		Reads: b.reads, DatagramsPerRead: ratio(b.datagrams, b.reads), SegmentsPerRun: ratio(b.datagrams, b.runs),
+		Reads: b.reads, DatagramsPerRead: ratio(b.datagrams, b.reads), SegmentsPerMessage: ratio(b.datagrams, b.messages),
 		Writes: b.writes, DatagramsPerWrite: ratio(b.answers, b.writes),
 	}
 }
@@ -195,9 +195,9 @@ func (w *worker) peerStatus() []Peer {
 	return all
 }
 
-// tallyOf returns what the worker, whose lock is held, has counted of the sender
+// report returns what the worker, whose lock is held, has counted of the sender
 // of a datagram.
-func (w *worker) tallyOf(read *datagram.Datagram) receiver.Report {
+func (w *worker) report(read *datagram.Datagram) receiver.Report {
 	c := receiver.Report{
 		Socket: w.number, Drops: w.dropped, Arrived: w.traffic.MessagesIn, Evicted: w.peers.evicted,
 		Since: w.since.Round(0),

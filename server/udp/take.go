@@ -17,48 +17,48 @@ func (w *worker) takeBatch(batch []datagram.Datagram) {
 	for i := range batch {
 		w.slot = w.slots[i*w.slotSize:][:w.slotSize]
 		batch[i].Time = batch[i].Time.Add(w.cfg.ClockOffset)
-		w.takeRun(&w.runs[i], &batch[i])
+		w.takeMessage(&w.messages[i], &batch[i])
 	}
 }
 
-// takeRun takes the datagrams of one read, which have everything in common but
+// takeMessage takes the datagrams of one message, which have everything in common but
 // their payloads.
-func (w *worker) takeRun(r *run, read *datagram.Datagram) {
-	*r = run{}
+func (w *worker) takeMessage(m *message, read *datagram.Datagram) {
+	*m = message{}
 	if read.Group && w.number > 0 {
 		return // the kernel gives a copy to each socket; the first worker counts it
 	}
 	n := read.Segments()
-	w.countRun(n, read.Source == datagram.Kernel)
+	w.countMessage(n, read.Source == datagram.Kernel)
 	if ok, why := w.cfg.Access.Check(read.Peer.Addr()); !ok {
 		w.refused[why] += uint64(n)
-		r.refusal = why
+		m.refusal = why
 		return
 	}
-	r.event = unanswerable(read)
-	if n == 1 && receiver.Begins(read.Payload) && w.takeTally(r, read, read.Payload) {
+	m.event = unanswerable(read)
+	if n == 1 && receiver.Begins(read.Payload) && w.takeReportRequest(m, read, read.Payload) {
 		return // before a peer is made of whoever asks
 	}
-	w.meet(r, read)
-	r.peer.longest = max(r.peer.longest, uint32(n))
+	w.meet(m, read)
+	m.peer.longest = max(m.peer.longest, uint32(n))
 	for rest := read.Payload; n > 0; n-- {
 		payload := rest
 		if n > 1 {
 			payload = rest[:read.Segment]
 		}
 		rest = rest[len(payload):]
-		if receiver.Begins(payload) && r.event == "" {
-			w.answerStretch(r, read) // what came before is counted first
-			w.takeTally(r, read, payload)
+		if receiver.Begins(payload) && m.event == "" {
+			w.answerPending(m, read) // what came before is counted first
+			w.takeReportRequest(m, read, payload)
 			continue
 		}
-		w.count(r, read, payload, n == 1 && read.Truncated)
+		w.count(m, read, payload, n == 1 && read.Truncated)
 	}
-	w.answerStretch(r, read)
+	w.answerPending(m, read)
 }
 
-func (w *worker) countRun(n int, kernelStamp bool) {
-	w.batches.runs++
+func (w *worker) countMessage(n int, kernelStamp bool) {
+	w.batches.messages++
 	w.batches.datagrams += uint64(n)
 	if kernelStamp {
 		w.kernelStamps += uint64(n)
@@ -67,16 +67,16 @@ func (w *worker) countRun(n int, kernelStamp bool) {
 	}
 }
 
-// meet looks up the peer of a run, and prepares what all its datagrams have in common.
-func (w *worker) meet(r *run, read *datagram.Datagram) {
+// meet looks up the peer of a message, and prepares what all its datagrams have in common.
+func (w *worker) meet(m *message, read *datagram.Datagram) {
 	evicted := w.peers.evicted
-	r.peer, r.isNew = w.peers.arrived(read.Peer, read.Time)
+	m.peer, m.isNew = w.peers.arrived(read.Peer, read.Time)
 	w.events.add(EventPeerEvicted, w.peers.evicted-evicted)
 	w.joining = false
 	d := &w.datagram
 	d.Peer, d.Local, d.TTL = read.Peer, read.Local, read.TTL
 	d.Received = clock.Stamp{Time: read.Time, Source: stampSource(read)}
-	d.Kept = r.peer.kept
+	d.Kept = m.peer.kept
 }
 
 func stampSource(d *datagram.Datagram) clock.Source {
@@ -108,40 +108,39 @@ func answersItself(port uint16) bool {
 }
 
 // count counts one datagram and lists it to be answered. The tail of a truncated one is lost.
-func (w *worker) count(r *run, read *datagram.Datagram, payload []byte, cut bool) {
-	event := r.event
+func (w *worker) count(m *message, read *datagram.Datagram, payload []byte, cut bool) {
+	event := m.event
 	if len(payload) > w.cfg.Buffer {
 		payload, cut = payload[:w.cfg.Buffer], true
 	}
 	if cut {
 		event = EventTruncated
 	}
-	r.peer.count(len(payload))
+	m.peer.count(len(payload))
 	w.traffic.MessagesIn++
 	w.traffic.BytesIn += uint64(len(payload))
 	if number, ok := receiver.Sequence(payload); ok {
-		r.peer.number(uint32(number), read.Time)
+		m.peer.number(uint32(number), read.Time)
 	}
-	w.stretch = append(w.stretch, counted{payload: payload, number: r.peer.packets, findings: findings{event: event}})
+	w.pending = append(w.pending, counted{payload: payload, number: m.peer.packets, findings: findings{event: event}})
 }
 
-// answerStretch has the datagrams answered that were counted, without the lock, and then
-// takes note of what the Responder found.
-func (w *worker) answerStretch(r *run, read *datagram.Datagram) {
-	if len(w.stretch) == 0 {
+// answerPending has the counted datagrams answered, without the lock, and then takes note of what the Responder found.
+func (w *worker) answerPending(m *message, read *datagram.Datagram) {
+	if len(w.pending) == 0 {
 		return
 	}
 	w.mu.Unlock()
-	for i := range w.stretch {
-		if c := &w.stretch[i]; c.findings.event == "" {
-			w.respond(r.peer, c, read)
+	for i := range w.pending {
+		if c := &w.pending[i]; c.findings.event == "" {
+			w.respond(m.peer, c, read)
 		}
 	}
 	w.mu.Lock()
-	r.peer.kept = w.datagram.Kept
-	for i := range w.stretch {
-		c := &w.stretch[i]
-		r.peer.measure(read.Time, &c.findings)
+	m.peer.kept = w.datagram.Kept
+	for i := range w.pending {
+		c := &w.pending[i]
+		m.peer.measure(read.Time, &c.findings)
 		if c.findings.event != "" {
 			w.events.add(c.findings.event, 1)
 		}
@@ -150,7 +149,7 @@ func (w *worker) answerStretch(r *run, read *datagram.Datagram) {
 			w.traced = append(w.traced, tracedDatagram{w.datagram, c.answer})
 		}
 	}
-	w.stretch = w.stretch[:0]
+	w.pending = w.pending[:0]
 }
 
 // respond has one datagram answered, and lists the answer unless it may not be sent.
@@ -184,7 +183,7 @@ func (w *worker) respond(p *peer, c *counted, read *datagram.Datagram) {
 const notSent = 1<<32 - 1
 
 // list adds an answer to those to be sent, to the last of them if both are for
-// the same run and the kernel will cut them apart.
+// segments of the same message and the kernel will cut them apart.
 func (w *worker) list(read *datagram.Datagram, answer []byte) {
 	if len(answer) > 0 && &answer[0] != &w.slot[0] { // the Responder has not appended
 		copy(w.slot, answer)
@@ -213,11 +212,11 @@ func (w *worker) list(read *datagram.Datagram, answer []byte) {
 	w.slot = w.slot[len(answer):]
 }
 
-// takeTally answers a request for the counts of its sender, and reports whether
+// takeReportRequest answers a request for the counts of its sender, and reports whether
 // it has dealt with the datagram. An answer to nobody's request is not echoed:
 // two servers could go on with it for ever.
-func (w *worker) takeTally(r *run, read *datagram.Datagram, payload []byte) bool {
-	if r.event != "" {
+func (w *worker) takeReportRequest(m *message, read *datagram.Datagram, payload []byte) bool {
+	if m.event != "" {
 		return false
 	}
 	if w.takeChallenge(read, payload) {
@@ -225,14 +224,14 @@ func (w *worker) takeTally(r *run, read *datagram.Datagram, payload []byte) bool
 	}
 	request, ok := receiver.ParseRequest(payload)
 	if !ok {
-		w.events.add(EventTallyIgnored, 1)
+		w.events.add(EventReportIgnored, 1)
 		return true
 	}
-	w.events.add(EventTally, 1)
+	w.events.add(EventReport, 1)
 	if request.Anew {
-		w.forget(r, read)
+		w.forget(m, read)
 	}
-	counts := w.tallyOf(read)
+	counts := w.report(read)
 	w.joining = false
 	w.datagram.findings = findings{}
 	receiver.PutAnswer(w.slot, request.Nonce, &counts)
@@ -242,9 +241,9 @@ func (w *worker) takeTally(r *run, read *datagram.Datagram, payload []byte) bool
 }
 
 // forget begins the counts of a peer anew.
-func (w *worker) forget(r *run, read *datagram.Datagram) {
+func (w *worker) forget(m *message, read *datagram.Datagram) {
 	w.peers.forget(read.Peer)
-	if r.peer != nil {
-		w.meet(r, read)
+	if m.peer != nil {
+		w.meet(m, read)
 	}
 }

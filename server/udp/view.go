@@ -47,7 +47,7 @@ func (b *Batches) String() string {
 	}
 	text := fmt.Sprintf("%.1f datagrams a read", b.DatagramsPerRead)
 	if b.GRO {
-		text += fmt.Sprintf(" in runs of %.1f", b.SegmentsPerRun)
+		text += fmt.Sprintf(", %.1f segments a message", b.SegmentsPerMessage)
 	}
 	if b.Writes > 0 {
 		text += fmt.Sprintf(", %.1f a write", b.DatagramsPerWrite)

@@ -21,16 +21,16 @@ import (
 
 // Events that a UDP server counts, beside those of its handler.
 const (
-	EventDroppedByKernel  = "dropped_by_kernel"  // discarded before the server read it; a run of datagrams counts once
+	EventDroppedByKernel  = "dropped_by_kernel"  // discarded before the server read it; segments of one message count once
 	EventTruncated        = "truncated"          // longer than the buffer; not answered
 	EventNotAnsweredPort  = "not_answered_port"  // from a port whose answers could make a loop
 	EventNotAnsweredGroup = "not_answered_group" // sent to a multicast or broadcast address
 	EventAnswerTooLong    = "answer_too_long"    // the handler's answer exceeded the datagram; not sent
 	EventSendFailed       = "send_failed"        // the system did not take the answer
 	EventPeerEvicted      = "peer_evicted"       // a peer forgotten to make room for another
-	EventTally            = "tally"              // a request for the peer's counts; it is not counted itself
-	EventTallyIgnored     = "tally_ignored"      // an answer to such a request that was not made
-	EventGSORefused       = "gso_refused"        // runs of answers that had to be sent one datagram at a time
+	EventReport           = "report"             // a request for the peer's counts; it is not counted itself
+	EventReportIgnored    = "report_ignored"     // an answer to such a request that was not made
+	EventGSORefused       = "gso_refused"        // answers that the system did not take as segments, and that left one at a time
 )
 
 // A worker serves one socket. All that it knows of the peers is its own: a
@@ -45,20 +45,20 @@ type worker struct {
 	reader  *datagram.Reader
 	writer  *datagram.Writer
 
-	runs     []run
+	messages []message           // of the batch at hand
 	datagram Datagram            // the one at hand, in the form that a Responder sees
-	stretch  []counted           // datagrams of the run at hand that are counted, and then answered
+	pending  []counted           // datagrams of the message at hand that are counted and not yet answered
 	answers  []datagram.Datagram // to the batch at hand
-	slots    []byte              // room for the answers to each run of a batch
+	slots    []byte              // room for the answers to each message of a batch
 	slotSize int
-	slot     []byte // of the run at hand, what is left of it
+	slot     []byte // of the message at hand, what is left of it
 	joining  bool   // the next answer may leave together with the last
 	joined   int    // datagrams in the last of answers
 	stamps   []lateStamp
 	awaiting []awaitedStamp // beside answers: who is told when they have left
 	sent     []awaitedStamp // by the ID of the datagram, modulo maxAwaited
 	singles  []datagram.Datagram
-	join     bool // answers to a run leave as a run
+	join     bool // answers to segments leave as segments
 
 	trace    bool // log each datagram
 	contents bool // and its bytes
@@ -78,8 +78,8 @@ type worker struct {
 	lastDropped  uint32
 }
 
-// A run is a read of the batch at hand: datagrams of one peer that came as one.
-type run struct {
+// A message is what recvmmsg brings as one: a datagram, or segments from one peer.
+type message struct {
 	peer    *peer         // nil: refused, or a request for counts
 	refusal server.Reason // why
 	isNew   bool
@@ -113,14 +113,14 @@ type lateStamp struct {
 
 // batchCounts say how many datagrams were moved at a time.
 type batchCounts struct {
-	reads, runs, datagrams uint64
-	writes, answers        uint64
+	reads, messages, datagrams uint64
+	writes, answers            uint64
 }
 
 func newWorker(conn *datagram.Conn, cfg Config, number int, since time.Time) *worker {
 	size := cfg.Buffer
-	if conn.Runs() {
-		size = datagram.MaxRun
+	if conn.GRO() {
+		size = datagram.MaxRead
 	}
 	// Buffers a power of two apart would compete for the same lines of the caches.
 	size = (size+63)/64*64 + 64
@@ -132,11 +132,11 @@ func newWorker(conn *datagram.Conn, cfg Config, number int, since time.Time) *wo
 		conn:     conn,
 		reader:   conn.NewReader(cfg.Batch, size),
 		writer:   conn.NewWriter(cfg.Batch),
-		runs:     make([]run, cfg.Batch),
+		messages: make([]message, cfg.Batch),
 		sent:     make([]awaitedStamp, maxAwaited),
 		slots:    make([]byte, cfg.Batch*size),
 		slotSize: size,
-		join:     conn.Segments() && !cfg.WithoutGSO,
+		join:     conn.GSO() && !cfg.WithoutGSO,
 		trace:    cfg.Log.Enabled(context.Background(), slog.LevelDebug),
 		contents: cfg.Log.Enabled(context.Background(), observe.LevelContents),
 		peers:    newPeerTable(MaxPeers / cfg.Workers),
@@ -188,7 +188,7 @@ func (w *worker) drain(until time.Time) error {
 	}
 }
 
-// serve deals with one batch of runs: it counts and answers them, and sends the
+// serve deals with one batch of messages: it counts and answers them, and sends the
 // answers without holding the lock.
 func (w *worker) serve(batch []datagram.Datagram) {
 	w.takeBatch(batch)
@@ -249,12 +249,12 @@ func (w *worker) sendAnswers() {
 	w.traffic.BytesOut += sent.bytes
 	w.batches.writes, w.batches.answers = calls, w.batches.answers+sent.datagrams
 	w.events.add(EventSendFailed, all.datagrams-sent.datagrams)
-	w.events.add(EventGSORefused, sent.refusedRuns)
+	w.events.add(EventGSORefused, sent.refusedSegments)
 }
 
 // sentAnswers is what became of answers, other than those to requests for counts:
 // neither these nor the requests are traffic.
-type sentAnswers struct{ datagrams, bytes, refusedRuns uint64 }
+type sentAnswers struct{ datagrams, bytes, refusedSegments uint64 }
 
 func (s *sentAnswers) add(sent []datagram.Datagram) {
 	for i := range sent {
@@ -267,7 +267,7 @@ func (s *sentAnswers) add(sent []datagram.Datagram) {
 }
 
 // send sends the answers. One that the system refuses (no route, a firewall's
-// rule) does not keep the others back; a run that it does not take as one is
+// rule) does not keep the others back; segments that it does not take as one are
 // sent one datagram at a time.
 func (w *worker) send(answers []datagram.Datagram) (sent sentAnswers) {
 	for len(answers) > 0 {
@@ -284,19 +284,19 @@ func (w *worker) send(answers []datagram.Datagram) (sent sentAnswers) {
 			}
 			continue
 		}
-		w.noteRefusedRun(refused, err)
+		w.noteGSORefused(refused, err)
 		w.singles = refused.AppendSegments(w.singles[:0])
 		singly := w.send(w.singles)
 		sent.datagrams += singly.datagrams
 		sent.bytes += singly.bytes
-		sent.refusedRuns++
+		sent.refusedSegments++
 	}
 	return sent
 }
 
-// noteRefusedRun remembers that a device takes no runs, and says so once. Of other
+// noteGSORefused remembers that a device takes no segments, and says so once. Of other
 // errors the reason may be that the way to this peer takes shorter datagrams only.
-func (w *worker) noteRefusedRun(d *datagram.Datagram, err error) {
+func (w *worker) noteGSORefused(d *datagram.Datagram, err error) {
 	if !w.join || !errors.Is(err, syscall.EIO) {
 		return
 	}

@@ -22,7 +22,7 @@ func testWorker(t testing.TB, log *bytes.Buffer) (*worker, *datagram.Conn) {
 	t.Helper()
 	var conns [2]*datagram.Conn
 	for i := range conns {
-		conn, err := datagram.Listen(datagram.Config{Addr: netip.MustParseAddrPort("127.0.0.1:0"), Runs: i == 0})
+		conn, err := datagram.Listen(datagram.Config{Addr: netip.MustParseAddrPort("127.0.0.1:0"), GRO: i == 0})
 		require.Supported(t, err)
 		t.Cleanup(func() { conn.Close() })
 		conns[i] = conn
@@ -34,17 +34,17 @@ func testWorker(t testing.TB, log *bytes.Buffer) (*worker, *datagram.Conn) {
 	return newWorker(conns[0], cfg, 0, time.Now()), conns[1]
 }
 
-// TestSendsRefusedRunsOneByOne has the kernel refuse a run between others.
-func TestSendsRefusedRunsOneByOne(t *testing.T) {
+// TestSendsRefusedSegmentsOneByOne has the kernel refuse one message between others.
+func TestSendsRefusedSegmentsOneByOne(t *testing.T) {
 	var log bytes.Buffer
 	w, peer := testWorker(t, &log)
 	if !w.join {
 		require.Supported(t, sys.ErrUnsupported)
 	}
-	run := func(segments int) datagram.Datagram {
+	message := func(segments int) datagram.Datagram {
 		return datagram.Datagram{Payload: make([]byte, 2*segments), Segment: 2, Peer: peer.LocalAddr()}
 	}
-	w.answers = []datagram.Datagram{run(3), run(200), {Payload: []byte("x"), Peer: netip.MustParseAddrPort("127.0.0.1:0")}, run(4)}
+	w.answers = []datagram.Datagram{message(3), message(200), {Payload: []byte("x"), Peer: netip.MustParseAddrPort("127.0.0.1:0")}, message(4)}
 	w.sendAnswers()
 	if w.traffic.MessagesOut != 207 || w.traffic.BytesOut != 414 {
 		t.Errorf("%+v", w.traffic)
@@ -56,12 +56,12 @@ func TestSendsRefusedRunsOneByOne(t *testing.T) {
 		t.Errorf("%d arrived, %v", len(got), err)
 	}
 	if !w.join || log.Len() > 0 {
-		t.Errorf("a run that is wrong by itself is held against the device: %s", &log)
+		t.Errorf("a message that is wrong by itself is held against the device: %s", &log)
 	}
 }
 
-// TestRemembersADeviceThatRefusesRuns is told what such a device says.
-func TestRemembersADeviceThatRefusesRuns(t *testing.T) {
+// TestRemembersADeviceThatRefusesSegments is told what such a device says.
+func TestRemembersADeviceThatRefusesSegments(t *testing.T) {
 	var log bytes.Buffer
 	w, peer := testWorker(t, &log)
 	if !w.join {
@@ -69,15 +69,15 @@ func TestRemembersADeviceThatRefusesRuns(t *testing.T) {
 	}
 	refused := fmt.Errorf("sendmmsg: %w (%w)", datagram.ErrSegmentation, syscall.EIO)
 	for range 3 {
-		w.noteRefusedRun(&datagram.Datagram{Peer: peer.LocalAddr()}, refused)
+		w.noteGSORefused(&datagram.Datagram{Peer: peer.LocalAddr()}, refused)
 	}
 	if w.join || strings.Count(log.String(), "refuses GSO") != 1 {
 		t.Errorf("join %v, log %s", w.join, &log)
 	}
 }
 
-// TestRefusesRuns checks that a refusal counts each datagram of a run.
-func TestRefusesRuns(t *testing.T) {
+// TestRefusesEachSegment checks that a refusal counts each segment.
+func TestRefusesEachSegment(t *testing.T) {
 	w, peer := testWorker(t, new(bytes.Buffer))
 	w.cfg.Access = new(server.Access)
 	w.cfg.Access.Set(nil, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")})
@@ -92,8 +92,8 @@ func TestRefusesRuns(t *testing.T) {
 func BenchmarkTake(b *testing.B) {
 	w, peer := testWorker(b, new(bytes.Buffer))
 	message := fmt.Appendf(nil, "%08d/%012d %-42s", 0, 1, "x")
-	run := datagram.Datagram{Payload: slices.Repeat(message, 64), Segment: len(message), Peer: peer.LocalAddr(), Time: time.Now(), Source: datagram.Kernel}
-	batch := slices.Repeat([]datagram.Datagram{run}, 32)
+	read := datagram.Datagram{Payload: slices.Repeat(message, 64), Segment: len(message), Peer: peer.LocalAddr(), Time: time.Now(), Source: datagram.Kernel}
+	batch := slices.Repeat([]datagram.Datagram{read}, 32)
 	b.ReportAllocs()
 	for b.Loop() {
 		w.serve(batch)

@@ -35,8 +35,8 @@ type Conn struct {
 	readDeadline deadline
 	sendDeadline deadline
 
-	connected      bool // datagrams go to one peer, and come from it alone
-	runs, segments bool // what the kernel has
+	connected bool // datagrams go to one peer, and come from it alone
+	gro, gso  bool // what the kernel has
 
 	sendStamps bool          // datagrams can be stamped as they leave
 	reports    bool          // see Config.Reports
@@ -116,9 +116,9 @@ func openDatagrams(cfg Config, bind func(fd, family int, sa unix.Sockaddr, cfg C
 		return nil, err
 	}
 	c := &Conn{local: local, is6: family == unix.AF_INET6, sendStamps: cfg.SendStamps, reports: cfg.Reports}
-	c.runs = cfg.Runs && unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_GRO, 1) == nil
+	c.gro = cfg.GRO && unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_GRO, 1) == nil
 	// Kernels before 4.18 ignore UDP_SEGMENT beside a datagram, but refuse it here.
-	c.segments = unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_SEGMENT, 0) == nil
+	c.gso = unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_SEGMENT, 0) == nil
 	c.file = os.NewFile(uintptr(fd), "udp "+local.String())
 	if err := c.prepareWaiting(); err != nil {
 		c.file.Close()
@@ -217,13 +217,13 @@ func askForControl(fd, family int, allAddresses, sendStamps bool) {
 // LocalAddr returns the address that the socket is bound to.
 func (c *Conn) LocalAddr() netip.AddrPort { return c.local }
 
-// Runs reports whether datagrams can come in runs: the configuration asks for it,
-// and the kernel has UDP_GRO (5.0).
-func (c *Conn) Runs() bool { return c.runs }
+// GRO reports whether datagrams can come as segments of one: the configuration asks for
+// it, and the kernel has UDP_GRO (5.0).
+func (c *Conn) GRO() bool { return c.gro }
 
-// Segments reports whether datagrams can be sent several at a time: the kernel has
+// GSO reports whether datagrams can be sent as segments of one: the kernel has
 // UDP_SEGMENT (4.18). The device may still refuse it, see ErrSegmentation.
-func (c *Conn) Segments() bool { return c.segments }
+func (c *Conn) GSO() bool { return c.gso }
 
 // share lets further sockets of this user bind to the address.
 func (c *Conn) share() error {

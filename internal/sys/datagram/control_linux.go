@@ -53,7 +53,7 @@ func parseControlMessage(d *Datagram, dropped *uint32, level, kind int32, data [
 			d.Hardware = at
 		}
 	case level == unix.SOL_UDP && kind == unix.UDP_GRO && len(data) >= 4:
-		d.Segment = int(min(binary.NativeEndian.Uint32(data), MaxRun))
+		d.Segment = int(min(binary.NativeEndian.Uint32(data), MaxRead))
 	case level == unix.SOL_SOCKET && kind == unix.SO_RXQ_OVFL && len(data) >= 4:
 		*dropped = binary.NativeEndian.Uint32(data)
 	case level == unix.IPPROTO_IP && kind == unix.IP_TTL && len(data) >= 4,

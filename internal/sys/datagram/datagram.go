@@ -15,8 +15,8 @@ import (
 // of the kernels before 6.10, which later ones have doubled.
 const MaxSegments = 64
 
-// MaxRun has room for all datagrams that can be received as one Datagram.
-const MaxRun = 65535
+// MaxRead has room for all segments that can be received as one Datagram.
+const MaxRead = 65535
 
 // ErrSegmentation reports that a Datagram with Segments was not sent because its way
 // does not take such (EIO: a device without checksum offload or with encryption, in
@@ -24,8 +24,8 @@ const MaxRun = 65535
 // be sent one at a time, see Datagram.AppendSegments.
 var ErrSegmentation = errors.New("datagrams cannot be sent several at a time")
 
-// A Datagram is one UDP datagram received or to be sent, or a run of them that
-// passes through the kernel as one (UDP_GRO and UDP_SEGMENT in udp(7)).
+// A Datagram is one UDP datagram received or to be sent, or several of them, its segments,
+// that pass through the kernel as one (UDP_GRO and UDP_SEGMENT in udp(7)).
 type Datagram struct {
 	// Payload belongs to the Reader that it came from and is valid until
 	// its next Read; of a datagram to be sent it belongs to the caller.
@@ -90,10 +90,10 @@ type Config struct {
 	// has CAP_NET_ADMIN. 0: its default.
 	ReceiveBuffer int
 	Socket        socket.Options // what a person wants of the socket
-	// Runs takes runs of datagrams from one peer as one Datagram, as far as the kernel
-	// offers them, see Conn.Runs. A reader then needs buffers of MaxRun bytes, or
-	// it may lose the end of a run.
-	Runs bool
+	// GRO takes datagrams of one peer that came together as one Datagram, as far as the
+	// kernel offers it, see Conn.GRO. A reader then needs buffers of MaxRead bytes, or it
+	// may lose the last segments.
+	GRO bool
 	// SendStamps makes datagrams with Datagram.Stamp be stamped as they leave. Each reader
 	// must then take the stamps with Reader.SendStamps, and there is one reader only. A socket
 	// of Dial has receive stamps too then.

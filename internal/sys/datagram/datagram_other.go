@@ -21,8 +21,8 @@ func ListenGroup(cfg Config, _ int) ([]*Conn, error) {
 func Dial(cfg Config, _ netip.AddrPort) (*Conn, error) {
 	return Listen(cfg)
 }
-func (*Conn) Runs() bool                       { return false }
-func (*Conn) Segments() bool                   { return false }
+func (*Conn) GRO() bool                        { return false }
+func (*Conn) GSO() bool                        { return false }
 func (*Conn) LocalAddr() netip.AddrPort        { return netip.AddrPort{} }
 func (*Conn) SetReadDeadline(time.Time) error  { return sys.ErrUnsupported }
 func (*Conn) SetWriteDeadline(time.Time) error { return sys.ErrUnsupported }

@@ -18,16 +18,16 @@ import (
 	"wirelab/internal/sys/datagram"
 )
 
-// listenRuns opens a socket that takes runs.
-func listenRuns(t testing.TB, addr string) *datagram.Conn {
+// listenGRO opens a socket that takes segments as one.
+func listenGRO(t testing.TB, addr string) *datagram.Conn {
 	t.Helper()
-	conn, err := datagram.Listen(datagram.Config{Addr: netip.MustParseAddrPort(addr), Runs: true})
+	conn, err := datagram.Listen(datagram.Config{Addr: netip.MustParseAddrPort(addr), GRO: true})
 	require.Supported(t, err)
 	t.Cleanup(func() { conn.Close() })
 	if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	if !conn.Runs() || !conn.Segments() {
+	if !conn.GRO() || !conn.GSO() {
 		require.Supported(t, sys.ErrUnsupported)
 	}
 	return conn
@@ -35,7 +35,7 @@ func listenRuns(t testing.TB, addr string) *datagram.Conn {
 
 func connect(t testing.TB, to *datagram.Conn) *datagram.Conn {
 	t.Helper()
-	conn, err := datagram.Dial(datagram.Config{Runs: true}, to.LocalAddr())
+	conn, err := datagram.Dial(datagram.Config{GRO: true}, to.LocalAddr())
 	require.Supported(t, err)
 	t.Cleanup(func() { conn.Close() })
 	return conn
@@ -53,9 +53,9 @@ func counting(size int) []byte {
 func TestDatagramRunsArriveAsSent(t *testing.T) {
 	require.NoLeaks(t)
 	for _, host := range []string{"127.0.0.1:0", "[::1]:0"} {
-		receiver := listenRuns(t, host)
+		receiver := listenGRO(t, host)
 		sender := connect(t, receiver)
-		r, w := receiver.NewReader(4, datagram.MaxRun), sender.NewWriter(4)
+		r, w := receiver.NewReader(4, datagram.MaxRead), sender.NewWriter(4)
 		for _, tc := range []struct{ size, segment, want int }{
 			{64 * 64, 64, 64}, {100, 30, 4}, {100, 100, 1}, {100, 0, 1}, {65000, 1400, 47}, {2, 1, 2},
 		} {
@@ -75,8 +75,8 @@ func TestDatagramRunsArriveAsSent(t *testing.T) {
 	}
 }
 
-// TestDatagramRunsToWhoTakesNone is what most receivers of a run see.
-func TestDatagramRunsToWhoTakesNone(t *testing.T) {
+// TestDatagramSegmentsToWhoTakesThemSingly is what most receivers of segments see.
+func TestDatagramSegmentsToWhoTakesThemSingly(t *testing.T) {
 	receiver := listen(t, "127.0.0.1:0")
 	sender := connect(t, receiver)
 	sent := datagram.Datagram{Payload: counting(100), Segment: 30}
@@ -114,10 +114,10 @@ func TestDatagramSegmentsAddUp(t *testing.T) {
 	})
 }
 
-// TestDatagramSegmentationRefused has the kernel refuse a run: one of too many
+// TestDatagramSegmentationRefused has the kernel refuse segments: too many
 // segments, which it reports as it does other refusals.
 func TestDatagramSegmentationRefused(t *testing.T) {
-	receiver := listenRuns(t, "127.0.0.1:0")
+	receiver := listenGRO(t, "127.0.0.1:0")
 	w := connect(t, receiver).NewWriter(4)
 	good := datagram.Datagram{Payload: counting(4), Segment: 2}
 	bad := datagram.Datagram{Payload: counting(1000), Segment: 1}
@@ -256,11 +256,11 @@ func TestDatagramWriteDeadline(t *testing.T) {
 }
 
 func TestDatagramRunsDoNotAllocate(t *testing.T) {
-	receiver := listenRuns(t, "127.0.0.1:0")
-	r, w := receiver.NewReader(8, datagram.MaxRun), connect(t, receiver).NewWriter(8)
-	runs := slices.Repeat([]datagram.Datagram{{Payload: counting(64 * 64), Segment: 64}}, 8)
+	receiver := listenGRO(t, "127.0.0.1:0")
+	r, w := receiver.NewReader(8, datagram.MaxRead), connect(t, receiver).NewWriter(8)
+	messages := slices.Repeat([]datagram.Datagram{{Payload: counting(64 * 64), Segment: 64}}, 8)
 	if allocs := testing.AllocsPerRun(200, func() {
-		if _, err := w.Write(runs); err != nil {
+		if _, err := w.Write(messages); err != nil {
 			t.Fatal(err)
 		}
 		for got := 0; got < 8*64; {
@@ -278,15 +278,15 @@ func TestDatagramRunsDoNotAllocate(t *testing.T) {
 }
 
 func BenchmarkDatagramRuns(b *testing.B) {
-	receiver := listenRuns(b, "127.0.0.1:0")
+	receiver := listenGRO(b, "127.0.0.1:0")
 	if err := receiver.SetReadDeadline(time.Time{}); err != nil {
 		b.Fatal(err)
 	}
-	r, w := receiver.NewReader(8, datagram.MaxRun), connect(b, receiver).NewWriter(8)
-	runs := slices.Repeat([]datagram.Datagram{{Payload: counting(64 * 64), Segment: 64}}, 8)
+	r, w := receiver.NewReader(8, datagram.MaxRead), connect(b, receiver).NewWriter(8)
+	messages := slices.Repeat([]datagram.Datagram{{Payload: counting(64 * 64), Segment: 64}}, 8)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := w.Write(runs); err != nil {
+		if _, err := w.Write(messages); err != nil {
 			b.Fatal(err)
 		}
 		for got := 0; got < 8*64; {

@@ -21,45 +21,45 @@ import (
 // offloads are the ways in which a server takes and sends datagrams. What it
 // answers and counts is the same in all of them.
 var offloads = map[string]func(*udp.Config){
-	"runs":        func(*udp.Config) {},
+	"segments":    func(*udp.Config) {},
 	"without GRO": func(cfg *udp.Config) { cfg.WithoutGRO = true },
 	"without GSO": func(cfg *udp.Config) { cfg.WithoutGSO = true },
 	"one by one":  func(cfg *udp.Config) { cfg.WithoutGRO, cfg.WithoutGSO, cfg.Batch = true, true, 1 },
 }
 
-// A runClient sends runs of datagrams, and takes the answers one by one.
-type runClient struct {
+// A segmentClient sends segments, and takes the answers one by one.
+type segmentClient struct {
 	t      *testing.T
 	conn   *datagram.Conn
 	reader *datagram.Reader
 	writer *datagram.Writer
 }
 
-func (r *running) runClient() *runClient {
+func (r *running) segmentClient() *segmentClient {
 	r.t.Helper()
-	conn, err := datagram.Dial(datagram.Config{Runs: true}, r.Addr())
+	conn, err := datagram.Dial(datagram.Config{GRO: true}, r.Addr())
 	require.Supported(r.t, err)
 	r.t.Cleanup(func() { conn.Close() })
 	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		r.t.Fatal(err)
 	}
-	return &runClient{t: r.t, conn: conn, reader: conn.NewReader(32, datagram.MaxRun), writer: conn.NewWriter(32)}
+	return &segmentClient{t: r.t, conn: conn, reader: conn.NewReader(32, datagram.MaxRead), writer: conn.NewWriter(32)}
 }
 
-// send sends datagrams of one length, the last perhaps shorter, as one run.
-func (c *runClient) send(payloads ...[]byte) {
+// send sends datagrams of one length, the last perhaps shorter, as segments of one message.
+func (c *segmentClient) send(payloads ...[]byte) {
 	c.t.Helper()
-	run := datagram.Datagram{Payload: slices.Concat(payloads...), Segment: len(payloads[0])}
-	if run.Segments() != len(payloads) {
-		c.t.Fatalf("%d payloads make %d segments", len(payloads), run.Segments())
+	message := datagram.Datagram{Payload: slices.Concat(payloads...), Segment: len(payloads[0])}
+	if message.Segments() != len(payloads) {
+		c.t.Fatalf("%d payloads make %d segments", len(payloads), message.Segments())
 	}
-	if _, err := c.writer.Write([]datagram.Datagram{run}); err != nil {
+	if _, err := c.writer.Write([]datagram.Datagram{message}); err != nil {
 		c.t.Fatal(err)
 	}
 }
 
 // answers reads that many datagrams.
-func (c *runClient) answers(count int) [][]byte {
+func (c *segmentClient) answers(count int) [][]byte {
 	c.t.Helper()
 	var all [][]byte
 	for len(all) < count {
@@ -89,15 +89,15 @@ func onAllOffloads(t *testing.T, f func(t *testing.T, configure func(*udp.Config
 func TestEchoesRuns(t *testing.T) {
 	onAllOffloads(t, func(t *testing.T, configure func(*udp.Config)) {
 		s := serve(t, "echo", configure)
-		c := s.runClient()
+		c := s.segmentClient()
 		var sent [][]byte
 		for _, lengths := range [][]int{{64, 64, 64, 10}, {1}, {1000, 1000}, {1, 1, 1, 1, 1}, slices.Repeat([]int{100}, 64)} {
-			var run [][]byte
+			var segments [][]byte
 			for _, n := range lengths {
-				run = append(run, bytes.Repeat([]byte{byte(len(sent) + len(run) + 1)}, n))
+				segments = append(segments, bytes.Repeat([]byte{byte(len(sent) + len(segments) + 1)}, n))
 			}
-			c.send(run...)
-			sent = append(sent, run...)
+			c.send(segments...)
+			sent = append(sent, segments...)
 		}
 		got := c.answers(len(sent))
 		for i := range sent {
@@ -112,7 +112,7 @@ func TestEchoesRuns(t *testing.T) {
 		if st.Traffic != want || st.Active != 1 || st.Peers[0].Packets != uint64(len(sent)) || st.Peers[0].Bytes != size || len(st.Events) != 0 {
 			t.Errorf("%+v, want %+v", st, want)
 		}
-		if b := st.Batches; b.GRO != (b.SegmentsPerRun > 1) || b.DatagramsPerRead < b.SegmentsPerRun || b.Writes == 0 {
+		if b := st.Batches; b.GRO != (b.SegmentsPerMessage > 1) || b.DatagramsPerRead < b.SegmentsPerMessage || b.Writes == 0 {
 			t.Errorf("%+v", b)
 		}
 	})
@@ -121,7 +121,7 @@ func TestEchoesRuns(t *testing.T) {
 func TestTimeDiffAnswersEachOfARun(t *testing.T) {
 	onAllOffloads(t, func(t *testing.T, configure func(*udp.Config)) {
 		s := serve(t, "timediff", configure)
-		c := s.runClient()
+		c := s.segmentClient()
 		line := []byte("1795341784.122335\n")
 		c.send(line, line, line)
 		for i, got := range c.answers(3) {
@@ -150,7 +150,7 @@ func TestTimeDiffAnswersEachOfARun(t *testing.T) {
 func TestTruncatesEachOfARun(t *testing.T) {
 	onAllOffloads(t, func(t *testing.T, configure func(*udp.Config)) {
 		s := serve(t, "echo", configure, func(cfg *udp.Config) { cfg.Buffer = udp.MinDatagram })
-		c := s.runClient()
+		c := s.segmentClient()
 		long, fits := make([]byte, udp.MinDatagram+1), make([]byte, udp.MinDatagram)
 		c.send(long, long, long, fits)
 		c.answers(1)
@@ -195,7 +195,7 @@ func TestTellsWhatItCounted(t *testing.T) {
 			}
 			s.stop()
 			st := s.Status()
-			if st.Traffic.MessagesIn != 6 || st.Events[udp.EventTally] < 2 || st.Peers[0].Packets != 6 || st.Peers[0].Lost != 3 {
+			if st.Traffic.MessagesIn != 6 || st.Events[udp.EventReport] < 2 || st.Peers[0].Packets != 6 || st.Peers[0].Lost != 3 {
 				t.Errorf("%+v", st)
 			}
 		})
@@ -230,10 +230,10 @@ func TestForgetsAnEarlierSocket(t *testing.T) {
 	})
 }
 
-// TestForgetsInTheMiddleOfARun has a request to begin anew arrive in a run with others.
-func TestForgetsInTheMiddleOfARun(t *testing.T) {
+// TestForgetsAmongSegments has a request to begin anew arrive as a segment among others.
+func TestForgetsAmongSegments(t *testing.T) {
 	s := serve(t, "discard", func(cfg *udp.Config) { cfg.Workers = 1 })
-	c := s.runClient()
+	c := s.segmentClient()
 	filler := make([]byte, receiver.Len)
 	c.send(filler, filler, receiver.AppendRequest(nil, receiver.Request{Nonce: 1, Anew: true}), filler)
 	c.answers(1)
@@ -243,10 +243,10 @@ func TestForgetsInTheMiddleOfARun(t *testing.T) {
 	}
 }
 
-// TestTellsThePeersLongestRun has another peer send a run first.
-func TestTellsThePeersLongestRun(t *testing.T) {
+// TestTellsThePeersMostSegments has another peer send segments first.
+func TestTellsThePeersMostSegments(t *testing.T) {
 	s := serve(t, "echo", func(cfg *udp.Config) { cfg.Workers = 1 })
-	running, single := s.runClient(), s.dial()
+	running, single := s.segmentClient(), s.dial()
 	running.send(slices.Repeat([][]byte{head(1)}, 64)...)
 	running.answers(64)
 	ask(t, single, head(1))
@@ -260,7 +260,7 @@ func TestTellsThePeersLongestRun(t *testing.T) {
 func TestTellsInTheMiddleOfARun(t *testing.T) {
 	onAllOffloads(t, func(t *testing.T, configure func(*udp.Config)) {
 		s := serve(t, "echo", configure)
-		c := s.runClient()
+		c := s.segmentClient()
 		filler := bytes.Repeat([]byte("x"), receiver.Len)
 		c.send(filler, receiver.AppendRequest(nil, receiver.Request{Nonce: 7}), filler, receiver.AppendRequest(nil, receiver.Request{Nonce: 8}))
 		got := c.answers(4)
@@ -275,8 +275,8 @@ func TestTellsInTheMiddleOfARun(t *testing.T) {
 	})
 }
 
-// TestDoesNotEchoTallyAnswers keeps two servers from sending one to and fro.
-func TestDoesNotEchoTallyAnswers(t *testing.T) {
+// TestDoesNotEchoReports keeps two servers from sending one to and fro.
+func TestDoesNotEchoReports(t *testing.T) {
 	s := serve(t, "echo")
 	c := s.dial()
 	answer := make([]byte, receiver.Len)
@@ -287,7 +287,7 @@ func TestDoesNotEchoTallyAnswers(t *testing.T) {
 	if got := ask(t, c, []byte("x")); string(got) != "x" {
 		t.Errorf("%x came back", got)
 	}
-	if st := s.Status(); st.Events[udp.EventTallyIgnored] != 1 || st.Traffic.MessagesIn != 1 {
+	if st := s.Status(); st.Events[udp.EventReportIgnored] != 1 || st.Traffic.MessagesIn != 1 {
 		t.Errorf("%+v", st)
 	}
 }
@@ -358,10 +358,10 @@ func TestBounds(t *testing.T) {
 func TestRunsDoNotAllocate(t *testing.T) {
 	for _, handler := range []string{"echo", "timediff"} {
 		s := serve(t, handler)
-		c := s.runClient()
-		run := []datagram.Datagram{{Payload: slices.Repeat(head(1), 60), Segment: len(head(1))}}
+		c := s.segmentClient()
+		message := []datagram.Datagram{{Payload: slices.Repeat(head(1), 60), Segment: len(head(1))}}
 		exchange := func() {
-			if _, err := c.writer.Write(run); err != nil {
+			if _, err := c.writer.Write(message); err != nil {
 				t.Fatal(err)
 			}
 			for got := 0; got < 60; {
@@ -376,7 +376,7 @@ func TestRunsDoNotAllocate(t *testing.T) {
 		}
 		exchange()
 		if allocs := testing.AllocsPerRun(200, exchange); allocs > 0 {
-			t.Errorf("%s: %v allocations for each run", handler, allocs)
+			t.Errorf("%s: %v allocations for each message", handler, allocs)
 		}
 	}
 }
