@@ -2,11 +2,9 @@ package tcp_test
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -69,24 +67,6 @@ func TestDiscardAnswersNothing(t *testing.T) {
 	})
 }
 
-// RFC 864 gives the pattern: each line begins one character later.
-func TestChargenPattern(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, engine string) {
-		l := newLines(t, serve(t, engine, "chargen").dial())
-		for i := range 300 {
-			line := l.next()
-			if len(line) != 73 || line[72] != '\r' {
-				t.Fatalf("line %d is %q", i, line)
-			}
-			for j := range 72 {
-				if want := byte(' ' + (i+j)%95); line[j] != want {
-					t.Fatalf("line %d, character %d is %q, want %q", i, j, line[j], want)
-				}
-			}
-		}
-	})
-}
-
 func TestChargenWaitsForItsReader(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, engine string) {
 		s := serve(t, engine, "chargen")
@@ -95,54 +75,6 @@ func TestChargenWaitsForItsReader(t *testing.T) {
 		io.ReadFull(c, make([]byte, 1000))
 		s.stalls()
 		newLines(t, s.dial()).expect("!\"#$%") // others are served meanwhile
-	})
-}
-
-func TestDaytime(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, engine string) {
-		got := readAll(t, serve(t, engine, "daytime").dial())
-		if _, err := time.Parse("Monday, January 2, 2006 15:04:05-MST\r\n", got); err != nil {
-			t.Fatal(err)
-		}
-	})
-}
-
-func TestTime(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, engine string) {
-		got := readAll(t, serve(t, engine, "time").dial())
-		if len(got) != 4 {
-			t.Fatalf("%d bytes, want 4", len(got))
-		}
-		const from1900 = 2208988800
-		server := time.Unix(int64(binary.BigEndian.Uint32([]byte(got)))-from1900, 0)
-		if d := time.Since(server).Abs(); d > patience {
-			t.Fatalf("the server's time %v is %v away", server, d)
-		}
-	})
-}
-
-func TestTimeDiff(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, engine string) {
-		s := serve(t, engine, "timediff")
-		now := time.Now()
-		got := roundTrip(t, s.dial(), fmt.Sprintf("%d.%06d\r\n%s tail\nnonsense\n%d.5",
-			now.Unix(), now.Nanosecond()/1000, now.Format(time.RFC3339Nano), now.Unix()))
-		answers := strings.Split(got, "\n")
-		if len(answers) != 5 {
-			t.Fatalf("%d answers in %q, want 4", len(answers)-1, got)
-		}
-		form := regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z user \+\d+\.\d{3} us$`)
-		for _, i := range []int{0, 1} {
-			if !form.MatchString(answers[i]) {
-				t.Errorf("answer %d is %q", i, answers[i])
-			}
-		}
-		if !strings.HasPrefix(answers[2], "error: ") {
-			t.Errorf("nonsense was answered %q", answers[2])
-		}
-		if !strings.HasSuffix(answers[3], " us") {
-			t.Errorf("a last line without end was answered %q", answers[3])
-		}
 	})
 }
 
