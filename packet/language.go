@@ -2,7 +2,6 @@ package packet
 
 import (
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -13,8 +12,6 @@ import (
 
 // MaxPacket is how many bytes a described packet may have.
 const MaxPacket = 1 << 20
-
-func asMistake(err error, target **mistake) bool { return errors.As(err, target) }
 
 // A token is one word of a packet in one line. Only a bare word, one without
 // quotes, separates layers.

@@ -351,7 +351,7 @@ func appendMAC(dst, b []byte) []byte {
 	return dst
 }
 
-// port reads a 16-bit number of a header.
+// word reads a 16-bit number of a header.
 func word(h []byte, at int) uint16 { return binary.BigEndian.Uint16(h[at:]) }
 
 // A wide is the value of a field: up to 128 bits, right-aligned.

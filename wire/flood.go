@@ -3,11 +3,9 @@ package wire
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"time"
 
 	"wirelab/internal/sys/frame"
-	"wirelab/internal/sys/process"
 )
 
 // Flood sends a series of frames.
@@ -77,12 +75,7 @@ func (f *Flood) Run(ctx context.Context) (Delivery, error) {
 		return Delivery{}, err
 	}
 	defer s.Close()
-	// The timers of this thread alone are made exact.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	if process.SetTimerSlack(0) == nil {
-		defer func() { _ = process.SetTimerSlack(50 * time.Microsecond) }()
-	}
+	defer exactTimers()()
 	d := Delivery{Via: chosen.name, Refused: refused, Asked: f.Count}
 	counts, err := startCounting(f.Device)
 	if err != nil {

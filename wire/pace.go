@@ -2,10 +2,24 @@ package wire
 
 import (
 	"context"
+	"runtime"
 	"time"
 
 	"wirelab/internal/sys/process"
 )
+
+// exactTimers keeps the goroutine on its thread, whose timers alone it makes exact, until
+// the function that it returns is called.
+func exactTimers() (end func()) {
+	runtime.LockOSThread()
+	if process.SetTimerSlack(0) != nil {
+		return runtime.UnlockOSThread
+	}
+	return func() {
+		_ = process.SetTimerSlack(50 * time.Microsecond)
+		runtime.UnlockOSThread()
+	}
+}
 
 // pace says when the frames of a series are due: the nth at the start and n intervals,
 // however late those before it were.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"runtime"
 	"time"
 
 	"wirelab/internal/sys"
@@ -47,11 +46,7 @@ func (r *Replay) Run(ctx context.Context) (Delivery, error) {
 		return Delivery{}, err
 	}
 	defer s.Close()
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	if process.SetTimerSlack(0) == nil {
-		defer func() { _ = process.SetTimerSlack(50 * time.Microsecond) }()
-	}
+	defer exactTimers()()
 	d := Delivery{Via: cmp.Or(r.Via, "sendmmsg")}
 	counts, err := startCounting(r.Device)
 	if err != nil {

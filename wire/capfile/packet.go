@@ -7,15 +7,9 @@ func (r *Reader) readPacket(body []byte, f *Frame) error {
 	if len(body) < 20 {
 		return &DamageError{f.Offset, "a packet block that is too short"}
 	}
-	if err := r.setInterface(f, r.uint32(body)); err != nil {
+	if err := r.setTimed(f, r.uint32(body), body); err != nil {
 		return err
 	}
-	ticks := uint64(r.uint32(body[4:]))<<32 | uint64(r.uint32(body[8:]))
-	if err := r.setData(f, body[20:], r.uint32(body[12:]), r.uint32(body[16:])); err != nil {
-		return err
-	}
-	r.setTime(f, ticks)
-	f.Flags, f.Dropped = 0, 0
 	if len(f.options.raw) > 0 {
 		r.setOptions(f, optionDropped)
 	}
@@ -28,20 +22,29 @@ func (r *Reader) readOldPacket(body []byte, f *Frame) error {
 	if len(body) < 20 {
 		return &DamageError{f.Offset, "a packet block that is too short"}
 	}
-	if err := r.setInterface(f, uint32(r.order.Uint16(body))); err != nil {
+	if err := r.setTimed(f, uint32(r.order.Uint16(body)), body); err != nil {
+		return err
+	}
+	if drops := r.order.Uint16(body[2:]); drops != 0xffff { // 0xffff: unknown
+		f.Dropped = uint64(drops)
+		r.interfaces[f.Interface].lost += f.Dropped
+	}
+	r.setOptions(f, 0)
+	return nil
+}
+
+// setTimed takes what both kinds of block have: the interface's number, and from the body
+// the time, both lengths and the frame.
+func (r *Reader) setTimed(f *Frame, id uint32, body []byte) error {
+	if err := r.setInterface(f, id); err != nil {
 		return err
 	}
 	ticks := uint64(r.uint32(body[4:]))<<32 | uint64(r.uint32(body[8:]))
 	if err := r.setData(f, body[20:], r.uint32(body[12:]), r.uint32(body[16:])); err != nil {
 		return err
 	}
-	r.setTime(f, ticks)
+	f.Time, f.Timed = r.interfaces[f.Interface].clock.nanoseconds(ticks)
 	f.Flags, f.Dropped = 0, 0
-	if drops := r.order.Uint16(body[2:]); drops != 0xffff { // 0xffff: unknown
-		f.Dropped = uint64(drops)
-		r.interfaces[f.Interface].lost += f.Dropped
-	}
-	r.setOptions(f, 0)
 	return nil
 }
 
@@ -71,10 +74,6 @@ func (r *Reader) setInterface(f *Frame, id uint32) (err error) {
 	}
 	f.Link = r.interfaces[f.Interface].Link
 	return nil
-}
-
-func (r *Reader) setTime(f *Frame, ticks uint64) {
-	f.Time, f.Timed = r.interfaces[f.Interface].clock.nanoseconds(ticks)
 }
 
 // setData takes the frame from the rest of a block; options follow it after padding.
