@@ -136,7 +136,7 @@ func (s *scanner) header() bool {
 	h.Offset, h.Length, h.End = int32(s.at), 0, int32(s.end)
 	here := s.frame[min(s.at, len(s.frame)):min(s.end, len(s.frame))]
 	length := l.fixed
-	if len(here) >= l.fixed && l.conditional {
+	if l.conditional && len(here) >= l.fixed {
 		length = l.size(here)
 	}
 	if len(here) < length {

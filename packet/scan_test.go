@@ -111,3 +111,43 @@ func BenchmarkSummary(b *testing.B) {
 		line = AppendSummary(line[:0], frame, &h)
 	}
 }
+
+// BenchmarkMixed scans and judges frames of several kinds in turn; an operation is a frame.
+func BenchmarkMixed(b *testing.B) {
+	var mixed [][]byte
+	for _, line := range []string{
+		"eth / ip src=10.64.37.1 dst=10.64.37.35 / udp sport=1024 dport=9 / zero 18",
+		"eth / ip dst=10.64.37.35 / tcp sport=1024 dport=80 flags=ack,psh / zero 400",
+		"eth / ip6 dst=2001:db8::1 / tcp sport=1024 dport=443 / zero 100",
+		"eth / ip dst=10.64.37.35 / icmp type=echo / zero 56",
+		"eth / vlan id=5 / ip dst=10.64.37.35 / tcp sport=1024 dport=22 / zero 1000",
+	} {
+		s, err := ParseLine(line)
+		if err != nil {
+			b.Fatal(err)
+		}
+		frame, _, err := Build(s)
+		if err != nil {
+			b.Fatal(err)
+		}
+		mixed = append(mixed, frame)
+	}
+	var h Headers
+	checks, line := make([]Check, 0, MaxHeaders), make([]byte, 0, 1024)
+	for _, work := range []struct {
+		name string
+		do   func(frame []byte)
+	}{
+		{"scan", func([]byte) {}},
+		{"verify", func(frame []byte) { checks = Verify(frame, &h, OffloadUnknown, checks[:0]) }},
+		{"summary", func(frame []byte) { line = AppendSummary(line[:0], frame, &h) }},
+	} {
+		b.Run(work.name, func(b *testing.B) {
+			for i := range b.N {
+				frame := mixed[i%len(mixed)]
+				Scan(LinkEthernet, frame, len(frame), &h)
+				work.do(frame)
+			}
+		})
+	}
+}

@@ -83,6 +83,8 @@ type layout struct {
 type places struct {
 	fixed       int      // length of the fields that are always there
 	conditional bool     // some fields depend on others
+	sizes       []int    // of all fields, by the first byte, where that alone decides which there are
+	protocol    byte     // its number among those of IP
 	header      position // header length
 	total       position // length of header and content
 	payload     position // length of the content alone
@@ -238,7 +240,27 @@ func lay(l layout) *layout {
 		l.note(f)
 	}
 	l.fixed = bit / 8
+	l.protocol = byte(numberOfLayer(ipProtocols, l.layer))
+	l.sizes = l.sizesByType()
 	return &l
+}
+
+// sizesByType returns the length of the fields for every first byte, nil where it does not
+// decide, or decides nothing.
+func (l *layout) sizesByType() []int {
+	for i := range l.fields {
+		if c := &l.fields[i].when; c.mask != 0 && (c.mask != 0xff00 || c.at != 0) {
+			return nil
+		}
+	}
+	if !l.conditional {
+		return nil
+	}
+	sizes := make([]int, 256)
+	for first := range sizes {
+		sizes[first] = l.size([]byte{byte(first), 0})
+	}
+	return sizes
 }
 
 // note remembers the position of a field that walks over headers need.
@@ -268,6 +290,9 @@ func (l *layout) note(f *field) {
 func (l *layout) size(h []byte) int {
 	if !l.conditional {
 		return l.fixed
+	}
+	if l.sizes != nil && len(h) >= 2 {
+		return l.sizes[h[0]]
 	}
 	bits := 0
 	for i := range l.fields {

@@ -167,7 +167,7 @@ func (c *coverage) find(frame []byte, all []Header, i int) bool {
 		return false
 	}
 	c.pseudo, c.length = true, uint32(c.to-c.from)
-	c.protocol = byte(numberOfLayer(ipProtocols, h.Layer))
+	c.protocol = l.protocol
 	if h.Layer == UDP {
 		c.udpLength(frame, ip)
 	}

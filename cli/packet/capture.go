@@ -238,7 +238,7 @@ func (c *capturing) frame(f *capfile.Frame) error {
 }
 
 func (c *capturing) scan(f *capfile.Frame) {
-	c.scanned.frame, c.scanned.number, c.scanned.interfaces = *f, c.captured, c.capture.Interfaces()
+	c.scanned.frame, c.scanned.number, c.scanned.interfaces = f, c.captured, c.capture.Interfaces()
 	c.scanned.scan()
 }
 

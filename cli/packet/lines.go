@@ -168,7 +168,7 @@ func appendSafe(dst, text []byte) []byte {
 
 // appendJSON appends the line of a frame for programs.
 func appendJSON(dst []byte, s *scanned) []byte {
-	f := &s.frame
+	f := s.frame
 	dst = strconv.AppendUint(append(dst, `{"frame":`...), s.number, 10)
 	dst = append(dst, `,"time_ns":`...)
 	if f.Timed {

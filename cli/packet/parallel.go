@@ -1,6 +1,7 @@
 package packet
 
 import (
+	"cmp"
 	"runtime"
 	"sync"
 
@@ -55,6 +56,9 @@ func (q *queue) take(b *batch) bool {
 		return false
 	}
 	b.frames, q.ended = q.source.reader.Batch(b.memory, b.frames[:0])
+	if q.ended != nil {
+		q.ended = cmp.Or(q.source.ctx.Err(), q.ended)
+	}
 	b.interfaces, b.end = q.source.reader.Interfaces(), q.source.reader.Offset()
 	b.number = q.number
 	q.number += uint64(len(b.frames))
@@ -110,7 +114,7 @@ func (w *worker) scan() error {
 			return usageOf(err)
 		}
 		if passed {
-			one.frame, one.number = *f, b.number+uint64(i)+1
+			one.frame, one.number = f, b.number+uint64(i)+1
 			one.scan()
 			w.totals.add(one)
 			w.text = w.append(w.text, one)

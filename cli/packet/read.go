@@ -235,7 +235,7 @@ func copyFrames(s *source, ring *capfile.Ring, count uint64, copied *uint64) err
 			}
 			numbers = append(numbers, number)
 		}
-		f := s.frame
+		f := *s.frame
 		f.Interface = numbers[f.Interface]
 		var comment string
 		for c := range f.Comments() {

@@ -191,7 +191,7 @@ func (r *replayFrames) next(f *capfile.Frame) error {
 		r.first = s.frame.Time
 	}
 	r.last = s.frame.Time
-	*f = s.frame
+	*f = *s.frame
 	f.Time += r.shift
 	r.sent++
 	return nil

@@ -18,7 +18,7 @@ import (
 
 // scanned is a frame with its headers and verdicts.
 type scanned struct {
-	frame      capfile.Frame
+	frame      *capfile.Frame
 	number     uint64              // in the file or of the capture, from 1
 	interfaces []capfile.Interface // that frames come from
 	headers    packet.Headers
@@ -30,7 +30,7 @@ func (s *scanned) scan() {
 	if s.checks == nil {
 		s.checks = make([]packet.Check, 0, packet.MaxHeaders)
 	}
-	f := &s.frame
+	f := s.frame
 	packet.Scan(packet.LinkType(f.Link), f.Data, max(f.Length, len(f.Data)), &s.headers)
 	s.checks = packet.Verify(f.Data, &s.headers, offload(f.Flags), s.checks[:0])
 }
@@ -39,6 +39,7 @@ func (s *scanned) scan() {
 // nothing per frame.
 type source struct {
 	scanned
+	one     capfile.Frame // that was read last
 	name    string
 	reader  *capfile.Reader
 	filter  *filter.Links
@@ -55,6 +56,7 @@ func (a *app) openSource(ctx context.Context, name string, words []string) (*sou
 		return nil, usageOf(err)
 	}
 	s := &source{name: name, filter: links, ctx: ctx}
+	s.frame = &s.one
 	in := a.Stdin
 	if name != "-" {
 		file, err := term.Await(ctx, func() (*os.File, error) { return os.Open(name) })
@@ -91,7 +93,7 @@ func (s *source) Close() {
 // io.EOF at the end.
 func (s *source) next() error {
 	for {
-		if err := s.reader.Next(&s.frame); err != nil {
+		if err := s.reader.Next(s.frame); err != nil {
 			return cmp.Or(s.ctx.Err(), err)
 		}
 		s.number++

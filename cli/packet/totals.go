@@ -35,7 +35,7 @@ type totals struct {
 }
 
 func (t *totals) add(s *scanned) {
-	f := &s.frame
+	f := s.frame
 	t.packets++
 	t.bytes += uint64(max(f.Length, len(f.Data)))
 	t.captured += uint64(len(f.Data))

@@ -103,7 +103,7 @@ func (r *Reader) Batch(memory []byte, frames []Frame) ([]Frame, error) {
 	r.window.use(memory)
 	defer func() { r.window.held = false }()
 	for {
-		frames = append(frames, Frame{})
+		frames = slices.Grow(frames, 1)[:len(frames)+1]
 		if err := r.Next(&frames[len(frames)-1]); err != nil {
 			frames = frames[:len(frames)-1]
 			if err == errHeld {
