@@ -132,6 +132,11 @@ func (w *writer) plan(p *Plan) {
 		elements += len(step.elements)
 	}
 	w.grow(len(p.addRules), len(p.dropRules)+len(p.addSets)+len(p.addChains), elements)
+	// The kernel changes a chain's policy only after it has put all rules in force, in
+	// the order of the batch: until then packets that no rule decides meet the old one.
+	for _, chain := range p.policies {
+		w.addChain(chain)
+	}
 	if !p.live.Exists || p.wake {
 		w.addTable()
 	}

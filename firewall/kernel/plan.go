@@ -68,7 +68,8 @@ type steps struct {
 	addSets      []*firewall.Set
 	dropChains   []string
 	addChains    []*firewall.Chain
-	wake         bool // the table is dormant
+	policies     []*firewall.Chain // chains that stay, with another policy
+	wake         bool              // the table is dormant
 }
 
 type ruleStep struct {
@@ -252,7 +253,7 @@ func (p *Plan) chains(old, desired *signer) {
 			continue
 		}
 		if live.Hook != firewall.NoHook && live.Policy != want.Policy {
-			p.addChains = append(p.addChains, want)
+			p.policies = append(p.policies, want)
 			p.change(Change{Action: Modify, Kind: Chain, In: want.Name, Place: want.Place, Text: want.Name + ": policy " + policyName(want.Policy)})
 		}
 		p.rules(want, live, index, old, desired)

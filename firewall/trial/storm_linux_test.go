@@ -13,11 +13,8 @@ import (
 
 // While one policy after the other is applied, rule by rule, a storm of packets
 // sees of each packet the verdict of one of the policies that can be in force, and
-// never that of a mixture; but for the one packet that is under way at the moment of an
-// apply, which may meet half of it: of a storm, whose packets come one by one, at most as
-// many as there were applies. The likely cause is the kernel's: a chain's rules are those of
-// the generation with which a packet came (nft_do_chain), an element of a set is looked up in
-// that of the moment (nft_genmask_cur). It has not been shown by itself.
+// never that of a mixture. A batch changes the policies of chains first: when they came
+// last, dozens of packets met the new rules with the old policy.
 func TestStormDuringApplies(t *testing.T) {
 	const applies = 100
 	h := mustNew(t)
@@ -45,9 +42,7 @@ func TestStormDuringApplies(t *testing.T) {
 	var begun, done atomic.Int64
 	finished := make(chan error, 1)
 	go func() { finished <- h.Do(func() error { return applyAll(programs, &begun, &done) }) }()
-	all := 0
 	for storms := 0; ; storms++ {
-		torn := 0
 		from := done.Load()
 		outcomes, err := h.Try(packets)
 		if err != nil {
@@ -56,19 +51,15 @@ func TestStormDuringApplies(t *testing.T) {
 		to := begun.Load()
 		for i := range outcomes {
 			if !possibleOutcome(simulators[from:to+1], &packets[i], outcomes[i]) {
-				torn++
-				t.Logf("between policies %d and %d, %+v: %+v", from, to, packets[i], outcomes[i])
+				t.Errorf("between policies %d and %d, %+v: %+v", from, to, packets[i], outcomes[i])
 			}
-		}
-		if all += torn; torn > int(to-from) {
-			t.Errorf("%d packets of a storm during %d applies got a verdict that is neither the old nor the new", torn, to-from)
 		}
 		select {
 		case err := <-finished:
 			if err != nil {
 				t.Error(err)
 			}
-			t.Logf("%d storms of %d packets, %d torn", storms, len(packets), all)
+			t.Logf("%d storms of %d packets", storms, len(packets))
 			return
 		default:
 		}
