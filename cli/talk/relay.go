@@ -142,6 +142,9 @@ func (a *app) runRelay(cmd *cobra.Command, network string, args []string, f *rel
 	if err := f.check(); err != nil {
 		return err
 	}
+	if f.hex && a.JSON {
+		return term.Usagef("--hex is for people; wirelab packet capture -w has what passes for programs")
+	}
 	settings, err := a.Settings(cmd)
 	if err != nil {
 		return err
