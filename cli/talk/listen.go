@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -40,7 +41,7 @@ const (
 		"silence of --timeout. With --keep it takes what everybody sends, and answers who was the\n" +
 		"last. "
 	listenAnyPort = "Without a port it listens on any free one, and says which."
-	listenUnix    = "PATH is made, and removed again; one that begins with @ is an abstract name (unix(7))."
+	listenUnix    = "\n\nPATH is made, and removed again; one that begins with @ is an abstract name (unix(7))."
 )
 
 func (a *app) newListenOf(network string) *cobra.Command {
@@ -58,7 +59,7 @@ func (a *app) newListenOf(network string) *cobra.Command {
 	case "udp":
 		cmd.Short, cmd.Long = "Wait for a datagram", listenDatagrams+listenAnyPort
 	case "unix":
-		cmd.Use, cmd.Short, cmd.Long = "unix PATH", "Wait at a Unix socket", listenStreams+listenUnix
+		cmd.Use, cmd.Short, cmd.Long = "unix PATH", "Wait at a Unix socket", strings.TrimSpace(listenStreams)+listenUnix
 		cmd.Example = "  wirelab listen unix server.sock\n  wirelab listen unix server.sock --datagram --keep --hex"
 		cmd.Args = cobra.ExactArgs(1)
 		cmd.Flags().BoolVar(&f.datagram, "datagram", false, "datagrams instead of a stream, as listen udp")

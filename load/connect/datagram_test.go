@@ -181,3 +181,39 @@ func TestUDPLargestAndEmptyDatagrams(t *testing.T) {
 		t.Errorf("error %v for a datagram that is too long", err)
 	}
 }
+
+// With an interval the next message does not wait for the answer to the last, and what is
+// lost or late is so by the time of its own message.
+func TestUDPInterval(t *testing.T) {
+	require.NoLeaks(t)
+	const held = 100 * time.Millisecond
+	var answers sync.WaitGroup
+	address := answerDatagrams(t, func(c *net.UDPConn, peer net.Addr, b []byte) {
+		delay := map[byte]time.Duration{'0': held, '1': held, '3': 5 * held}[b[0]]
+		if delay == 0 {
+			return // number 2 is lost
+		}
+		b = bytes.Clone(b)
+		answers.Go(func() {
+			time.Sleep(delay)
+			_, _ = c.WriteTo(b, peer)
+		})
+	})
+	t.Cleanup(answers.Wait)
+	var lost []uint64
+	conv, err := run(t, connect.Config{
+		Network: "udp", Address: address, Message: numbered, Count: 4, Interval: 20 * time.Millisecond, IdleTimeout: 3 * held,
+		View: func(e *connect.Event) error {
+			if e.Kind == connect.EventUnanswered {
+				lost = append(lost, e.Number)
+			}
+			return nil
+		},
+	})
+	if !errors.Is(err, connect.ErrNoAnswer) || fmt.Sprint(lost) != "[2 3]" || conv.Answered != 2 || conv.MessagesOut != 4 {
+		t.Errorf("%v, lost %v, %+v", err, lost, conv)
+	}
+	if r := conv.RoundTrip; r.Min < held || r.Mean < r.Min || r.Max < r.Mean || r.Max > 3*held || conv.Duration > 8*held {
+		t.Errorf("%+v in %v", r, conv.Duration)
+	}
+}

@@ -194,7 +194,14 @@ func FuzzParseSendStamp(f *testing.F) {
 	extended[4] = originTimestamping
 	binary.NativeEndian.PutUint32(extended[12:], 7)
 	f.Add(bytes.Clone(b[:at+unix.CmsgSpace(sizeofExtendedErr)]))
+	extended[4] = originICMP
+	binary.NativeEndian.PutUint32(extended, uint32(unix.ECONNREFUSED))
+	if errno := parseReport(b[:at+unix.CmsgSpace(sizeofExtendedErr)]); errno != unix.ECONNREFUSED {
+		f.Errorf("a refusal reads %v", errno)
+	}
+	f.Add(bytes.Clone(b[:at+unix.CmsgSpace(sizeofExtendedErr)]))
 	f.Fuzz(func(t *testing.T, b []byte) {
+		_ = parseReport(b)
 		if s, ok := parseSendStamp(b); ok && s.Source == User {
 			t.Errorf("%+v", s)
 		}
