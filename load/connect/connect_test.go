@@ -278,11 +278,11 @@ func TestIdleTimeoutSparesSlowView(t *testing.T) {
 	address := servePeer(t, func(c *net.TCPConn) { io.WriteString(c, "hello") })
 	view := func(e *connect.Event) error {
 		if e.Kind == connect.EventReceived {
-			time.Sleep(100 * time.Millisecond) // stands for a full pipe
+			time.Sleep(500 * time.Millisecond) // stands for a full pipe
 		}
 		return nil
 	}
-	_, err := run(t, connect.Config{Address: address, Input: inputText(""), IdleTimeout: 20 * time.Millisecond, View: view})
+	_, err := run(t, connect.Config{Address: address, Input: inputText(""), IdleTimeout: 250 * time.Millisecond, View: view})
 	if err != nil {
 		t.Fatal(err)
 	}

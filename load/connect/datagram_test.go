@@ -213,7 +213,7 @@ func TestUDPInterval(t *testing.T) {
 	if !errors.Is(err, connect.ErrNoAnswer) || fmt.Sprint(lost) != "[2 3]" || conv.Answered != 2 || conv.MessagesOut != 4 {
 		t.Errorf("%v, lost %v, %+v", err, lost, conv)
 	}
-	if r := conv.RoundTrip; r.Min < held || r.Mean < r.Min || r.Max < r.Mean || r.Max > 3*held || conv.Duration > 8*held {
+	if r := conv.RoundTrip; r.Min < held || r.Mean < r.Min || r.Max < r.Mean || r.Max > 3*held {
 		t.Errorf("%+v in %v", r, conv.Duration)
 	}
 }
