@@ -10,19 +10,31 @@ peers := iperf3 sockperf gcc libc6-dev netsniff-ng
 FUZZTIME ?= 10s
 
 .DEFAULT_GOAL := help
-.PHONY: help build test check packages bench pictures fuzz proof clean
+.PHONY: help build test soak check packages bench pictures fuzz proof clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
+# What is checked is compiled as the program is, so that all of it is compiled once.
+build check: export CGO_ENABLED := 0
+build check: export GOFLAGS := $(GOFLAGS) -trimpath
+
 build: ## build ./wirelab: one static binary
-	CGO_ENABLED=0 go build -trimpath -buildvcs=auto -o wirelab .
+	go build -buildvcs=auto -o wirelab .
 	@if ldd wirelab >/dev/null 2>&1; then echo 'wirelab is not static:'; ldd wirelab; exit 1; fi
 
-# Go's test cache cannot see the programs that tests talk to, hence -count=1.
-test: packages check build ## install what tests need (as root), check the code, run all tests with the race detector
-	CGO_ENABLED=1 go -C bench test -race -count=1 ./...
-	CGO_ENABLED=1 go test -race -count=1 -timeout 15m ./...
+# Go's test cache cannot see the programs that tests talk to, hence -count=1; check has
+# vetted all. A program would sleep a second at its end, in case there is still a race.
+race := GORACE=atexit_sleep_ms=20 CGO_ENABLED=1
+
+test: ## install what tests need (as root), check the code, run all tests with the race detector
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync packages check
+	@$(MAKE) --no-print-directory build
+	$(race) go -C bench test -race -vet=off -count=1 ./...
+	$(race) go test -race -vet=off -count=1 -timeout 15m ./...
+
+soak: packages ## the tests that make test shortens, in full (ten minutes and more)
+	WIRELAB_SOAK=1 $(race) go test -race -count=1 -timeout 60m ./server/... ./load/... ./cli/...
 
 check: ## gofmt, vet, staticcheck, and whether it compiles for macOS
 	@bad=$$(gofmt -l .) && [ -z "$$bad" ] || { echo "gofmt these: $$bad"; exit 1; }
@@ -30,8 +42,8 @@ check: ## gofmt, vet, staticcheck, and whether it compiles for macOS
 	go -C bench mod tidy -diff
 	go vet ./...
 	go -C bench vet ./...
-	GOOS=darwin CGO_ENABLED=0 go build ./...
-	GOOS=darwin CGO_ENABLED=0 go vet ./internal/sys
+	go run .ci/typecheck.go darwin ./...
+	go run .ci/typecheck.go darwin -test ./internal/sys
 	go tool staticcheck ./...
 	cd bench && $$(go -C .. tool -n staticcheck) ./...
 

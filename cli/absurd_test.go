@@ -42,7 +42,7 @@ func TestAbsurdValues(t *testing.T) {
 func absurdValues(t *testing.T, f *pflag.Flag) []string {
 	t.Helper()
 	switch f.Name {
-	case "ready-file", "control", "config", "tls-ca", "tls-cert", "tls-key", "tls-name", "save": // text that may be anything
+	case "ready-file", "control", "config", "tls-ca", "tls-cert", "tls-key", "tls-name", "save", "logs": // text that may be anything
 		return map[string][]string{
 			"config": {"/nonexistent/wirelab.yaml", "/", "\x00"}, "tls-ca": {"/nonexistent.pem", "/"}, "tls-cert": {"/nonexistent.pem"},
 			"control": {strings.Repeat("x", 200), "\x00"},

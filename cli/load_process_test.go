@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -16,10 +17,15 @@ import (
 	"wirelab/server/tcp"
 )
 
-// 500 clients of 200 messages of 512 bytes, all verified, while ps shows all 500
-// connections, and for the thread engine as many threads.
+// 500 clients of 20 messages of 512 bytes, all verified, while ps shows all 500
+// connections, and for the thread engine as many threads. WIRELAB_SOAK=1 makes it 200
+// messages, as fast as they go.
 func TestLoadOnEngines(t *testing.T) {
-	const clients, messages, size = 500, 200, 512
+	const clients, size = 500, 512
+	messages, pace := 20, []string{"--rate", "5k"} // for two seconds, so that ps has time to look
+	if os.Getenv("WIRELAB_SOAK") != "" {
+		messages, pace = 200, nil
+	}
 	for _, engine := range tcp.Engines() {
 		t.Run(engine.Name, func(t *testing.T) {
 			require.Supported(t, engine.Check())
@@ -29,9 +35,9 @@ func TestLoadOnEngines(t *testing.T) {
 				i, th := countConnections(now)
 				ids, threads = max(ids, i), max(threads, th)
 				return ids == clients && (threads == clients || engine.Name != "thread")
-			}, "load", "tcp", s.addr, "-o", "json", "--timeout", "1m",
-				"--clients", strconv.Itoa(clients), "--messages", strconv.Itoa(messages), "--size", strconv.Itoa(size))
-			if report.Received != clients*messages || report.Mismatched != 0 || report.Lost != 0 || report.BytesReceived != clients*messages*size {
+			}, append([]string{"load", "tcp", s.addr, "-o", "json", "--timeout", "1m",
+				"--clients", strconv.Itoa(clients), "--messages", strconv.Itoa(messages), "--size", strconv.Itoa(size)}, pace...)...)
+			if report.Received != uint64(clients*messages) || report.Mismatched != 0 || report.Lost != 0 || report.BytesReceived != uint64(clients*messages*size) {
 				t.Errorf("not all verified: %+v", report)
 			}
 			if ids != clients || engine.Name == "thread" && threads != clients {

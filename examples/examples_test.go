@@ -31,7 +31,9 @@ func TestPrograms(t *testing.T) {
 				t.Errorf("%d lines: an example has less than 60", lines)
 			}
 			program := filepath.Join(t.TempDir(), name)
-			if out, err := exec.Command("go", "build", "-o", program, "./"+name).CombinedOutput(); err != nil {
+			build := exec.Command("go", "build", "-trimpath", "-o", program, "./"+name)
+			build.Env = append(os.Environ(), "CGO_ENABLED=0") // as make build does, which has compiled the packages then
+			if out, err := build.CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
 			var complaint bytes.Buffer

@@ -60,10 +60,13 @@ func exactRankSum(ranks []int, n, observed int) float64 {
 		ways[chosen] = make([]float64, total+1)
 	}
 	ways[0][0] = 1
-	for _, r := range ranks {
-		for chosen := n; chosen > 0; chosen-- {
-			for sum := total; sum >= r; sum-- {
-				ways[chosen][sum] += ways[chosen-1][sum-r]
+	reached := 0
+	for i, r := range ranks {
+		reached += r
+		for chosen := min(n, i+1); chosen > 0; chosen-- {
+			with, without := ways[chosen], ways[chosen-1]
+			for sum := reached; sum >= r; sum-- {
+				with[sum] += without[sum-r]
 			}
 		}
 	}

@@ -83,7 +83,10 @@ func (a *app) newConnectTCPCommand() *cobra.Command {
 			return term.AtMostTarget(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if f.scan.on {
+			switch {
+			case f.scan.parallel < 1 || f.scan.parallel > maxParallel:
+				return term.Usagef("--parallel %d is not between 1 and %d", f.scan.parallel, maxParallel)
+			case f.scan.on:
 				return a.runScan(cmd, args[0], &f)
 			}
 			return a.runConnect(cmd, "tcp", args, &f)

@@ -86,11 +86,8 @@ func (a *app) runScan(cmd *cobra.Command, target string, f *connectFlags) error 
 // scanConfig makes of HOST:PORTS and the flags what scan.Run wants.
 func (f *connectFlags) scanConfig(ctx context.Context, target string) (host string, cfg scan.Config, err error) {
 	colon := strings.LastIndexByte(target, ':')
-	switch {
-	case colon < 0 || f.payload != "" || f.hex || f.crlf || f.retry > 0:
+	if colon < 0 || f.payload != "" || f.hex || f.crlf || f.retry > 0 {
 		return "", cfg, term.Usagef("--scan takes HOST:PORTS, as in 127.0.0.1:1-1024, and nothing that is sent")
-	case f.scan.parallel < 1 || f.scan.parallel > maxParallel:
-		return "", cfg, term.Usagef("--parallel %d is not between 1 and %d", f.scan.parallel, maxParallel)
 	}
 	host = strings.Trim(target[:colon], "[]")
 	cfg = scan.Config{Timeout: cmp.Or(f.timeout, defaultScanTimeout), AtOnce: f.scan.parallel}

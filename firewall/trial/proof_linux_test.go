@@ -20,8 +20,8 @@ import (
 )
 
 var (
-	proofPackets  = flag.Int("proof.packets", 200_000, "packets that TestProof tries")
-	proofPolicies = flag.Int("proof.policies", 1_000, "policies that TestProof tries them on")
+	proofPackets  = flag.Int("proof.packets", 50_000, "packets that TestProof tries")
+	proofPolicies = flag.Int("proof.policies", 250, "policies that TestProof tries them on")
 	proofSeed     = flag.Uint64("proof.seed", 1, "the seed of the first policy")
 )
 
