@@ -5,15 +5,13 @@ import (
 	"net"
 	"syscall"
 	"testing"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"wirelab/internal/sys/stream"
+	"wirelab/internal/sys/stream/streamtest"
 )
 
 func TestPeerAddr(t *testing.T) {
-	fd, peer := tcpPair(t)
+	fd, peer := streamtest.Pair(t)
 	if addr, errno := stream.PeerAddr(fd); errno != 0 || addr != peer.LocalAddr().(*net.TCPAddr).AddrPort() {
 		t.Errorf("%v, %v; want %v", addr, errno, peer.LocalAddr())
 	}
@@ -27,7 +25,7 @@ func TestPeerAddr(t *testing.T) {
 }
 
 func TestTryReceiveOnABlockingSocket(t *testing.T) {
-	fd, peer := tcpPair(t)
+	fd, peer := streamtest.Pair(t)
 	buf := make([]byte, 8)
 	if _, errno := stream.TryReceive(fd, buf); errno != syscall.EAGAIN {
 		t.Errorf("nothing has come: %v", errno)
@@ -42,29 +40,4 @@ func TestTryReceiveOnABlockingSocket(t *testing.T) {
 	if n, errno := stream.TryReceive(-1, buf); n != 0 || errno != syscall.EBADF {
 		t.Errorf("%d, %v", n, errno)
 	}
-}
-
-// tcpPair returns a blocking descriptor and the connection at its other end.
-func tcpPair(t testing.TB) (fd int, peer *net.TCPConn) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	fd, _, err = stream.Connect(l.Addr().(*net.TCPAddr).AddrPort())
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	unix.SetNonblock(fd, false)
-	t.Cleanup(func() {
-		stream.Close(fd)
-		c.Close()
-	})
-	c.SetDeadline(time.Now().Add(20 * time.Second))
-	return fd, c.(*net.TCPConn)
 }

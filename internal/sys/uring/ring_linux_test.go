@@ -16,6 +16,7 @@ import (
 	"wirelab/internal/require"
 	"wirelab/internal/sys/epoll"
 	"wirelab/internal/sys/stream"
+	"wirelab/internal/sys/stream/streamtest"
 	"wirelab/internal/sys/uring"
 )
 
@@ -82,31 +83,6 @@ func only(t testing.TB, r *uring.Ring, data uint64) uring.Completion {
 	return c
 }
 
-// tcpPair returns a blocking descriptor and the connection at its other end.
-func tcpPair(t testing.TB) (fd int, peer *net.TCPConn) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	fd, _, err = stream.Connect(l.Addr().(*net.TCPAddr).AddrPort())
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	unix.SetNonblock(fd, false)
-	t.Cleanup(func() {
-		stream.Close(fd)
-		c.Close()
-	})
-	c.SetDeadline(time.Now().Add(20 * time.Second))
-	return fd, c.(*net.TCPConn)
-}
-
 func TestRingAcceptsMany(t *testing.T) {
 	onEveryRing(t, uring.Config{8, 64}, func(t *testing.T, r *uring.Ring) {
 		listener, addr, err := stream.Listen(loopback)
@@ -155,7 +131,7 @@ func bufferRings(t *testing.T, r *uring.Ring, count, size int, test func(b *urin
 func TestRingEchoesMegabytes(t *testing.T) {
 	onEveryRing(t, uring.Config{4, 8}, func(t *testing.T, r *uring.Ring) {
 		bufferRings(t, r, 4, 1000, func(b *uring.BufferRing) {
-			fd, peer := tcpPair(t)
+			fd, peer := streamtest.Pair(t)
 			want := bytes.Repeat([]byte("0123456789abcdef!"), 200_000)
 			var wg sync.WaitGroup
 			wg.Go(func() {
@@ -213,7 +189,7 @@ func echoThrough(t *testing.T, r *uring.Ring, b *uring.BufferRing, fd int) (exha
 func TestRingReceiveEndsWithoutBuffersAndGoesOn(t *testing.T) {
 	onEveryRing(t, uring.Config{8, 32}, func(t *testing.T, r *uring.Ring) {
 		bufferRings(t, r, 2, 4, func(b *uring.BufferRing) {
-			fd, peer := tcpPair(t)
+			fd, peer := streamtest.Pair(t)
 			io.WriteString(peer, "abcdefghij")
 			r.Receive(fd, b.Group(), 1)
 			got := ""
@@ -241,7 +217,7 @@ func TestRingReceiveEndsWithoutBuffersAndGoesOn(t *testing.T) {
 func TestRingShortMessages(t *testing.T) {
 	onEveryRing(t, uring.Config{8, 32}, func(t *testing.T, r *uring.Ring) {
 		bufferRings(t, r, 2, 8, func(b *uring.BufferRing) {
-			fd, peer := tcpPair(t)
+			fd, peer := streamtest.Pair(t)
 			r.Receive(fd, b.Group(), 1)
 			var got [][]byte
 			for i := range 100 {
@@ -266,7 +242,7 @@ func TestRingShortMessages(t *testing.T) {
 
 func TestRingSendNow(t *testing.T) {
 	onEveryRing(t, uring.Config{8, 32}, func(t *testing.T, r *uring.Ring) {
-		fd, peer := tcpPair(t)
+		fd, peer := streamtest.Pair(t)
 		r.SendNow(fd, []byte("hello"), 1)
 		if err := r.Submit(); err != nil || r.SubmissionsLeft() != 0 || r.Ready() != 0 {
 			t.Fatalf("%v, %d left, %d completions", err, r.SubmissionsLeft(), r.Ready())
@@ -335,7 +311,7 @@ func TestRingCancels(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(b.Free)
-		fd, peer := tcpPair(t)
+		fd, peer := streamtest.Pair(t)
 		cancel := func(what func()) {
 			t.Helper()
 			what()
@@ -376,7 +352,7 @@ func TestRingDescriptorReuse(t *testing.T) {
 		last := -1
 		reused := 0
 		for i := range uint64(20) {
-			fd, peer := tcpPair(t)
+			fd, peer := streamtest.Pair(t)
 			fd, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 			if err != nil {
 				t.Fatal(err)
@@ -434,7 +410,7 @@ func TestRingCloseWithOperationsInFlight(t *testing.T) {
 		large := make([]byte, 32<<20)
 		var peers []*net.TCPConn
 		for i := range uint64(30) {
-			fd, peer := tcpPair(t)
+			fd, peer := streamtest.Pair(t)
 			r.Receive(fd, 0, i)
 			r.Send(fd, large, 100+i)
 			peers = append(peers, peer)
@@ -481,7 +457,7 @@ func TestRingErrors(t *testing.T) {
 		if c := only(t, r, 1); c.Errno() != syscall.EBADF {
 			t.Errorf("bad descriptor: %+v", c)
 		}
-		fd, peer := tcpPair(t)
+		fd, peer := streamtest.Pair(t)
 		io.WriteString(peer, "x")
 		r.Receive(fd, 9, 2)
 		if c := only(t, r, 2); c.Errno() != syscall.ENOBUFS {
