@@ -15,7 +15,7 @@ import (
 )
 
 // silentPeers is how many peers do not read: enough for what they cost to be seen.
-const silentPeers = 20
+const silentPeers = 50
 
 // neverRead makes peers that send a text over and over, as long as the server takes
 // it, and read nothing of the answers. It must stop reading them, not hoard, and serve
@@ -54,15 +54,9 @@ func neverRead(text string, most int, want string) func(*abused) {
 	}
 }
 
-// narrow has the kernel hold little for a peer, so that its server is soon stuck.
-func narrow(c *net.TCPConn) {
-	c.SetReadBuffer(16 << 10)
-	c.SetWriteBuffer(16 << 10)
-}
-
 // sendUntilStuck writes a text over and over until nothing has been taken for a while.
 func sendUntilStuck(c *net.TCPConn, text string) error {
-	narrow(c)
+	narrowPeer(c)
 	chunk := bytes.Repeat([]byte(text), 64<<10/len(text))
 	for sent := 0; sent < 64<<20; {
 		c.SetWriteDeadline(time.Now().Add(500 * time.Millisecond))
@@ -87,7 +81,7 @@ func heapInUse() int64 {
 func neverReadTorrent(r *abused) {
 	before := heapInUse()
 	for range silentPeers {
-		narrow(r.dial())
+		narrowPeer(r.dial())
 	}
 	r.stalls()
 	if grown := heapInUse() - before; grown > silentPeers*256<<10 {

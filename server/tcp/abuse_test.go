@@ -76,7 +76,7 @@ func TestAbuseByMany(t *testing.T) {
 
 // abuse has a server abused, and checks that it recovers.
 func abuse(t *testing.T, engine, handler string, idle time.Duration, abuse func(*abused)) {
-	s := &abused{running: serve(t, engine, handler, func(cfg *tcp.Config) { cfg.IdleTimeout = idle })}
+	s := &abused{running: serve(t, engine, handler, narrow, func(cfg *tcp.Config) { cfg.IdleTimeout = idle })}
 	abuse(s)
 	s.recovers()
 }

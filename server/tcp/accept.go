@@ -12,8 +12,8 @@ import (
 	"wirelab/server/internal/counts"
 )
 
-// Descriptors for which there is room before any connection comes: of connections
-// at most mostReserved, half a megabyte of kernel memory, and those of the process.
+// Room for descriptors that is made before any connection comes: for at most mostReserved
+// connections (half a megabyte of kernel memory), and for what the process has besides.
 const (
 	mostReserved      = 1 << 16
 	descriptorsBeside = 64
@@ -44,8 +44,8 @@ func (s *Server) admit(c *Conn) bool {
 	return true
 }
 
-// logRefusal logs that c was refused, within what a person can read: who is refused
-// can come again at once.
+// logRefusal logs that c was refused, within what a person can read: a refused peer can
+// come again at once.
 func (s *Server) logRefusal(c *Conn, why server.Reason) {
 	s.mu.Lock()
 	allowed, hidden := s.refusals.Allow(time.Now()), uint64(0)

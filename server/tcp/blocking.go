@@ -1,9 +1,7 @@
 package tcp
 
 import (
-	"errors"
 	"sync"
-	"syscall"
 	"time"
 
 	"wirelab/internal/sys/stream"
@@ -151,21 +149,19 @@ func (bc *blockingConn) sendCounted(p []byte) error {
 // push meanwhile is for the next, which waits: to send that too would leave it, and
 // one more for each push, waiting for nothing.
 func (bc *blockingConn) sendOutbox() error {
-	bc.sendMu.Lock()
-	defer bc.sendMu.Unlock()
-	p := bc.conn.takeOutbox()
-	if len(p) == 0 {
-		return nil
-	}
-	return bc.sendCounted(p)
+	return bc.sendTaken((*Conn).takeOutbox)
 }
 
 // sendLast sends what others have pushed up to now; what they push from now on would
 // find the connection closed for writing.
 func (bc *blockingConn) sendLast() error {
+	return bc.sendTaken((*Conn).closeOutbox)
+}
+
+func (bc *blockingConn) sendTaken(take func(*Conn) []byte) error {
 	bc.sendMu.Lock()
 	defer bc.sendMu.Unlock()
-	p := bc.conn.closeOutbox()
+	p := take(bc.conn)
 	if len(p) == 0 {
 		return nil
 	}
@@ -178,11 +174,8 @@ func (bc *blockingConn) finish() server.Reason {
 	if err := bc.sendLast(); err != nil {
 		return server.ReasonReset
 	}
-	if err := bc.stream.closeWrite(); err != nil && !errors.Is(err, syscall.ENOTCONN) {
-		return server.ReasonReset
-	}
-	if bc.eof && !bc.conn.ending() {
-		return server.ReasonPeer
+	if why := bc.conn.finished(bc.stream.closeWrite(), bc.eof); why != server.NotEnded {
+		return why
 	}
 	bc.stream.linger(lingerTime)
 	return server.ReasonFinished

@@ -22,9 +22,9 @@ import (
 // take more, and then reads, gets every byte.
 func TestLateReaderGetsEverything(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, engine string) {
-		s := serve(t, engine, "echo", func(cfg *tcp.Config) { cfg.Loops = 1 })
-		const peers = 2
-		size := require.Volume(12, 20) << 20
+		s := serve(t, engine, "echo", narrow, func(cfg *tcp.Config) { cfg.Loops = 1 })
+		const peers = 3
+		size := require.Volume(2, 20) << 20
 		want := randomBytes(7, size)
 		var wg sync.WaitGroup
 		for range peers {

@@ -2,9 +2,11 @@ package tcp
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"wirelab/observe"
@@ -55,8 +57,7 @@ func (c *Conn) init(s *Server, peer netip.AddrPort, l link) {
 	c.active.Store(s.tick.Load())
 }
 
-// link is an engine's hold on one connection, for everyone who is not that
-// engine. Its methods do not block and may be called from any goroutine, also
+// link is how everyone else reaches a connection that an engine hosts. Its methods do not block and may be called from any goroutine, also
 // after the connection has ended.
 type link interface {
 	// flush has what is in the outbox sent soon. It is called with the Conn locked,
@@ -140,8 +141,8 @@ func (c *Conn) closeOutbox() []byte {
 	return p
 }
 
-// end decides why the connection ends and breaks it off, unless that was done. One
-// that is only to finish is broken off too: its peer may never take the last of it.
+// end decides why the connection ends and breaks it off, unless that was decided before.
+// One that is only to finish is broken off too: its peer may never take the last answer.
 func (c *Conn) end(why server.Reason) {
 	for _, before := range [...]server.Reason{server.NotEnded, server.ReasonDrained, server.ReasonTooLong} {
 		if c.ended.CompareAndSwap(uint32(before), uint32(why)) {
@@ -160,6 +161,19 @@ func (c *Conn) drain() {
 
 // ending tells whether somebody has decided to end the connection.
 func (c *Conn) ending() bool { return c.ended.Load() != uint32(server.NotEnded) }
+
+// finished returns what an engine sees that has closed its own side when all was said:
+// why the connection has ended with that, or NotEnded if it is to wait for the peer's end.
+// err is of the closing; eof tells whether the peer's end has come.
+func (c *Conn) finished(err error, eof bool) server.Reason {
+	switch {
+	case err != nil && !errors.Is(err, syscall.ENOTCONN):
+		return server.ReasonReset
+	case eof && !c.ending():
+		return server.ReasonPeer
+	}
+	return server.NotEnded
+}
 
 // reason returns why the connection ended: what was decided first, else
 // what its engine saw.

@@ -40,7 +40,7 @@ type EngineKind struct {
 	start func(s *Server, listener int) (engine, error)
 }
 
-// Check tells whether the model can be had on this machine: nil, or an error that
+// Check tells whether the model works on this machine: nil, or an error that
 // is sys.ErrUnsupported or sys.ErrNotPermitted.
 func (k EngineKind) Check() error { return k.probe() }
 
@@ -134,8 +134,8 @@ func (failed startErrors) Error() string {
 	return strings.Join(why, "; ")
 }
 
-// answer tells who has asked for that engine why none serves: nobody asked for those
-// that were to stand in for it.
+// answer is the error for a caller who asked for that engine. It leaves out the engines
+// that were to stand in for it, since nobody asked for them.
 func (failed startErrors) answer(asked string) error {
 	if asked == AutoEngine {
 		return fmt.Errorf("no engine can start here: %w", failed)

@@ -98,8 +98,8 @@ func (l *epollLoop) handle(events []epoll.Event) error {
 				return err
 			}
 		default:
-			// An event may be of a connection that ended in this round and whose descriptor
-			// another one has now: that one finds that it was for nothing.
+			// An event may belong to a connection that ended in this round and whose descriptor
+			// another one has now: for that one it is a false alarm.
 			if c := l.conns[token]; c != nil {
 				c.note(events[i].Ready())
 				l.serve(c)

@@ -1,7 +1,6 @@
 package tcp
 
 import (
-	"errors"
 	"syscall"
 
 	"wirelab/internal/sys/epoll"
@@ -173,12 +172,8 @@ func (l *epollLoop) finish(c *epollConn) bool {
 	if c.pending = c.closeOutbox(); len(c.pending) > 0 {
 		return true // the next step sends it
 	}
-	if err := stream.ShutdownWrite(int(c.fd)); err != nil && !errors.Is(err, syscall.ENOTCONN) {
-		l.end(c, server.ReasonReset)
-		return false
-	}
-	if c.eof && !c.ending() {
-		l.end(c, server.ReasonPeer)
+	if why := c.finished(stream.ShutdownWrite(int(c.fd)), c.eof); why != server.NotEnded {
+		l.end(c, why)
 		return false
 	}
 	c.lingering, c.readable = true, true

@@ -15,9 +15,8 @@ import (
 	"wirelab/server"
 )
 
-// What the engines share that host many connections on one loop for each core:
-// the threads, the listeners, what others ask of a loop, and the connections
-// that linger.
+// What the engines with event loops share: threads, listeners, the commands of others,
+// and the connections that linger.
 
 // turnsPerRound bounds how long one connection may keep the others of its loop
 // waiting.

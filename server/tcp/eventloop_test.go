@@ -23,13 +23,7 @@ func TestBusyConnectionIsListedOnce(t *testing.T) {
 		c := &epollConn{loop: l, next: More}
 		c.init(l.server, netip.AddrPort{}, c)
 		c.begin(tireless{})
-		for range 5 {
-			l.serve(c)
-			l.goOn()
-		}
-		if n := len(l.busy); n != 1 {
-			t.Errorf("it is listed %d times", n)
-		}
+		listedOnce(t, func() { l.serve(c) }, l.goOn, &l.busy)
 	})
 	t.Run("uring", func(t *testing.T) {
 		require.NoLeaks(t)
@@ -42,14 +36,20 @@ func TestBusyConnectionIsListedOnce(t *testing.T) {
 		c := &uringConn{loop: l, next: More}
 		c.init(l.server, netip.AddrPort{}, c)
 		c.begin(tireless{})
-		for range 5 {
-			l.serve(c)
-			l.goOn()
-		}
-		if n := len(l.busy); n != 1 {
-			t.Errorf("it is listed %d times", n)
-		}
+		listedOnce(t, func() { l.serve(c) }, l.goOn, &l.busy)
 	})
+}
+
+// listedOnce serves the one connection of a loop from outside and in its rounds.
+func listedOnce[C any](t *testing.T, serve, goOn func(), busy *[]C) {
+	t.Helper()
+	for range 5 {
+		serve()
+		goOn()
+	}
+	if n := len(*busy); n != 1 {
+		t.Errorf("it is listed %d times", n)
+	}
 }
 
 // A silent connection is one structure. A little more than this size would cost an

@@ -69,9 +69,9 @@ func TestDiscardAnswersNothing(t *testing.T) {
 
 func TestChargenWaitsForItsReader(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, engine string) {
-		s := serve(t, engine, "chargen")
+		s := serve(t, engine, "chargen", narrow)
 		c := s.dial()
-		narrow(c)
+		narrowPeer(c)
 		io.ReadFull(c, make([]byte, 1000))
 		s.stalls()
 		newLines(t, s.dial()).expect("!\"#$%") // others are served meanwhile
@@ -170,9 +170,9 @@ func TestChatWelcomesFirst(t *testing.T) {
 
 func TestChatDropsWhoDoesNotRead(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, engine string) {
-		s := serve(t, engine, "chat")
+		s := serve(t, engine, "chat", narrow)
 		slow := s.dial()
-		slow.SetReadBuffer(4096)
+		narrowPeer(slow)
 		s.eventually("one member", func(st tcp.Status) bool { return st.Active == 1 })
 		talker := newLines(t, s.dial())
 		talker.expect("welcome")

@@ -11,12 +11,12 @@ const (
 	// tickInterval is how exactly the server knows when a connection was last active.
 	tickInterval = 100 * time.Millisecond
 
-	// maxIdleInterval bounds, but for two ticks, how much later than its timeout an idle
-	// connection is ended. To look for them takes time that grows with the connections.
+	// maxIdleInterval bounds, two ticks aside, how late an idle connection ends. Looking for
+	// them takes time that grows with the connections.
 	maxIdleInterval = time.Second
 
-	// recoveryTime is how long no descriptor must have been missed until a shortage is
-	// over: one that comes and goes is one shortage, and logged once.
+	// recoveryTime is how long no descriptor must be missed before a shortage is over: one
+	// that comes and goes is one shortage, and is logged once.
 	recoveryTime = time.Second
 )
 
@@ -45,15 +45,15 @@ func (s *Server) keepTime(ctx context.Context) {
 	}
 }
 
-// endIdle ends the connections that are silent for longer than the timeout, for sure:
-// the last byte of one may have moved just before the tick after the one that it notes.
+// endIdle ends connections that have been silent for longer than the timeout. It never
+// ends one early: a connection notes the tick before its last byte, so one tick is allowed for.
 func (s *Server) endIdle(now time.Duration) {
 	for _, c := range s.conns.silentSince(now - s.cfg.IdleTimeout - tickInterval) {
 		c.end(server.ReasonIdle)
 	}
 }
 
-// noteRecovery says that descriptors are to be had, when for a while none was missed.
+// noteRecovery logs that descriptors are free again, once none has been missed for a while.
 func (s *Server) noteRecovery(now time.Duration) {
 	if since := s.starvedAt.Load(); since != 0 && now-time.Duration(since) > recoveryTime && s.starvedAt.CompareAndSwap(since, 0) {
 		s.log.Info("descriptors are free again")

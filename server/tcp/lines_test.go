@@ -67,7 +67,7 @@ func TestLargeChatIsNotToldWhoComes(t *testing.T) {
 // server which stops has read and not answered yet.
 func TestDrainAnswersEveryLine(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, engine string) {
-		s := serve(t, engine, "timediff", func(cfg *tcp.Config) { cfg.DrainTimeout = patience })
+		s := serve(t, engine, "timediff", narrow, func(cfg *tcp.Config) { cfg.DrainTimeout = patience })
 		c := s.dial()
 		if err := sendUntilStuck(c, "\n"); err != nil {
 			t.Fatal(err)

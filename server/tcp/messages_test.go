@@ -10,8 +10,8 @@ import (
 // pieces the kernel took it.
 func TestMessagesOutAreAnswers(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, engine string) {
-		s := serve(t, engine, "echo", func(cfg *tcp.Config) { cfg.Loops = 1 })
-		const size = 8 << 20
+		s := serve(t, engine, "echo", narrow, func(cfg *tcp.Config) { cfg.Loops = 1 })
+		const size = 2 << 20
 		c := s.dial()
 		sent := make(chan error, 1)
 		go func() {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"wirelab/internal/require"
+	"wirelab/internal/sys/socket"
 	"wirelab/server/tcp"
 	"wirelab/server/tcp/handlers"
 )
@@ -97,6 +98,17 @@ func serve(t *testing.T, engine, handler string, configure ...func(*tcp.Config))
 	}
 	t.Cleanup(r.stop)
 	return r
+}
+
+// narrow has the kernel hold little, so that a server whose peers do not read is soon stuck.
+func narrow(cfg *tcp.Config) {
+	cfg.Socket = socket.Options{SendBuffer: 64 << 10, ReceiveBuffer: 64 << 10}
+}
+
+// narrowPeer does the same at the other end.
+func narrowPeer(c *net.TCPConn) {
+	c.SetReadBuffer(16 << 10)
+	c.SetWriteBuffer(16 << 10)
 }
 
 func newHandler(t *testing.T, name string, show func(string)) tcp.Handler {

@@ -148,8 +148,8 @@ func TestKick(t *testing.T) {
 
 func TestKickWhilePeerDoesNotRead(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, engine string) {
-		s := serve(t, engine, "chargen")
-		narrow(s.dial())
+		s := serve(t, engine, "chargen", narrow)
+		narrowPeer(s.dial())
 		s.stalls()
 		st := s.Status()
 		s.Kick(st.Connections[0].ID)
@@ -160,7 +160,7 @@ func TestKickWhilePeerDoesNotRead(t *testing.T) {
 // A server that stops can still be told to wait for somebody no longer.
 func TestKickWhileDraining(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, engine string) {
-		s := serve(t, engine, "echo", func(cfg *tcp.Config) { cfg.DrainTimeout = time.Hour })
+		s := serve(t, engine, "echo", narrow, func(cfg *tcp.Config) { cfg.DrainTimeout = time.Hour })
 		if err := sendUntilStuck(s.dial(), "x"); err != nil {
 			t.Fatal(err)
 		}
@@ -246,10 +246,10 @@ func (h large) Handle(in []byte, _ bool, out []byte) (int, []byte, tcp.Next) {
 // Who takes an answer slowly, but steadily, is not idle, however long that takes.
 func TestSlowReaderIsNotIdle(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, engine string) {
-		const timeout, size, parts = 2 * time.Second, 16 << 20, 20
-		s := serve(t, engine, "echo", func(cfg *tcp.Config) { cfg.Handler, cfg.IdleTimeout = large{size, tcp.Wait}, timeout })
+		const timeout, size, parts = 2 * time.Second, 4 << 20, 20
+		s := serve(t, engine, "echo", narrow, func(cfg *tcp.Config) { cfg.Handler, cfg.IdleTimeout = large{size, tcp.Wait}, timeout })
 		c := s.dial()
-		c.SetReadBuffer(64 << 10)
+		narrowPeer(c)
 		io.WriteString(c, "go")
 		for range parts {
 			if n, err := io.CopyN(io.Discard, c, size/parts); err != nil {
@@ -350,7 +350,7 @@ type torrent struct{}
 func (torrent) Open(*tcp.Conn) tcp.Session { return torrent{} }
 func (torrent) Close()                     {}
 func (torrent) Handle(in []byte, _ bool, out []byte) (int, []byte, tcp.Next) {
-	return len(in), append(out, make([]byte, 64<<20)...), tcp.Wait
+	return len(in), append(out, make([]byte, 16<<20)...), tcp.Wait
 }
 
 func TestDrainBreaksOffWhoNeverReads(t *testing.T) {

@@ -117,8 +117,8 @@ func (e *threadEngine) close() {
 	stream.Close(e.listener)
 }
 
-// host admits a connection and then gives it a thread, for which it waits if too
-// many are still ending: those who are refused never have one.
+// host admits a connection and then gives it a thread. It waits for one if too many are
+// still ending. Refused connections never get one.
 func (e *threadEngine) host(fd int, peer netip.AddrPort) {
 	st := &threadStream{fd: fd}
 	bc := &blockingConn{stream: st}

@@ -15,8 +15,8 @@ import (
 // tlsHandshakeTime bounds how long a peer may take to agree on keys.
 const tlsHandshakeTime = 10 * time.Second
 
-// lastLookTime is how long a stream that shall end looks for what has already
-// arrived: decrypting it takes more than one look into the socket.
+// lastLookTime is how long a stream that is to end looks for what has already arrived:
+// decrypting it takes more than one look into the socket.
 const lastLookTime = 10 * time.Millisecond
 
 // tlsStream is TLS over TCP. The TLS layer buffers, and so it keeps its own

@@ -167,9 +167,9 @@ func (l *uringLoop) handle(completed []uring.Completion) error {
 	return nil
 }
 
-// feed gives the buffers of this round back, and lets those receive again that
-// found none. Who has waited for one in vain comes before who has had some: else one
-// that sends without end could take all of them, every time.
+// feed gives back the buffers of this round, and lets connections receive again that found
+// none. Those that got no buffer at all go first: otherwise one that sends without end
+// could take all of them, every time.
 func (l *uringLoop) feed() {
 	l.buffers.Publish()
 	starved := l.starved

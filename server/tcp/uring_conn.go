@@ -1,7 +1,6 @@
 package tcp
 
 import (
-	"errors"
 	"syscall"
 
 	"wirelab/internal/sys/stream"
@@ -239,12 +238,8 @@ func (l *uringLoop) finish(c *uringConn) bool {
 		return false
 	}
 	c.answer, c.behind = nil, nil
-	if err := stream.ShutdownWrite(int(c.fd)); err != nil && !errors.Is(err, syscall.ENOTCONN) {
-		l.end(c, server.ReasonReset)
-		return false
-	}
-	if c.eof && !c.ending() {
-		l.end(c, server.ReasonPeer)
+	if why := c.finished(stream.ShutdownWrite(int(c.fd)), c.eof); why != server.NotEnded {
+		l.end(c, why)
 		return false
 	}
 	c.lingering, c.hungUp = true, false // what was cut off may still come

@@ -22,7 +22,7 @@ type peerTable struct {
 }
 
 // A peer is a source of datagrams. Its record changes hands when it is evicted:
-// who kept a pointer must compare addr.
+// whoever kept a pointer must compare addr.
 type peer struct {
 	addr         netip.AddrPort
 	newer, older *peer

@@ -7,7 +7,7 @@ import (
 )
 
 // takeBatch counts the datagrams of a batch and has them answered, one after the
-// other: a Responder, and who asks for counts, is told of all that came before.
+// other: a Responder, and a client that asks for a report, is told of all that came before.
 func (w *worker) takeBatch(batch []datagram.Datagram) {
 	w.answers, w.awaiting, w.stamps, w.traced = w.answers[:0], w.awaiting[:0], w.stamps[:0], w.traced[:0]
 	w.mu.Lock()

@@ -55,7 +55,7 @@ type worker struct {
 	joining  bool   // the next answer may leave together with the last
 	joined   int    // datagrams in the last of answers
 	stamps   []lateStamp
-	awaiting []awaitedStamp // beside answers: who is told when they have left
+	awaiting []awaitedStamp // beside answers: whom to tell when they have left
 	sent     []awaitedStamp // by the ID of the datagram, modulo maxAwaited
 	singles  []datagram.Datagram
 	join     bool // answers to segments leave as segments
@@ -98,7 +98,7 @@ type counted struct {
 // told of older ones.
 const maxAwaited = 4096
 
-// An awaitedStamp is who is told when an answer has left.
+// An awaitedStamp says whom to tell when an answer has left.
 type awaitedStamp struct {
 	stamp    uint32 // ID of the datagram
 	id       uint64

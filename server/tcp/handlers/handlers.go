@@ -88,19 +88,17 @@ func (chargenHandler) Open(*tcp.Conn) tcp.Session { return &chargen{} }
 type chargen struct{ line int }
 
 const (
-	chargenFirst   = ' '
-	chargenCount   = 95
+	printables     = " !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~"
+	chargenRing    = printables + printables // in which no line is cut in two
 	chargenWidth   = 72
 	chargenPerTurn = 64 // lines; enough to make the system call worth it
 )
 
 func (s *chargen) Handle(in []byte, _ bool, out []byte) (int, []byte, tcp.Next) {
 	for range chargenPerTurn {
-		for i := range chargenWidth {
-			out = append(out, chargenFirst+byte((s.line+i)%chargenCount))
-		}
+		out = append(out, chargenRing[s.line:s.line+chargenWidth]...)
 		out = append(out, "\r\n"...)
-		s.line = (s.line + 1) % chargenCount
+		s.line = (s.line + 1) % len(printables)
 	}
 	return len(in), out, tcp.More
 }
