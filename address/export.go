@@ -1,6 +1,7 @@
 package address
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -28,7 +29,7 @@ func (c *Config) Export(format string) (text string, left []string, err error) {
 }
 
 type exporter struct {
-	strings.Builder
+	bytes.Buffer
 	config *Config
 	left   []string
 }

@@ -8,8 +8,8 @@ import (
 // netplan writes a file for /etc/netplan (version 2, renderer networkd).
 func (e *exporter) netplan() {
 	e.line("network:\n  version: 2\n  renderer: networkd")
-	sections := []struct{ title, kind string }{
-		{"ethernets", ""}, {"bridges", "bridge"}, {"vlans", "vlan"}, {"tunnels", "vxlan"}, {"virtual-ethernets", "veth"},
+	sections := []struct{ title, kind, since string }{
+		{"ethernets", "", ""}, {"bridges", "bridge", ""}, {"vlans", "vlan", ""}, {"tunnels", "vxlan", ""}, {"virtual-ethernets", "veth", " # from netplan 1.1 on"},
 	}
 	for _, s := range sections {
 		titled := false
@@ -22,7 +22,7 @@ func (e *exporter) netplan() {
 				continue
 			}
 			if !titled {
-				e.line("  %s:", s.title)
+				e.line("  %s:%s", s.title, s.since)
 				titled = true
 			}
 			e.netplanLink(l)
@@ -37,6 +37,13 @@ func (e *exporter) netplan() {
 
 func (e *exporter) netplanLink(l Link) {
 	e.line("    %s:", l.Name)
+	begun := e.Len()
+	defer func() {
+		if e.Len() == begun { // netplan wants a mapping, be it empty
+			e.Truncate(begun - 1)
+			e.line(" {}")
+		}
+	}()
 	switch l.Kind {
 	case "bridge":
 		e.line("      interfaces: [%s]", strings.Join(e.ports(l.Name), ", "))

@@ -139,12 +139,15 @@ ExecStart=%s %s boot --state %s
 
 [Install]
 WantedBy=multi-user.target
-`, k.name, dir, k.unit, quoted(exe), k.verb, quoted(dir)), nil
+`, k.name, quoted(dir), k.unit, argument(exe), k.verb, argument(dir)), nil
 }
 
-// quoted writes an argument as systemd.service(5) reads it.
+// argument writes an argument of a command as systemd.service(5) reads it.
+func argument(s string) string { return strings.ReplaceAll(quoted(s), "$", "$$") }
+
+// quoted writes a value as systemd.syntax(7) reads it.
 func quoted(s string) string {
-	s = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "%", "%%", "$", "$$").Replace(s)
+	s = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "%", "%%").Replace(s)
 	if strings.ContainsAny(s, " \t'\"\\") {
 		return `"` + s + `"`
 	}
