@@ -57,7 +57,7 @@ func (a *app) apply(cmd *cobra.Command, o *guarded.Options, force bool) error {
 		}
 	}
 	if has(guarded.Firewall) {
-		change, done, err := firewall.Change(a.Console, force)
+		change, done, err := firewall.Change(cmd.Context(), a.Console, force)
 		if err != nil {
 			return err
 		}

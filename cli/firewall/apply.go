@@ -39,7 +39,7 @@ func (a *app) newApplyCommand() *cobra.Command {
 	force := cmd.Flags().Bool("force", false, "apply a policy that breaks its own expectations, or cuts this session")
 	o.AddFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		file, policy, program, err := a.policyOf()
+		file, policy, program, err := a.policyOf(cmd.Context())
 		if err != nil {
 			return err
 		}
@@ -121,9 +121,9 @@ func planTitle(p *kernel.Plan) string {
 // Change returns the change that gives this machine's kernel the policy of the
 // configuration, nil if there is nothing to do. The caller closes the connection after the
 // change has been made. A policy that breaks what it promises is an error unless force.
-func Change(c *term.Console, force bool) (*guarded.Change, func() error, error) {
+func Change(ctx context.Context, c *term.Console, force bool) (*guarded.Change, func() error, error) {
 	a := &app{c}
-	file, policy, program, err := a.policyOf()
+	file, policy, program, err := a.policyOf(ctx)
 	if err == nil {
 		err = a.mayApply(file, policy, program, force)
 	}

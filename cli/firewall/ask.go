@@ -65,7 +65,7 @@ func (a *app) newAskCommand() *cobra.Command {
 			}
 			return a.ask(cmd.Context(), withOthers(s, others), args)
 		}
-		file, _, program, err := a.policyOf()
+		file, _, program, err := a.policyOf(cmd.Context())
 		if err != nil {
 			return err
 		}

@@ -26,8 +26,8 @@ func (a *app) newCheckCommand() *cobra.Command {
 	var host hostFlags
 	host.add(cmd)
 	live := cmd.Flags().Bool("live", false, "also send a real packet for each line of expect:, in network namespaces that are thrown away (as root)")
-	cmd.RunE = func(*cobra.Command, []string) error {
-		file, policy, program, err := a.policyOf()
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		file, policy, program, err := a.policyOf(cmd.Context())
 		if err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@
 package firewall
 
 import (
+	"context"
 	"errors"
 
 	"github.com/spf13/cobra"
@@ -40,18 +41,26 @@ func Commands(c *term.Console) []*cobra.Command {
 
 // policy reads the policy of the configuration file and compiles it. Only the
 // firewall section is looked at, and once.
-func (a *app) policy() (*firewall.Policy, *firewall.Program, error) {
-	_, policy, program, err := a.policyOf()
+func (a *app) policy(ctx context.Context) (*firewall.Policy, *firewall.Program, error) {
+	_, policy, program, err := a.policyOf(ctx)
 	return policy, program, err
 }
 
 // policyOf also returns the whole file.
-func (a *app) policyOf() (setting.Value, *firewall.Policy, *firewall.Program, error) {
-	name, source, err := a.ReadConfig()
+func (a *app) policyOf(ctx context.Context) (setting.Value, *firewall.Policy, *firewall.Program, error) {
+	type text struct {
+		name   string
+		source []byte
+	}
+	read, err := term.Await(ctx, func() (t text, err error) {
+		t.name, t.source, err = a.ReadConfig()
+		return t, err
+	})
 	if err != nil {
 		return setting.Value{}, nil, nil, err
 	}
-	file, errs := setting.Read(name, source)
+	name := read.name
+	file, errs := setting.Read(name, read.source)
 	if errs != nil {
 		return file, nil, nil, errs
 	}

@@ -45,12 +45,12 @@ func (a *app) newExportCommand() *cobra.Command {
 	}
 	as := cmd.Flags().String("as", "nft", "the form: "+strings.Join(names, ", "))
 	_ = cmd.RegisterFlagCompletionFunc("as", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
-	cmd.RunE = func(*cobra.Command, []string) error {
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		for _, f := range formats() {
 			if f.name != *as {
 				continue
 			}
-			_, program, err := a.policy()
+			_, program, err := a.policy(cmd.Context())
 			if err != nil {
 				return err
 			}

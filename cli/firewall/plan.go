@@ -33,7 +33,7 @@ func (a *app) newPlanCommand() *cobra.Command {
 	nft := cmd.Flags().Bool("rules", false, "show each rule as nft writes it, too")
 	offline := cmd.Flags().Bool("offline", false, "show all that the policy amounts to, without a look at the kernel")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		_, program, err := a.policy()
+		_, program, err := a.policy(cmd.Context())
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -42,7 +43,7 @@ func (a *app) newStatusCommand() *cobra.Command {
 		if note := o.Pending(cmd.Context(), a.Console); note != "" {
 			a.Note("wirelab: %s", note)
 		}
-		s := a.statusOf(all)
+		s := a.statusOf(cmd.Context(), all)
 		if a.JSON {
 			return a.PrintJSON(s)
 		}
@@ -88,7 +89,7 @@ type otherJSON struct {
 }
 
 // statusOf sums up all tables.
-func (a *app) statusOf(all []*kernel.State) statusJSON {
+func (a *app) statusOf(ctx context.Context, all []*kernel.State) statusJSON {
 	j := statusJSON{Schema: statusSchema, Policy: "unknown", Chains: []statusChainJSON{}, Others: []otherJSON{}, Notes: elsewhere(all)}
 	var own *kernel.State
 	for _, s := range all {
@@ -104,7 +105,7 @@ func (a *app) statusOf(all []*kernel.State) statusJSON {
 		own = &kernel.State{}
 	}
 	j.Applied = own.Exists
-	wanted := a.compared(&j, own)
+	wanted := a.compared(ctx, &j, own)
 	for i := range own.Program.Chains {
 		j.Chains = append(j.Chains, statusChain(&own.Program, &own.Program.Chains[i], wanted))
 	}
@@ -116,8 +117,8 @@ func (a *app) statusOf(all []*kernel.State) statusJSON {
 
 // compared notes whether the kernel has what the policy says, and returns the lines
 // of the file that its rules stand on now, by their hash.
-func (a *app) compared(j *statusJSON, own *kernel.State) map[uint64]string {
-	_, program, err := a.policy()
+func (a *app) compared(ctx context.Context, j *statusJSON, own *kernel.State) map[uint64]string {
+	_, program, err := a.policy(ctx)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
 			j.Notes = append(j.Notes, "the policy cannot be read to compare with: "+err.Error())

@@ -169,7 +169,7 @@ func (c *capturing) run(ctx context.Context) error {
 	}
 	if c.flags.write != "" {
 		c.openRing()
-		if err := c.ring.Open(); err != nil {
+		if _, err := term.Await(ctx, func() (struct{}, error) { return struct{}{}, c.ring.Open() }); err != nil {
 			return err
 		}
 		c.progress = c.Progress(term.Plan{Label: "capture", Unit: "frames", Total: c.flags.count, Until: c.flags.duration})

@@ -127,7 +127,7 @@ func ntsKeys(c config.NTPServer) (*nts.Server, error) {
 // addKeyExchange opens the key exchange of an NTP server, and makes it a part of it: neither
 // is of use without the other.
 func (s *service) addKeyExchange(p *part, c config.NTPServer, keys *nts.Server, port uint16) error {
-	cfg, err := ntsTLS(c)
+	cfg, err := term.Await(s.cmd.Context(), func() (*tls.Config, error) { return ntsTLS(c) })
 	if err != nil {
 		return err
 	}

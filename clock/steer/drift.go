@@ -23,11 +23,17 @@ var ErrDriftFile = errors.New("bad drift file")
 // The signs are chrony's: > 0 means that the clock must run faster than its
 // oscillator. The error is ErrDriftFile or that of the file.
 func ReadDrift(name string) (*float64, error) {
-	text, err := os.ReadFile(name)
+	info, err := os.Stat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
 	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular(): // a pipe would keep whoever opens it waiting
+		return nil, fmt.Errorf("%w: %s is not a file", ErrDriftFile, name)
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
 		return nil, err
 	}
 	fields := strings.Fields(string(text[:min(len(text), maxDriftFile)]))
