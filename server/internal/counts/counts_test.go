@@ -62,9 +62,12 @@ func TestLineLimit(t *testing.T) {
 func TestLogTellsOfHiddenLines(t *testing.T) {
 	var text bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&text, nil))
-	LogHidden(log, "refusals", 0)
+	LogHidden(log, "peers", 0)
 	LogHidden(log, "refusals", 7)
 	log.Info("stopped", Attr("closed", map[string]uint64{"idle": 2, "drained": 1}))
+	if strings.Contains(text.String(), "peers") {
+		t.Errorf("nothing was hidden, and it says\n%s", &text)
+	}
 	for _, want := range []string{"what=refusals not_logged=7\n", "closed.drained=1 closed.idle=2\n"} {
 		if strings.Count(text.String(), want) != 1 {
 			t.Errorf("%q is not in\n%s", want, &text)

@@ -155,6 +155,67 @@ func TestManyShortLinesTakeTurns(t *testing.T) {
 	}
 }
 
+func TestThroughputTakesUntilTheEnd(t *testing.T) {
+	for _, pieces := range [][]string{
+		{"throughput\nup\nsome", "more"},
+		{"throughput", "\n", "up", "\n", "somemore"},
+	} {
+		want := "ready\n" + fmt.Sprintf(throughputTotal, "up", len("somemore"))
+		if got, next := say(open(t, "throughput"), pieces...); got != want || next != tcp.Finish {
+			t.Errorf("%q is answered %q, and it wants %v next", pieces, got, next)
+		}
+	}
+}
+
+func TestThroughputSendsForAWhile(t *testing.T) {
+	s := open(t, "throughput")
+	begun := time.Now()
+	n, out, next := s.Handle([]byte("throughput\ndown 20000\n"), false, nil)
+	for ; next == tcp.More; _, out, next = s.Handle(nil, false, out) {
+		time.Sleep(time.Millisecond)
+	}
+	if took := time.Since(begun); took < 20*time.Millisecond || n != len("throughput\ndown 20000\n") || next != tcp.Finish {
+		t.Errorf("it consumed %d bytes and sent for %v; it wants %v next", n, took, next)
+	}
+	blocks := len(out) / throughputBlock * throughputBlock
+	if total := fmt.Sprintf(throughputTotal, "down", blocks); blocks == 0 || len(out) != len("ready\n")+blocks+len(total) || !strings.HasSuffix(string(out), total) {
+		t.Errorf("%d bytes end in %q", len(out), out[len(out)-30:])
+	}
+}
+
+func TestThroughputRefusesOtherRequests(t *testing.T) {
+	for _, request := range []string{"up down\n", "down\n", "down -1\n", "down 86400000001\n", "hello\n", strings.Repeat("x", throughputRequest+1)} {
+		if got, next := say(open(t, "throughput"), request); !strings.HasPrefix(got, "say throughput") || next != tcp.Finish {
+			t.Errorf("%q is answered %q, and it wants %v next", request, got, next)
+		}
+	}
+	exactly := strings.Repeat("x", throughputRequest)
+	if n, out, next := open(t, "throughput").Handle([]byte(exactly), false, nil); n != 0 || len(out) != 0 || next != tcp.Wait {
+		t.Errorf("the beginning of a line is answered %q", out)
+	}
+}
+
+func TestNicknames(t *testing.T) {
+	for nick, want := range map[string]bool{
+		"ada": true, "Ada_1-x": true, "Ægir": true, strings.Repeat("é", maxNick): true,
+		"": false, "a b": false, "a.b": false, ".": false, "a\x1b": false, strings.Repeat("é", maxNick+1): false,
+	} {
+		if got := validNick(nick); got != want {
+			t.Errorf("%q: %v", nick, got)
+		}
+	}
+}
+
+func TestPrintableDrivesNoTerminal(t *testing.T) {
+	for line, want := range map[string]string{
+		"plain": "plain", "  a\tb ": "a b", "\x1b]0;title\x07x": "]0;titlex", "a\u202eb": "ab", "a\xffb": "a\uFFFDb",
+	} {
+		if got := printable([]byte(line)); got != want {
+			t.Errorf("%q is shown as %q, want %q", line, got, want)
+		}
+	}
+}
+
 func ExampleAll() {
 	for _, h := range All() {
 		fmt.Printf("%-10s  %s\n", h.Name, h.Summary)
