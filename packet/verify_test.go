@@ -51,6 +51,9 @@ func TestVerdicts(t *testing.T) {
 		{"gre csum=bad / ip / udp csum=bad", "ip:good gre:bad ip:good udp:bad"},
 		{"tcp hdrlen=15", "ip:good tcp:bad"},
 		{"icmp6 csum=bad", "icmp6:bad"},
+		{"eth / pppoe session=5 / ip csum=bad / udp", "ip:bad udp:good"},
+		{"loop / ip / udp csum=bad", "ip:good udp:bad"},
+		{"loop family=0x0f000800 / ip / udp", ""}, // of no system: data
 	}
 	for _, tt := range tests {
 		if got := verdictsOf(t, tt.line, OffloadUnknown); got != tt.want {
@@ -113,6 +116,31 @@ func TestTruncatedIsUnverified(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("%d bytes: %q, want %q", captured, got, want)
+		}
+	}
+}
+
+// TestRoutesInPseudoHeaders shows that the final stop of a route that is not used up
+// stands in the pseudo header, and otherwise the destination: the checksum is that of the
+// same segment sent there without a route.
+func TestRoutesInPseudoHeaders(t *testing.T) {
+	tests := []struct{ routed, plain string }{
+		{"ip dst=192.0.2.9 opts=lsrr:192.0.2.1/192.0.2.2", "ip dst=192.0.2.2"},
+		{"ip dst=192.0.2.9 opts=lsrr:192.0.2.1/192.0.2.2@8", "ip dst=192.0.2.2"},
+		{"ip dst=192.0.2.9 opts=lsrr:192.0.2.1/192.0.2.2@12", "ip dst=192.0.2.9"}, // used up
+		{"ip dst=192.0.2.9 opts=ssrr:192.0.2.1", "ip dst=192.0.2.1"},
+		{"ip dst=192.0.2.9 opts=rr:192.0.2.1", "ip dst=192.0.2.9"},
+		{"ip6 dst=2001:db8::9 / routing type=0 segleft=1 addrs=2001:db8::7,2001:db8::8", "ip6 dst=2001:db8::8"},
+		{"ip6 dst=2001:db8::9 / routing type=0 segleft=0 addrs=2001:db8::7,2001:db8::8", "ip6 dst=2001:db8::9"},
+		{"ip6 dst=2001:db8::9 / routing type=4 segleft=1 addrs=2001:db8::7,2001:db8::8", "ip6 dst=2001:db8::7"},
+	}
+	checksum := func(line string) uint16 {
+		frame, template := build(t, line+" / tcp / text hello")
+		return word(frame, int(template.headers[len(template.headers)-2].Offset)+16)
+	}
+	for _, tt := range tests {
+		if got, want := checksum(tt.routed), checksum(tt.plain); got != want {
+			t.Errorf("%s: %04x, as %s: %04x", tt.routed, got, tt.plain, want)
 		}
 	}
 }
