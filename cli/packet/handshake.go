@@ -66,6 +66,8 @@ type segmentSeen struct {
 	flags         byte
 	data          []byte
 	time          int64
+	frame         string // in hexadecimal
+	summary       string
 }
 
 // attempts is how often a segment is sent that nobody answers.
@@ -307,6 +309,7 @@ func (h *handshake) segment(f *capfile.Frame) *segmentSeen {
 	return &segmentSeen{
 		sequence: binary.BigEndian.Uint32(b[4:]), ack: binary.BigEndian.Uint32(b[8:]), flags: b[13],
 		data: append([]byte(nil), data...), time: f.Time,
+		frame: hex.EncodeToString(f.Data), summary: string(packet.AppendSummary(nil, f.Data, &headers)),
 	}
 }
 
@@ -337,8 +340,7 @@ func (h *handshake) tell(flags byte, data []byte, says string) error {
 func (h *handshake) received(s *segmentSeen, says string) {
 	q := h.sent[len(h.sent)-1]
 	r := stepReport{
-		Direction: "received", Says: says, TimeNs: s.time, RoundTrip: float64(s.time-q.left) / 1e3,
-		Summary: fmt.Sprintf("%v > %v TCP seq %d ack %d %s", h.remote, h.local, s.sequence, s.ack, term.Counted(uint64(len(s.data)), "byte")),
+		Direction: "received", Says: says, TimeNs: s.time, RoundTrip: float64(s.time-q.left) / 1e3, Hex: s.frame, Summary: s.summary,
 	}
 	h.report.Steps = append(h.report.Steps, r)
 	if h.JSON {

@@ -175,6 +175,9 @@ func TestHandshake(t *testing.T) {
 		if !strings.Contains(r.Steps[0].Hex, "02040578") || !strings.HasPrefix(r.Steps[0].Hex[16:], "07") {
 			t.Errorf("the SYN lacks what was described: %s", r.Steps[0].Hex)
 		}
+		if len(r.Steps) > 1 && (!strings.Contains(r.Steps[1].Summary, "TCP syn,ack seq ") || len(r.Steps[1].Hex) < 2*40) {
+			t.Errorf("the SYN-ACK is shown as %+v", r.Steps[1])
+		}
 		if after := resets(t); after != before {
 			t.Errorf("resets: %s before, %s after", before, after)
 		}
