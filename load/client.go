@@ -29,6 +29,7 @@ type client struct {
 	fresh       uint64        // messages begun before the present connection was made
 	since       time.Duration // when the connect, or the end of a flood, began
 	attempt     dialAttempt
+	tls         *secured      // nil without TLS
 	failures    int           // of its connections since the last answer
 	retryAt     time.Duration // when to connect anew after a failure; 0: not waiting for that
 
@@ -42,6 +43,7 @@ type clientState uint8
 const (
 	unconnected clientState = iota
 	connecting
+	securing // a TLS handshake
 	open
 	closing  // a flood that waits for the server to have read all
 	finished // all messages sent and answered
@@ -60,10 +62,14 @@ func (l *loop) ready(c *client, ready epoll.Ready) {
 		if ready&epoll.ReadyOut != 0 {
 			l.writable(c)
 		}
-	case unconnected, closed:
-		return // an event from before the end
+	case closing:
+		if ready&epoll.ReadyOut != 0 {
+			l.flushEnd(c)
+		}
+	case unconnected, securing, closed:
+		return // an event from before the end, or one that the handshake sees
 	}
-	if ready&(epoll.ReadyIn|epoll.ReadyEnd) != 0 && c.fd >= 0 && c.state != connecting {
+	if ready&(epoll.ReadyIn|epoll.ReadyEnd) != 0 && c.fd >= 0 && c.state != connecting && c.state != securing {
 		l.receive(c, ready&epoll.ReadyEnd != 0)
 	}
 }
@@ -75,6 +81,9 @@ func (l *loop) writable(c *client) {
 		return
 	}
 	if c.written == l.payload.Len() {
+		if c.tls != nil {
+			l.flush(c)
+		}
 		return
 	}
 	latest := c.window.latest()
@@ -172,7 +181,7 @@ func (l *loop) send(c *client) {
 // write sends what is left of a message, as far as the socket takes it now. On
 // edge, the queue tells when it takes more.
 func (l *loop) write(c *client, message []byte) {
-	n, errno := stream.TrySend(c.fd, message[c.written:])
+	n, errno := l.trySend(c, message[c.written:])
 	if errno == syscall.ECONNREFUSED && l.datagrams {
 		// The error is of an earlier datagram, and is cleared with this.
 		l.refused(c)
@@ -183,6 +192,9 @@ func (l *loop) write(c *client, message []byte) {
 		if c.written == 0 {
 			l.rec.sent++
 			l.last = l.clock
+			if t := l.targetOf(c); t != nil {
+				t.sent++
+			}
 		}
 		c.written += n
 		l.rec.bytesSent += uint64(n)
@@ -229,7 +241,9 @@ func (l *loop) answered(c *client, n uint64, check *payload.Check) {
 		l.rec.responses.Add(latency)
 	}
 	l.intervals.Answer(l.clock, latency)
+	l.recordPart(c, latency)
 	if !check.OK() {
+		l.recordMismatch(c)
 		l.rec.mismatch(c.number, n, check)
 		return
 	}
@@ -237,6 +251,23 @@ func (l *loop) answered(c *client, n uint64, check *payload.Check) {
 		if e, ok := check.Exchange(l.wall); ok {
 			l.rec.exchanges.add(&e)
 		}
+	}
+}
+
+// recordPart records an answer to c where more is told of a run than its sum.
+func (l *loop) recordPart(c *client, latency time.Duration) {
+	if l.run.parts != nil {
+		l.part.latencies.Add(latency)
+	}
+	if t := l.targetOf(c); t != nil {
+		t.received++
+		t.latencies.Add(latency)
+	}
+}
+
+func (l *loop) recordMismatch(c *client) {
+	if t := l.targetOf(c); t != nil {
+		t.mismatched++
 	}
 }
 
@@ -263,6 +294,9 @@ func (l *loop) overdue(c *client) {
 // may connect anew.
 func (l *loop) fail(c *client, kind string) {
 	l.rec.fail(kind)
+	if t := l.targetOf(c); t != nil {
+		t.failures++
+	}
 	if l.mayRetry(c) {
 		l.retryLater(c)
 		return
@@ -280,5 +314,5 @@ func (l *loop) hangUp(c *client) {
 	if c.fd >= 0 {
 		stream.Close(c.fd)
 	}
-	c.fd, c.state = -1, closed
+	c.fd, c.state, c.tls = -1, closed, nil
 }

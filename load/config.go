@@ -1,6 +1,7 @@
 package load
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 
 	"wirelab/internal/sys"
 	"wirelab/internal/sys/process"
+	"wirelab/internal/sys/socket"
 	"wirelab/load/payload"
 )
 
@@ -27,6 +29,7 @@ const (
 	MaxOutstanding = 1 << 17 // messages of a client
 
 	leastOutstanding = 128 // unless told otherwise
+	leastInterval    = 50 * time.Millisecond
 	defaultTimeout   = 5 * time.Second
 )
 
@@ -57,6 +60,16 @@ type Config struct {
 	// AskReceiver has a wirelab server asked, before and after a run of datagrams, what
 	// it counted. Any other server gets a datagram that it does not understand.
 	AskReceiver bool
+
+	TLS         *tls.Config    // of TCP clients; nil: none
+	Socket      socket.Options // of all clients
+	Percentiles []float64      // that are reported beside the usual ones, from 0 to less than 100
+
+	// Interval is for how long each of the parts is that Report, if not nil, is told of while
+	// the run goes on; 0: there are none. The last one is what is left, and their sum is
+	// what the report of the run says.
+	Interval time.Duration
+	Report   func(Part)
 
 	// Progress, if not nil, is called now and then while the run goes on, and never
 	// once Run has returned. It should return soon.
@@ -168,6 +181,9 @@ func (c *Config) rules() []configRule {
 		{c.Payload == nil, "no payload"},
 		{c.Network == "udp" && c.Payload != nil && c.Payload.Len() > MaxDatagram,
 			fmt.Sprintf("a datagram carries at most %d bytes", MaxDatagram)},
+		{c.Network != "tcp" && c.TLS != nil, "only TCP clients speak TLS"},
+		{c.Interval < 0 || c.Interval > 0 && c.Interval < leastInterval, fmt.Sprintf("an interval takes at least %v", leastInterval)},
+		{slices.ContainsFunc(c.Percentiles, func(p float64) bool { return !(p >= 0 && p < 100) }), "percentiles are from 0 to less than 100"},
 	}, c.addressRules(), c.paceRules())
 }
 

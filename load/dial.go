@@ -133,16 +133,28 @@ func (l *loop) connect(c *client) {
 		l.dialer.underWay = append(l.dialer.underWay, c.index)
 		return
 	}
+	l.opened(c)
+}
+
+// opened goes on with c, which has connected.
+func (l *loop) opened(c *client) {
+	if l.run.cfg.TLS != nil {
+		l.secure(c)
+		return
+	}
 	l.established(c)
 }
 
 func (l *loop) open(number uint64) (fd int, underWay bool, err error) {
-	source, target := l.run.endpoints.source(number), l.run.endpoints.target(number)
+	source, target, options := l.run.endpoints.source(number), l.run.endpoints.target(number), l.run.cfg.Socket
 	if l.datagrams {
 		fd, err = datagram.ConnectFrom(source, target)
+		if err == nil {
+			err = options.Set(fd)
+		}
 		return fd, false, err
 	}
-	return stream.ConnectFrom(source, target)
+	return stream.ConnectFrom(source, target, options)
 }
 
 // dialed handles the end of the connect of c.
@@ -154,7 +166,7 @@ func (l *loop) dialed(c *client) {
 		return
 	}
 	l.dialer.took(l.clock - c.attempt.begun)
-	l.established(c)
+	l.opened(c)
 }
 
 func (l *loop) leaveDialer(c *client) {
@@ -172,6 +184,9 @@ func (l *loop) established(c *client) {
 	c.fresh = c.begun()
 	c.written = l.payload.Len()
 	l.rec.connect(l.now()-c.since, c.connections == 1)
+	if t := l.targetOf(c); t != nil && c.connections == 1 {
+		t.connected++
+	}
 	if l.running {
 		l.proceed(c)
 	}
@@ -180,7 +195,7 @@ func (l *loop) established(c *client) {
 // reconnect ends the connection of c, which owes nothing, and lets it connect anew.
 func (l *loop) reconnect(c *client) {
 	stream.Close(c.fd)
-	c.fd, c.state = -1, unconnected
+	c.fd, c.state, c.tls = -1, unconnected, nil
 	l.dialer.enqueue(c.index)
 }
 

@@ -35,7 +35,7 @@ func (l *loop) pump(c *client) {
 		}
 		chunk := l.chunk(c)
 		chunk = chunk[:min(uint64(len(chunk)), rest)]
-		n, errno := stream.TrySend(c.fd, chunk)
+		n, errno := l.trySend(c, chunk)
 		l.now()
 		switch errno {
 		case 0:
@@ -83,6 +83,9 @@ func (l *loop) pumped(c *client, n uint64) {
 	c.stream += n
 	c.moved, l.last = l.clock, l.clock
 	l.rec.sent += messages
+	if t := l.targetOf(c); t != nil {
+		t.sent += messages
+	}
 	l.rec.bytesSent += n
 	l.intervals.Add(l.clock, messages)
 }
@@ -106,7 +109,7 @@ func (l *loop) floodAgain() {
 // endFlood tells the server that c sends no more.
 func (l *loop) endFlood(c *client) {
 	c.state, c.since = closing, l.clock
-	if err := stream.ShutdownWrite(c.fd); err != nil {
+	if err := l.shutdownWrite(c); err != nil {
 		l.fail(c, sys.ErrorName(err))
 	}
 }

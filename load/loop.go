@@ -33,6 +33,9 @@ type loop struct {
 	paced   bool // no more messages will become due
 	active  int  // clients that have something left to do
 
+	handshakes  handshakes
+	handshaking int // clients in a TLS handshake
+
 	retrying  int           // clients that wait to connect anew after a failure
 	nextRetry time.Duration // when the first of them does; never: there is none
 	again     []uint32      // clients of a flood that go on without an event
@@ -44,7 +47,10 @@ type loop struct {
 	wall    time.Time     // when what is in in arrived; only read for stamp payloads
 	lookout time.Duration // when to look next for what takes too long
 
+	index     int // among the loops of the run
 	rec       *recorder
+	targets   []targetRecorder // of several targets; else none
+	part      partRecorder
 	intervals latency.Intervals
 	last      time.Duration     // when the latest message was sent or answered
 	before    process.ThreadUse // of the thread, when the measurement began
@@ -83,7 +89,9 @@ func newLoop(r *run, first, stride int) (*loop, error) {
 		events:      make([]epoll.Event, eventBatch),
 		in:          make([]byte, receiveBuffer),
 		out:         make([]byte, 0, cfg.Payload.Len()),
+		index:       first,
 		rec:         newRecorder(cfg.Payload.Reflected()),
+		targets:     newTargetRecorders(len(cfg.Targets)),
 	}
 	slots := make([]slot, number) // one each to begin with; windows that need more grow
 	for i := range l.clients {
@@ -101,6 +109,7 @@ func newLoop(r *run, first, stride int) (*loop, error) {
 
 // close closes what the loop opened; it must not run any more.
 func (l *loop) close() {
+	l.handshakes.running.Wait() // the run is stopped, or over
 	for i := range l.clients {
 		l.hangUp(&l.clients[i])
 	}
@@ -149,7 +158,7 @@ func (l *loop) prepare() error {
 	}
 	l.pacer.upcoming, l.nextRetry = never, never
 	l.now()
-	for !l.dialer.idle() && !l.run.stopped.Load() {
+	for (!l.dialer.idle() || l.handshaking > 0) && !l.run.stopped.Load() {
 		if err := l.turn(); err != nil {
 			return err
 		}
@@ -164,6 +173,7 @@ func (l *loop) exchangeAll() error {
 	l.schedule = newSchedule(&l.run.cfg, l.run.began)
 	l.cutoff = l.schedule.cutoff()
 	l.intervals.Begin(l.run.began)
+	l.beginParts()
 	l.now()
 	l.last = l.clock
 	for i := range l.clients {
@@ -183,6 +193,7 @@ func (l *loop) exchangeAll() error {
 	l.cut = l.run.stopped.Load() && (l.active > 0 || !l.dialer.idle())
 	l.rec.notBegun = l.unpaced()
 	l.drain()
+	l.endPart(true)
 	l.publish()
 	return nil
 }
@@ -199,9 +210,13 @@ func (l *loop) drain() {
 		case l.flood && (c.state == open || c.state == closing):
 			l.unread(c)
 		case c.state == open && !l.flood:
-			l.rec.pending += uint64(c.window.open)
+			pending := uint64(c.window.open)
 			if c.written == 0 && !c.window.empty() {
-				l.rec.pending-- // the latest, of which nothing was sent
+				pending-- // the latest, of which nothing was sent
+			}
+			l.rec.pending += pending
+			if t := l.targetOf(c); t != nil {
+				t.pending += pending
 			}
 		}
 	}
@@ -233,8 +248,12 @@ func (l *loop) turn() error {
 	if n > 0 && l.clock == before {
 		l.now()
 	}
+	l.takeHandshakes()
 	l.floodAgain()
 	l.retry()
+	if l.clock >= l.part.end && l.running {
+		l.endPart(false)
+	}
 	if l.clock >= l.lookout {
 		l.expire()
 		if l.running && l.clock-l.used >= accountEvery {
@@ -267,6 +286,9 @@ func (l *loop) patience() time.Duration {
 		return 0
 	}
 	until := min(l.lookout, l.pacer.upcoming, l.nextRetry)
+	if l.running {
+		until = min(until, l.part.end)
+	}
 	if !l.dialer.idle() {
 		until = min(until, l.dialer.until(l.clock))
 	}

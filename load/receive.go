@@ -7,7 +7,6 @@ import (
 
 	"wirelab/internal/receiver"
 	"wirelab/internal/sys"
-	"wirelab/internal/sys/stream"
 )
 
 // receive reads what has arrived for c. When ended is true the queue has said that
@@ -22,7 +21,7 @@ func (l *loop) receive(c *client, ended bool) {
 
 // read reads once into l.in, and the clock right after it.
 func (l *loop) read(c *client) (n int, errno syscall.Errno) {
-	n, errno = stream.TryReceive(c.fd, l.in)
+	n, errno = l.tryReceive(c, l.in)
 	if errno == 0 && l.rec.exchanges != nil {
 		l.wall = time.Now()
 	}
@@ -42,7 +41,7 @@ func (l *loop) receiveStream(c *client, ended bool) {
 			l.streamEnded(c, "closed by the server")
 		default:
 			l.takePiece(c, l.in[:n])
-			if n < len(l.in) && !ended {
+			if n < len(l.in) && !ended && c.tls == nil {
 				return // all there was: what comes next is a new edge (epoll(7), question 9)
 			}
 		}
@@ -137,6 +136,9 @@ func (l *loop) receiveDatagrams(c *client) {
 // refused notes that nobody takes the datagrams of c: the oldest one is lost.
 func (l *loop) refused(c *client) {
 	l.rec.fail(sys.ErrorName(syscall.ECONNREFUSED))
+	if t := l.targetOf(c); t != nil {
+		t.failures++
+	}
 	if first := c.window.first; !c.window.empty() && (first != c.begun() || c.written > 0) {
 		l.dismiss(c, first)
 	}
@@ -181,10 +183,14 @@ func (l *loop) takeDatagram(c *client, d []byte) (found bool) {
 		return true
 	}
 	l.rec.received++
+	if t := l.targetOf(c); t != nil {
+		t.received++
+	}
 	if check.OK() {
 		l.rec.late++
 	} else {
 		l.rec.mismatch(c.number, n, &check)
+		l.recordMismatch(c)
 	}
 	return false
 }

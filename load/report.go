@@ -65,6 +65,12 @@ type Report struct {
 	ConnectUS  *latency.Quantiles `json:"connect_us,omitempty"`  // of TCP connections
 	CPUUS      float64            `json:"cpu_us_per_request"`    // of the generator's own threads
 
+	// Of latency_us, of an open loop response_us.
+	Histogram []latency.Bucket `json:"histogram,omitempty"`
+	Doubts    []latency.Doubt  `json:"uncertain,omitempty"`  // percentiles that rest on too few answers
+	PerTarget []TargetReport   `json:"per_target,omitempty"` // of several targets, in their order
+	TLS       bool             `json:"tls,omitempty"`
+
 	LateSends *LateSends `json:"late_sends,omitempty"` // of an open loop
 	Loss      *Loss      `json:"loss,omitempty"`       // of datagrams
 	Generator Generator  `json:"generator"`

@@ -34,9 +34,10 @@ func (r *run) report(sum *recorder) *Report {
 	report.setCounts(sum)
 	report.setRates(cpu)
 	r.receiver.set(report)
-	report.setTimes(sum)
+	report.setTimes(sum, r.cfg.Percentiles)
 	report.Generator = r.generator(sum.redials)
 	report.setIntervals(r)
+	report.setTargets(r)
 	report.setExchanges(sum.exchanges)
 	report.ClientLimits = report.limits()
 	report.ClientLimited = len(report.ClientLimits) > 0
@@ -77,6 +78,7 @@ func newReport(cfg *Config) *Report {
 		Schema: ReportSchema, Network: cfg.Network, Target: cfg.Targets[0].String(), Mode: cfg.mode(),
 		Payload: cfg.Payload.String(), SizeBytes: cfg.Payload.Len(), Clients: cfg.Clients,
 		Sources: cfg.Sources.String(), RequestedPerS: cfg.Rate, RampS: cfg.Ramp.Seconds(), Reconnect: cfg.Reconnect,
+		TLS: cfg.TLS != nil,
 	}
 	if cfg.Rate > 0 {
 		r.Outstanding = cfg.Outstanding
@@ -118,16 +120,22 @@ func (r *Report) setRates(cpu time.Duration) {
 	}
 }
 
-func (r *Report) setTimes(sum *recorder) {
+func (r *Report) setTimes(sum *recorder, percentiles []float64) {
 	if r.Network == "tcp" {
-		r.ConnectUS = sum.connects.Quantiles()
+		r.ConnectUS = sum.connects.Quantiles(percentiles...)
 	}
 	if r.Mode != modeOpen {
-		r.LatencyUS = sum.latencies.Quantiles()
+		r.LatencyUS, r.Histogram = sum.latencies.Quantiles(percentiles...), sum.latencies.Histogram()
+		if r.LatencyUS != nil {
+			r.Doubts = r.LatencyUS.Doubts()
+		}
 		return
 	}
-	r.ServiceUS, r.ResponseUS = sum.latencies.Quantiles(), sum.responses.Quantiles()
-	r.LateSends = newLateSends(sum)
+	r.ServiceUS, r.ResponseUS = sum.latencies.Quantiles(percentiles...), sum.responses.Quantiles(percentiles...)
+	r.Histogram, r.LateSends = sum.responses.Histogram(), newLateSends(sum)
+	if r.ResponseUS != nil {
+		r.Doubts = r.ResponseUS.Doubts()
+	}
 }
 
 func (r *Report) setIntervals(of *run) {

@@ -66,6 +66,9 @@ func newRun(cfg Config) *run {
 		cfg: cfg, origin: time.Now(), begin: make(chan struct{}),
 		endpoints: endpoints{targets: cfg.Targets, sources: cfg.Sources.list()},
 	}
+	if cfg.Interval > 0 && cfg.Report != nil {
+		r.parts = &parts{every: cfg.Interval, reached: make([]int, cfg.Loops)}
+	}
 	if cfg.Flood && cfg.Payload.Fixed() {
 		r.flood = newFloodBuffer(cfg.Payload)
 	}
@@ -82,6 +85,7 @@ type run struct {
 	loops     []*loop
 	monitor   monitor // of the loop that begins the measurement, then of the watcher
 	receiver  receiverCount
+	parts     *parts // nil: nobody is told of them
 
 	connecting atomic.Int32  // loops whose clients are not all connected yet
 	begin      chan struct{} // closed when they are
@@ -125,6 +129,7 @@ func (r *run) wait(ctx context.Context) error {
 	end()
 	watchers.Wait()
 	r.monitor.end(time.Now())
+	r.tellParts(r.elapsed())
 	return err
 }
 
@@ -138,6 +143,7 @@ func (r *run) watch(ctx context.Context) {
 			if r.beginning.Load() > 0 { // until then the loop that begins has the monitor
 				r.monitor.look(time.Now())
 			}
+			r.tellParts(0)
 			if r.cfg.Progress != nil {
 				r.cfg.Progress(r.progress())
 			}

@@ -48,7 +48,7 @@ func (f *fastFlags) add(cmd *cobra.Command) {
 // check refuses flags that have no meaning without --fast, and with it.
 func (f *fastFlags) check(cmd *cobra.Command) error {
 	only := []string{"senders", "batch", "gso", "gro", "allow-public"}
-	never := []string{"clients", "timeout", "loops", "ramp", "outstanding", "source", "search", "step"}
+	never := []string{"clients", "timeout", "loops", "ramp", "outstanding", "source", "search", "step", "percentiles", "histogram"}
 	refused, format := only, "--%s has a meaning only with --fast"
 	if f.on {
 		refused, format = never, "--%s has no meaning with --fast"
@@ -93,17 +93,24 @@ func (a *app) measureFast(ctx context.Context, cfg oneway.Config) (*oneway.Repor
 	})
 	defer line.Clear()
 	cfg.Progress = line.Update
+	cfg.Report = func(i oneway.Interval) {
+		line.Clear()
+		a.printInterval(i, i.FromS, i.ToS, fmt.Sprintf("%s, %s/s", term.Counted(i.Sent, "datagram"), term.Rate(float64(i.Sent)/max(i.ToS-i.FromS, 1e-9))))
+	}
 	return oneway.Run(ctx, cfg)
 }
 
 // config returns what the flags ask for, without target and log.
 func (f *fastFlags) config(cmd *cobra.Command, flags loadFlags) (oneway.Config, error) {
 	cfg := oneway.Config{
-		Duration: flags.duration, Rate: flags.pace.rate,
+		Duration: flags.duration, Rate: flags.pace.rate, Interval: flags.interval,
 		Senders: f.senders, Batch: f.batch, WithoutGSO: !f.gso, WithoutGRO: !f.gro, AllowPublic: f.allowPublic,
 	}
 	var err error
 	if cfg.Payload, cfg.Messages, err = flags.content(cmd); err != nil {
+		return cfg, err
+	}
+	if cfg.Socket, err = flags.socket.Options(); err != nil {
 		return cfg, err
 	}
 	if cmd.Flags().Changed("batch") && f.batch == 0 {

@@ -92,6 +92,8 @@ type loadFlags struct {
 	loops    int
 	family   term.Family
 	interval time.Duration
+	percents []float64
+	shape    bool
 	tls      term.TLSFlags
 	socket   term.SocketFlags
 	save     term.SaveFlag
@@ -108,6 +110,8 @@ func (f *loadFlags) add(cmd *cobra.Command) {
 	flags.DurationVarP(&f.timeout, "timeout", "t", 5*time.Second, "the most `time` that a connect or an answer may take")
 	flags.IntVar(&f.loops, "loops", 0, "`number` of event loops, each on a thread of its own (default one a core, half of them for a server on this host)")
 	flags.DurationVar(&f.interval, "interval", 0, "show what came of each `time`, such as 1s, as soon as it is over")
+	flags.Float64SliceVar(&f.percents, "percentiles", nil, "report these `percentiles` too, such as 99.5,99.99")
+	flags.BoolVar(&f.shape, "histogram", false, "show how latencies are distributed")
 	f.family.Add(cmd)
 	f.pace.add(cmd)
 	f.socket.Add(cmd, cmd.Name() == "tcp")
@@ -157,6 +161,9 @@ func (a *app) runLoad(cmd *cobra.Command, flags loadFlags, args []string) error 
 		return err
 	}
 	cfg.Targets = all
+	if cfg.TLS, err = flags.tlsConfig(settings, args); err != nil {
+		return err
+	}
 	return term.Perform(a.Console, cmd, &flags.save, term.Measurement[*load.Report]{
 		Run: func(ctx context.Context) (*load.Report, error) {
 			logs := a.OpenClientLogs(settings)
@@ -165,7 +172,12 @@ func (a *app) runLoad(cmd *cobra.Command, flags loadFlags, args []string) error 
 			report, err := a.measureLoad(ctx, &flags.pace, cfg)
 			return report, explainLoad(err, cfg.Network, all[0].String(), "")
 		},
-		Print:   a.printRun,
+		Print: func(r *load.Report) error {
+			if err := a.printRun(r); err != nil || a.JSON || !flags.shape {
+				return err
+			}
+			return a.printHistogram(r)
+		},
 		Verdict: loadVerdict,
 	})
 }
@@ -195,6 +207,10 @@ func (a *app) measureLoad(ctx context.Context, flags *paceFlags, cfg load.Config
 			line.UpdateIn(p.Received, p.Elapsed)
 		}
 	}
+	cfg.Report = func(p load.Part) {
+		line.Clear()
+		a.printInterval(p, p.FromS, p.ToS, partText(&p, cfg.Flood))
+	}
 	return load.Run(ctx, cfg)
 }
 
@@ -207,6 +223,10 @@ func (f *loadFlags) config(cmd *cobra.Command) (load.Config, error) {
 	}
 	if cmd.Flags().Changed("timeout") && f.timeout <= 0 {
 		return cfg, term.Usagef("--timeout must be longer than nothing")
+	}
+	cfg.Interval, cfg.Percentiles = f.interval, f.percents
+	if cfg.Socket, err = f.socket.Options(); err != nil {
+		return cfg, err
 	}
 	return cfg, f.pace.apply(cmd, &cfg)
 }

@@ -20,7 +20,7 @@ func (a *app) printLoad(r *load.Report) error {
 	p := a.Colors(a.Stdout)
 	var b strings.Builder
 	term.WriteReport(&b, p, loadHeadline(r), r.Verify() == nil, loadLines(r))
-	for _, t := range []*term.Table{loadTimes(r), loadCurve(r)} {
+	for _, t := range []*term.Table{loadTimes(r), loadPercentiles(r), loadTargets(r), loadCurve(r)} {
 		if t.Empty() {
 			continue
 		}
@@ -116,6 +116,9 @@ func loadNotes(r *load.Report) [][2]string {
 		}
 		lines = append(lines, [2]string{name, term.Cut("by this client: "+term.OneLine(limit), 68)})
 	}
+	if len(r.Doubts) > 0 {
+		lines = append(lines, [2]string{"few samples", loadDoubts(r)})
+	}
 	if n := r.Generator.ClockSteps; n > 0 {
 		step := term.Micros(r.Generator.ClockStepUS)
 		lines = append(lines, [2]string{"clock", "was set by " + step + " meanwhile; only offsets depend on it"})
@@ -133,6 +136,9 @@ func loadTarget(r *load.Report) string {
 	s := r.Network + " " + term.OneLine(r.Target)
 	if n := len(r.Targets); n > 1 {
 		s += fmt.Sprintf(" and %d more", n-1)
+	}
+	if r.TLS {
+		s += ", TLS"
 	}
 	if r.Sources != "" {
 		s += ", from " + term.Cut(term.OneLine(r.Sources), 40)
@@ -280,14 +286,17 @@ func loadErrors(errors map[string]uint64) string {
 
 // loadTimes is the table of what took how long.
 func loadTimes(r *load.Report) *term.Table {
-	t := term.NewTable("", ">min", ">mean", ">p50", ">p90", ">p99", ">p99.9", ">max")
+	t := term.NewTable("", ">min", ">mean", ">p50", ">p90", ">p95", ">p99", ">p99.9", ">max")
 	row := func(name string, q *latency.Quantiles) {
 		if q == nil {
 			return
 		}
 		cells := []any{name}
-		for _, v := range []float64{q.Min, q.Mean, q.P50, q.P90, q.P99, q.P999, q.Max} {
+		for _, v := range []float64{q.Min, q.Mean, q.P50, q.P90, q.P95, q.P99, q.P999, q.Max} {
 			cells = append(cells, term.Micros(v))
+		}
+		if q.P95 == 0 && q.P90 != 0 { // of a report from before there was a p95
+			cells[5] = "-"
 		}
 		t.Row(cells...)
 	}

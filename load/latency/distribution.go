@@ -23,9 +23,14 @@ type Distribution struct {
 }
 
 // NewDistribution returns an empty one, in which what is longer than limit counts as that.
-func NewDistribution(limit time.Duration) Distribution {
+func NewDistribution(limit time.Duration) Distribution { return newDistribution(limit, 3) }
+
+// NewCoarse returns an empty one, to two digits: in an eighth of the memory.
+func NewCoarse(limit time.Duration) Distribution { return newDistribution(limit, 2) }
+
+func newDistribution(limit time.Duration, digits int) Distribution {
 	return Distribution{
-		histogram: hdrhistogram.New(1, int64(limit), 3),
+		histogram: hdrhistogram.New(1, int64(limit), digits),
 		limit:     limit,
 		least:     math.MaxInt64,
 		greatest:  math.MinInt64,
@@ -60,4 +65,10 @@ func (d *Distribution) Greatest() time.Duration { return d.greatest }
 // lies between the least and the greatest.
 func (d *Distribution) Quantile(q float64) time.Duration {
 	return min(max(time.Duration(d.histogram.ValueAtQuantile(q*100)), d.least), d.greatest)
+}
+
+// Reset takes out all that was added.
+func (d *Distribution) Reset() {
+	d.histogram.Reset()
+	d.least, d.greatest, d.sum = math.MaxInt64, math.MinInt64, 0
 }

@@ -198,7 +198,7 @@ func (c *intervalCounts) interval(length time.Duration) Interval {
 	}
 	if answers > 0 {
 		quantile := func(q float64) time.Duration { return c.quantile(q * float64(answers)) }
-		v.LatencyUS = newQuantiles(c.least, c.sum/float64(answers), quantile, c.greatest)
+		v.LatencyUS = newQuantiles(answers, c.least, c.sum/float64(answers), quantile, c.greatest)
 	}
 	return v
 }

@@ -19,6 +19,7 @@ import (
 	"wirelab/internal/sys"
 	"wirelab/internal/sys/datagram"
 	"wirelab/internal/sys/process"
+	"wirelab/internal/sys/socket"
 	"wirelab/load"
 	"wirelab/load/delivery"
 	"wirelab/load/payload"
@@ -50,6 +51,13 @@ type Config struct {
 	WithoutGSO  bool          // hand over datagrams one by one, not as segments that the kernel cuts apart
 	WithoutGRO  bool          // take answers one by one
 	AllowPublic bool          // send to addresses that belong to others too
+
+	Socket socket.Options
+
+	// Report, if not nil, is told what was sent in each Interval as soon as it is over, and
+	// in the end of the rest: the sum is what the report says. Interval 0: there are none.
+	Interval time.Duration
+	Report   func(Interval)
 
 	// Progress, if not nil, is told now and then how many datagrams were sent while the run
 	// goes on, and never once Run has returned.
@@ -125,6 +133,7 @@ func (c *Config) rules() []rule {
 		{c.Batch < 1 || c.Batch > MaxBatch, fmt.Sprintf("the batch must be between 1 and %d, not %d", MaxBatch, c.Batch)},
 		{c.Messages > load.MaxMessages, fmt.Sprintf("messages must be at most %d, not %d", uint64(load.MaxMessages), c.Messages)},
 		{c.Duration < 0, "the duration is negative"},
+		{c.Interval < 0 || c.Interval > 0 && c.Interval < leastInterval, fmt.Sprintf("an interval takes at least %v", leastInterval)},
 		{c.Messages == 0 && c.Duration == 0, "neither messages nor duration say when to end"},
 		{!(c.Rate >= 0 && c.Rate <= MaxRate), fmt.Sprintf("the rate must be between 0 and %.0f a second, not %v", float64(MaxRate), c.Rate)},
 		{c.Payload == nil, "no payload"},
@@ -165,8 +174,19 @@ func ownNetwork(a netip.Addr) bool {
 	return false
 }
 
+// An Interval is what was sent in a part of a run.
+type Interval struct {
+	FromS float64 `json:"from_s"`
+	ToS   float64 `json:"to_s"`
+	Sent  uint64  `json:"sent"`
+}
+
+// leastInterval is the shortest that can be told.
+const leastInterval = 50 * time.Millisecond
+
 // run is what the senders of one run share.
 type run struct {
+	told        Interval // the sum of those that were told
 	cfg         Config
 	senders     []*sender
 	unknown     error // why the receiver's counts are not known; nil: they are
@@ -263,6 +283,9 @@ func (r *run) send(ctx context.Context) {
 	r.elapsed = max(time.Since(r.began), r.scheduled())
 	end()
 	watcher.Wait()
+	if r.cfg.Interval > 0 && r.cfg.Report != nil {
+		r.endInterval(r.elapsed)
+	}
 	for _, s := range r.senders {
 		_ = s.conn.SetWriteDeadline(time.Time{})
 	}
@@ -285,8 +308,16 @@ func (r *run) scheduled() time.Duration {
 func (r *run) watch(ctx context.Context) {
 	ticker := time.NewTicker(load.ProgressInterval)
 	defer ticker.Stop()
+	var over <-chan time.Time
+	if r.cfg.Interval > 0 && r.cfg.Report != nil {
+		intervals := time.NewTicker(r.cfg.Interval)
+		defer intervals.Stop()
+		over = intervals.C
+	}
 	for {
 		select {
+		case <-over:
+			r.endInterval(time.Since(r.began))
 		case <-ticker.C:
 			if r.cfg.Progress != nil {
 				r.cfg.Progress(r.progress())
@@ -299,6 +330,14 @@ func (r *run) watch(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// endInterval tells what was sent since the last interval.
+func (r *run) endInterval(now time.Duration) {
+	sent := r.progress()
+	i := Interval{FromS: r.told.ToS, ToS: max(now.Seconds(), r.told.ToS), Sent: sent - r.told.Sent}
+	r.told = Interval{ToS: i.ToS, Sent: sent}
+	r.cfg.Report(i)
 }
 
 func (r *run) progress() (sent uint64) {

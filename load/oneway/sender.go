@@ -53,7 +53,7 @@ const readsAtOnce = 16
 
 func newSender(r *run, number int) (*sender, error) {
 	cfg := &r.cfg
-	conn, err := datagram.Dial(datagram.Config{ReceiveBuffer: 1 << 20, GRO: !cfg.WithoutGRO}, cfg.Target)
+	conn, err := datagram.Dial(datagram.Config{ReceiveBuffer: 1 << 20, GRO: !cfg.WithoutGRO, Socket: cfg.Socket}, cfg.Target)
 	if err != nil {
 		return nil, err
 	}
@@ -103,6 +103,7 @@ func (s *sender) run() {
 			break
 		}
 	}
+	s.published.Store(s.sent)
 	_ = s.takeAnswers() // nothing is left to be sent
 	s.calls, s.waits = s.writer.Calls()
 	s.calls, s.waits = s.calls-callsBefore, s.waits-waitsBefore

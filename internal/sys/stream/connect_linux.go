@@ -9,18 +9,19 @@ import (
 
 	"wirelab/internal/sys"
 	"wirelab/internal/sys/sockaddr"
+	"wirelab/internal/sys/socket"
 )
 
 // Connect begins a TCP connection to addr on a new non-blocking descriptor
 // with TCP_NODELAY, which the caller closes. When connecting is true it has not
 // ended yet: the descriptor becomes ReadyOut when it has, and SocketError says how.
 func Connect(addr netip.AddrPort) (fd int, connecting bool, err error) {
-	return ConnectFrom(netip.Addr{}, addr)
+	return ConnectFrom(netip.Addr{}, addr, socket.Options{})
 }
 
-// ConnectFrom is Connect from an address of this host; the zero source
+// ConnectFrom is Connect from an address of this host, with options; the zero source
 // leaves the choice to the kernel.
-func ConnectFrom(source netip.Addr, addr netip.AddrPort) (fd int, connecting bool, err error) {
+func ConnectFrom(source netip.Addr, addr netip.AddrPort, options socket.Options) (fd int, connecting bool, err error) {
 	family, sa := sockaddr.Of(addr)
 	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {
@@ -30,10 +31,11 @@ func ConnectFrom(source netip.Addr, addr netip.AddrPort) (fd int, connecting boo
 		unix.Close(fd)
 		return -1, false, err
 	}
-	err = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	if err == nil {
-		err = unix.Connect(fd, sa)
+	if err := setConnecting(fd, options); err != nil {
+		unix.Close(fd)
+		return -1, false, err
 	}
+	err = unix.Connect(fd, sa)
 	// An interrupted connect goes on in the background (connect(2)).
 	if err == unix.EINPROGRESS || err == unix.EINTR {
 		return fd, true, nil
@@ -43,6 +45,16 @@ func ConnectFrom(source netip.Addr, addr netip.AddrPort) (fd int, connecting boo
 		return -1, false, sys.NewOpError("connect", err)
 	}
 	return fd, false, nil
+}
+
+// setConnecting sets the options of a connection to be.
+func setConnecting(fd int, options socket.Options) error {
+	if !options.Nagle {
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
+			return sys.NewOpError("setsockopt TCP_NODELAY", err)
+		}
+	}
+	return options.Set(fd)
 }
 
 // SocketError returns the error that waits on fd and clears it; 0 if there is none.

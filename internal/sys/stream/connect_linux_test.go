@@ -9,6 +9,7 @@ import (
 
 	"wirelab/internal/sys/datagram"
 	"wirelab/internal/sys/sockaddr"
+	"wirelab/internal/sys/socket"
 )
 
 // From one source address and port a socket may connect to several peers, which
@@ -16,7 +17,7 @@ import (
 func TestConnectFromASource(t *testing.T) {
 	l, addr := listen(t)
 	source := netip.MustParseAddr("127.0.0.9")
-	fd, _, err := ConnectFrom(source, addr)
+	fd, _, err := ConnectFrom(source, addr, socket.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +44,7 @@ func TestConnectFromASource(t *testing.T) {
 func TestConnectFromAnAddressOfAnotherHost(t *testing.T) {
 	_, addr := listen(t)
 	other := netip.MustParseAddr("192.0.2.1")
-	if _, _, err := ConnectFrom(other, addr); !errors.Is(err, syscall.EADDRNOTAVAIL) {
+	if _, _, err := ConnectFrom(other, addr, socket.Options{}); !errors.Is(err, syscall.EADDRNOTAVAIL) {
 		t.Errorf("stream: %v", err)
 	}
 	if _, err := datagram.ConnectFrom(other, addr); !errors.Is(err, syscall.EADDRNOTAVAIL) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"wirelab/internal/sys"
+	"wirelab/internal/sys/socket"
 )
 
 func Listen(netip.AddrPort) (int, netip.AddrPort, error) {
@@ -29,7 +30,7 @@ func Unread(int) (int, error)                            { return 0, sys.ErrUnsu
 func Unacknowledged(int) (int, error)                    { return 0, sys.ErrUnsupported }
 
 func Connect(netip.AddrPort) (int, bool, error) { return -1, false, sys.ErrUnsupported }
-func ConnectFrom(netip.Addr, netip.AddrPort) (int, bool, error) {
+func ConnectFrom(netip.Addr, netip.AddrPort, socket.Options) (int, bool, error) {
 	return -1, false, sys.ErrUnsupported
 }
 func SocketError(int) syscall.Errno            { return syscall.ENOSYS }
