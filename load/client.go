@@ -76,12 +76,15 @@ func (l *loop) ready(c *client, ready epoll.Ready) {
 
 // writable goes on where c had to stop because its socket was full.
 func (l *loop) writable(c *client) {
-	if l.flood {
+	if !l.running && c.tls == nil {
+		return
+	}
+	if l.flood && l.running {
 		l.pump(c)
 		return
 	}
 	if c.written == l.payload.Len() {
-		if c.tls != nil {
+		if c.tls != nil { // of a handshake, or of what is written as far as TLS knows
 			l.flush(c)
 		}
 		return
