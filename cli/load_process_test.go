@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"wirelab/cli/clitest"
 	"wirelab/cli/term"
 	"wirelab/internal/require"
 	"wirelab/load"
@@ -148,7 +149,7 @@ func TestLoadVerdict(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			cmd := (&runningServer{t: t, dir: t.TempDir(), env: processEnv(t)}).
+			cmd := (&runningServer{t: t, dir: t.TempDir(), env: clitest.Env(t)}).
 				command("load", "tcp", listen(t, tt.serve), "--clients", "1", "--messages", "2", "--size", "64", "--timeout", "300ms")
 			var complaint bytes.Buffer
 			cmd.Stderr = &complaint

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"wirelab/cli/clitest"
 	"wirelab/internal/require"
 )
 
@@ -38,7 +39,7 @@ func TestPeerScripts(t *testing.T) {
 			for _, program := range programs {
 				require.Program(t, program)
 			}
-			params := scriptParams()
+			params := clitest.Params()
 			params.Files = []string{filepath.Join("testdata/peers", script)}
 			if script == "udp_stamp.txt" {
 				params.Setup = withPython(require.Python(t, "scapy.contrib.stamp"))
@@ -51,6 +52,6 @@ func TestPeerScripts(t *testing.T) {
 func withPython(python string) func(*testscript.Env) error {
 	return func(env *testscript.Env) error {
 		env.Setenv("PYTHON", python)
-		return setUpScript(env)
+		return clitest.SetUp(env)
 	}
 }

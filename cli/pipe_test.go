@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"wirelab/cli/clitest"
 	"wirelab/cli/serve"
 	"wirelab/cli/term"
 )
@@ -38,7 +39,7 @@ func startPiped(t *testing.T, cmd *exec.Cmd) *os.File {
 
 // A server whose reader goes away after the first line serves on, and ends in order.
 func TestServerOutlivesItsReader(t *testing.T) {
-	s := &runningServer{t: t, dir: t.TempDir(), env: processEnv(t)}
+	s := &runningServer{t: t, dir: t.TempDir(), env: clitest.Env(t)}
 	for _, format := range []string{"text", "json"} {
 		ready := filepath.Join(s.dir, "ready-"+format)
 		cmd := s.command("serve", "tcp", "--handler", "chat", "--port", "0", "--ready-file", ready, "-o", format)

@@ -5,11 +5,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
-	"os"
 	"os/exec"
 	"syscall"
 	"testing"
 
+	"wirelab/cli/clitest"
 	"wirelab/cli/look"
 	"wirelab/cli/serve"
 	"wirelab/internal/require"
@@ -31,7 +31,7 @@ type runningServer struct {
 // to drain and to end with status 0.
 func startServer(t *testing.T, args ...string) *runningServer {
 	t.Helper()
-	s := &runningServer{t: t, dir: t.TempDir(), env: processEnv(t)}
+	s := &runningServer{t: t, dir: t.TempDir(), env: clitest.Env(t)}
 	s.cmd = s.command(append(args, "--port", "0", "-o", "json")...)
 	s.start()
 	return s
@@ -107,16 +107,4 @@ func tcpOf(t *testing.T, st observe.Status) tcp.Status {
 		t.Fatal(err)
 	}
 	return st.Sections[0].Body.(tcp.Status)
-}
-
-// processEnv returns an environment in which no wirelab runs yet.
-func processEnv(t *testing.T) []string {
-	t.Helper()
-	runtime, err := os.MkdirTemp("", "wirelab-test-") // t.TempDir would be too long a path
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(runtime) })
-	// The race detector would sleep a second at the end of each command.
-	return append(os.Environ(), "XDG_RUNTIME_DIR="+runtime, "GORACE=atexit_sleep_ms=0")
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"wirelab/cli/clitest"
 	"wirelab/cli/term"
 	"wirelab/internal/require"
 )
@@ -35,7 +36,7 @@ func TestPsOfAStoppedProcess(t *testing.T) {
 func TestPsWithoutDescriptors(t *testing.T) {
 	for _, engine := range []string{"goroutine", "thread", "epoll", "uring"} {
 		t.Run(engine, func(t *testing.T) {
-			s := &runningServer{t: t, dir: t.TempDir(), env: processEnv(t)}
+			s := &runningServer{t: t, dir: t.TempDir(), env: clitest.Env(t)}
 			s.cmd = exec.Command(require.Program(t, "bash"), "-c", `ulimit -n 64 && exec "$@"`, "bash",
 				require.Program(t, "wirelab"), "serve", "tcp", "--engine", engine, "--port", "0", "-o", "json")
 			s.cmd.Dir, s.cmd.Env = s.dir, s.env

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"wirelab/cli/clitest"
 	"wirelab/internal/require"
 	"wirelab/observe"
 	"wirelab/server/tcp"
@@ -28,7 +29,7 @@ func TestThreadsOfAUserWithFew(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer program.Close()
-	s := &runningServer{t: t, dir: userDir(t, 61234), env: processEnv(t)}
+	s := &runningServer{t: t, dir: userDir(t, 61234), env: clitest.Env(t)}
 	s.cmd = exec.Command(require.Program(t, "setpriv"), "--reuid", user, "--regid", user, "--clear-groups", require.Program(t, "bash"), "-c", script)
 	s.cmd.Dir, s.cmd.Env, s.cmd.ExtraFiles = s.dir, s.env, []*os.File{program}
 	s.start() // and it must end well

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"wirelab/cli/clitest"
 	"wirelab/cli/term"
 	"wirelab/internal/require"
 	"wirelab/internal/sys"
@@ -36,10 +37,11 @@ func TestHandlersOnEngines(t *testing.T) {
 		"chargen": {"", 740, func(answer []byte) bool {
 			return len(answer) == 740 && strings.HasPrefix(string(answer), ` !"#$%&'()*+,-./0123456789:;<=>?@ABC`) && answer[72] == '\r' && answer[74] == '!'
 		}},
-		"daytime":  {"", 100, matches(`^.*20\d\d.*\r\n$`)},
-		"time":     {"", 100, isTime},
-		"timediff": {now + ".000000\n", 100, matches(`^20\d\d-\d\d-\d\dT.*Z user \+\d+\.\d{3} us\n$`)},
-		"chat":     {"/who\n/quit\n", 1000, matches(`guest1`)},
+		"daytime":    {"", 100, matches(`^.*20\d\d.*\r\n$`)},
+		"time":       {"", 100, isTime},
+		"timediff":   {now + ".000000\n", 100, matches(`^20\d\d-\d\d-\d\dT.*Z user \+\d+\.\d{3} us\n$`)},
+		"throughput": {"throughput\nup\n123", 100, matches(`^ready\nup +3\n$`)},
+		"chat":       {"/who\n/quit\n", 1000, matches(`guest1`)},
 	}
 	for _, engine := range tcp.Engines() {
 		for _, handler := range handlers.All() {
@@ -114,7 +116,7 @@ func TestServeLowPortUnprivileged(t *testing.T) {
 			args = append([]string{"setpriv", "--bounding-set", "-net_bind_service", "--inh-caps", "-net_bind_service"}, args...)
 		}
 		cmd := exec.Command(require.Program(t, args[0]), args[1:]...)
-		cmd.Dir, cmd.Env = t.TempDir(), processEnv(t)
+		cmd.Dir, cmd.Env = t.TempDir(), clitest.Env(t)
 		var complaint bytes.Buffer
 		cmd.Stderr = &complaint
 		var exit *exec.ExitError

@@ -45,7 +45,7 @@ func tellTime(s *story) error {
 var (
 	differenceLine = regexp.MustCompile(` (kernel|user) ([+-][0-9.]+) us #`)
 	offsetLine     = regexp.MustCompile(`offset ([+-][0-9.]+) ± ([0-9.]+) us`)
-	logDifference  = regexp.MustCompile(`"difference_min_us":(-?[0-9.]+)`)
+	logDifference  = regexp.MustCompile(`"difference_min_us":(-?[0-9.]+(?:e\+?[0-9]+)?)`)
 )
 
 // timeByText sends the time of a clock as text.

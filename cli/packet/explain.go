@@ -36,7 +36,8 @@ func (a *app) newExplainCommand() *cobra.Command {
 		Short: "Say of every byte of a packet what it is",
 		Long: "Explains every byte of a packet: its offset, the field, its value and meaning, what is\n" +
 			"allowed there, and who set it; and works the checksums out. The packet is described,\n" +
-			"given in hexadecimal (or with --hex; - is standard input), or a frame of a capture (--read).\n" +
+			"given in hexadecimal (or with --hex; - is standard input), or a frame of a capture\n" +
+			"(--read).\n" +
 			"Verdicts on checksums are those of Linux: good, bad, partial (left to a device),\n" +
 			"absent, unverified.",
 		Example: "  wirelab packet explain ip dst=192.0.2.35 / udp dport=9 csum=bad / text hello\n" +

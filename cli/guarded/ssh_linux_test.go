@@ -1,4 +1,4 @@
-package cli
+package guarded_test
 
 import (
 	"context"
@@ -146,8 +146,9 @@ func (h *remoteHost) reachable() bool {
 }
 
 // waitReachable waits until a new login is possible, or is not.
-func (h *remoteHost) waitReachable(want bool, within time.Duration) {
+func (h *remoteHost) waitReachable(want bool) {
 	h.t.Helper()
+	const within = 30 * time.Second
 	for until := time.Now().Add(within); time.Now().Before(until); time.Sleep(50 * time.Millisecond) {
 		if h.reachable() == want {
 			return
@@ -236,8 +237,8 @@ func TestLockedOut(t *testing.T) {
 		out, err := h.ssh("{ wirelab address apply --confirm 8s --wait >apply.out 2>&1 & } ; sleep 2; kill -9 $! $PPID; kill -9 -$$", "-S", "none")
 		ended <- result{out, err}
 	}()
-	h.waitReachable(false, 5*time.Second)
-	h.waitReachable(true, 20*time.Second)
+	h.waitReachable(false)
+	h.waitReachable(true)
 	if r := <-ended; r.err == nil {
 		t.Errorf("the session lived: %s", r.out)
 	}
@@ -256,8 +257,8 @@ func TestForgottenSSH(t *testing.T) {
 	}
 	for _, kill := range []string{"", "kill -9 $! $PPID; kill -9 -$$"} {
 		_, _ = h.ssh("{ wirelab firewall apply --force --confirm 6s --wait >apply.out 2>&1 & } ; sleep 2; "+kill, "-S", "none")
-		h.waitReachable(false, 3*time.Second)
-		h.waitReachable(true, 15*time.Second)
+		h.waitReachable(false)
+		h.waitReachable(true)
 	}
 	if out := h.must("ip", "netns", "exec", h.server, "nft", "list", "ruleset"); strings.Contains(out, "wirelab") {
 		t.Errorf("what was nothing is something now: %s", out)

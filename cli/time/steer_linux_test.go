@@ -1,4 +1,4 @@
-package cli
+package time_test
 
 import (
 	"bytes"
@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"wirelab/cli/clitest"
 	"wirelab/internal/require"
 	"wirelab/internal/sys/clock"
 	"wirelab/server/ntp"
@@ -44,7 +45,7 @@ func steer(t *testing.T, server netip.AddrPort, answer string) *steering {
 		"-e", "inject=clock_adjtime,adjtimex,clock_settime,settimeofday:"+answer, "-e", "inject=capget:"+capSysTime,
 		require.Program(t, "setpriv"), "--bounding-set", "-sys_time", "--inh-caps", "-sys_time",
 		require.Program(t, "wirelab"), "time", "sync", server.String(), "--steer", "--force", "--min-poll", "125ms", "--max-poll", "250ms")
-	s.cmd.Env = append(processEnv(t), "WIRELAB_LOGS_DIR=logs")
+	s.cmd.Env = append(clitest.Env(t), "WIRELAB_LOGS_DIR=logs")
 	s.cmd.Dir = t.TempDir()
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	s.cmd.Stdout, s.cmd.Stderr = &s.out, &s.out

@@ -1,4 +1,4 @@
-package cli
+package time_test
 
 import (
 	"encoding/json"
@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"wirelab/cli/clitest"
 	"wirelab/clock/measure"
 	"wirelab/internal/require"
 )
@@ -91,7 +92,7 @@ func (l *timeLab) serveNTP(port int, args ...string) {
 	l.t.Helper()
 	ready := filepath.Join(l.dir, fmt.Sprintf("ready-%d", port))
 	cmd := l.in(l.a, "wirelab", append([]string{"serve", "ntp", "--bind", serverAddr, "--port", strconv.Itoa(port), "--ready-file", ready}, args...)...)
-	cmd.Env = processEnv(l.t)
+	cmd.Env = clitest.Env(l.t)
 	l.start(cmd)
 	l.await(ready)
 }
@@ -248,7 +249,7 @@ func TestTimeTrafficIsWellFormed(t *testing.T) {
 	l.serveNTP(12123, "--local-stratum", "3", "--nts", "--nts-cert-out", cert, "--rate", "100", "--burst", "30")
 	ready := filepath.Join(l.dir, "udp")
 	udp := l.in(l.a, "wirelab", "serve", "udp", "--bind", serverAddr, "--ready-file", ready)
-	udp.Env = processEnv(t)
+	udp.Env = clitest.Env(t)
 	l.start(udp)
 	l.await(ready)
 	dump := l.in(l.b, "tcpdump", "-i", "vb", "--immediate-mode", "-U", "-w", pcap, "udp")
@@ -298,7 +299,7 @@ func TestAServerTellsWhomItFollows(t *testing.T) {
 		t.Fatal(err)
 	}
 	up := l.in(l.a, "wirelab", "up", "--config", config, "--ready-file", ready)
-	up.Env = processEnv(t)
+	up.Env = clitest.Env(t)
 	l.start(up)
 	l.await(ready)
 	var out []byte
@@ -316,7 +317,7 @@ func TestAServerTellsWhomItFollows(t *testing.T) {
 		t.Errorf("wrong by %v, %t", wrong, ok)
 	}
 	loop := l.in(l.a, "wirelab", "time", "sync", serverAddr+":123", "--min-poll", "125ms")
-	loop.Env = processEnv(t)
+	loop.Env = clitest.Env(t)
 	said := filepath.Join(l.dir, "loop")
 	file, err := os.Create(said)
 	if err != nil {
