@@ -79,7 +79,7 @@ func Listen(cfg Config) (*Server, error) {
 	s := &Server{cfg: cfg, since: time.Now(), log: cfg.Log, life: task.NewOnce()}
 	err := server.BindNext("udp", cfg.Addr, cfg.AutoPort, func(addr netip.AddrPort) error {
 		conns, err := datagram.ListenGroup(datagram.Config{
-			Addr: addr, ReceiveBuffer: receiveBuffer, Socket: cfg.Socket, GRO: !cfg.WithoutGRO, SendStamps: true,
+			Addr: addr, ReceiveBuffer: receiveBuffer, Socket: cfg.Socket, GRO: !cfg.WithoutGRO, SendStamps: true, Prompt: cfg.Workers == 1,
 		}, cfg.Workers)
 		for i, conn := range conns {
 			s.workers = append(s.workers, newWorker(conn, cfg, i, s.since))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"runtime"
 	"sync/atomic"
 	"syscall"
 	"unsafe"
@@ -35,6 +36,7 @@ type Conn struct {
 	readDeadline deadline
 	sendDeadline deadline
 
+	prompt    bool // a reader keeps its processor for a moment
 	connected bool // datagrams go to one peer, and come from it alone
 	gro, gso  bool // what the kernel has
 
@@ -116,6 +118,7 @@ func openDatagrams(cfg Config, bind func(fd, family int, sa unix.Sockaddr, cfg C
 		return nil, err
 	}
 	c := &Conn{local: local, is6: family == unix.AF_INET6, sendStamps: cfg.SendStamps, reports: cfg.Reports}
+	c.prompt = cfg.Prompt && runtime.GOMAXPROCS(0) > 1
 	c.gro = cfg.GRO && unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_GRO, 1) == nil
 	// Kernels before 4.18 ignore UDP_SEGMENT beside a datagram, but refuse it here.
 	c.gso = unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_SEGMENT, 0) == nil

@@ -102,4 +102,9 @@ type Config struct {
 	// have reported (ICMP), such as ECONNREFUSED, even where it was taken from the error queue
 	// with stamps. Read may tell what Write has told already.
 	Reports bool
+	// Prompt makes a reader that waits keep its processor (GOMAXPROCS in package runtime)
+	// for a moment: if a peer answers soon, Go's scheduler would hand the processor over only
+	// to want it back, which costs more than to receive a datagram. Such readers leave little
+	// to others when they are busy, so that a process with two processors has one of them.
+	Prompt bool
 }

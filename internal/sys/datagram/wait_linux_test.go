@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -137,5 +138,47 @@ func TestDatagramDeadlinesDoNotFillUp(t *testing.T) {
 	case <-done:
 	case <-time.After(20 * time.Second):
 		t.Fatal("SetReadDeadline blocks")
+	}
+}
+
+// A reader that keeps its processor lets go of it when the socket is closed, a deadline
+// passes or Go's garbage collector wants it to stop.
+func TestPromptReaderLetsGo(t *testing.T) {
+	conn, err := Listen(Config{Addr: netip.MustParseAddrPort("127.0.0.1:0"), Prompt: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !conn.prompt {
+		t.Skip("there is one processor")
+	}
+	r := conn.NewReader(1, 10)
+	for _, end := range []struct {
+		now  func() error
+		want error
+	}{
+		{func() error { return conn.SetReadDeadline(time.Now()) }, os.ErrDeadlineExceeded},
+		{conn.Close, os.ErrClosed},
+	} {
+		r.wait.inVain = 0
+		if err := conn.SetReadDeadline(time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		failed := make(chan error)
+		go func() {
+			_, err := r.Read()
+			failed <- err
+		}()
+		runtime.GC()
+		if err := end.now(); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err := <-failed:
+			if !errors.Is(err, end.want) {
+				t.Errorf("%v, not %v", err, end.want)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatalf("Read does not return with %v", end.want)
+		}
 	}
 }
