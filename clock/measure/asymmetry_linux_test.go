@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,27 +24,18 @@ func relay(t *testing.T, server netip.AddrPort, there, back func(n int) time.Dur
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := make(chan netip.AddrPort, 1)
+	var client atomic.Pointer[netip.AddrPort] // who asked last
 	done := make(chan struct{}, 2)
 	go func() {
 		defer func() { done <- struct{}{} }()
 		pass(near, there, func(b []byte, peer netip.AddrPort) {
-			select {
-			case client <- peer:
-			default:
-			}
+			client.Store(&peer)
 			_, _ = far.Write(b)
 		})
 	}()
 	go func() {
 		defer func() { done <- struct{}{} }()
-		var peer netip.AddrPort
-		pass(far, back, func(b []byte, _ netip.AddrPort) {
-			if !peer.IsValid() {
-				peer = <-client
-			}
-			_, _ = near.WriteToUDPAddrPort(b, peer)
-		})
+		pass(far, back, func(b []byte, _ netip.AddrPort) { _, _ = near.WriteToUDPAddrPort(b, *client.Load()) })
 	}()
 	t.Cleanup(func() { near.Close(); far.Close(); <-done; <-done })
 	return near.LocalAddr().(*net.UDPAddr).AddrPort()

@@ -103,7 +103,7 @@ func Dial(cfg Config) (*Client, error) {
 		cfg.Timeout = time.Second
 	}
 	cfg.Timeout = min(cfg.Timeout, MaxTimeout)
-	conn, err := probe.Dial(cfg.From, cfg.Server)
+	conn, err := probe.Dial(probe.Config{Peer: cfg.Server, From: cfg.From})
 	if err != nil {
 		return nil, err
 	}

@@ -59,7 +59,7 @@ func Dial(cfg Config) (*Sender, error) {
 	if cfg.Timeout == 0 {
 		cfg.Timeout = time.Second
 	}
-	conn, err := probe.Dial(cfg.From, cfg.Reflector)
+	conn, err := probe.Dial(probe.Config{Peer: cfg.Reflector, From: cfg.From, SamePort: true})
 	if err != nil {
 		return nil, err
 	}
