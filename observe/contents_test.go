@@ -33,7 +33,9 @@ func TestContentsAreForTheTerminalAlone(t *testing.T) {
 	if err != nil || bytes.Count(file, []byte("\n")) != 1 || bytes.Contains(file, []byte("contents")) {
 		t.Errorf("in the file: %s, %v", file, err)
 	}
-	if OpenLogs(LogConfig{Terminal: &terminal, Verbose: true}).Component("x").Enabled(context.Background(), LevelContents) {
+	verbose := OpenLogs(LogConfig{Terminal: &terminal, Verbose: true})
+	defer verbose.Close()
+	if verbose.Component("x").Enabled(context.Background(), LevelContents) {
 		t.Error("contents are logged that nobody has asked for")
 	}
 }

@@ -46,6 +46,9 @@ func (c *Config) Check() error {
 			return fmt.Errorf("%w: %s is %v, and a share is between 0 and 1", ErrConfig, share.name, share.value)
 		}
 	}
+	if c.Reorder > 0 && c.Delay == 0 && c.Jitter == 0 {
+		return fmt.Errorf("%w: reorder lets packets overtake those that are delayed, and no delay is given", ErrConfig)
+	}
 	if c.Delay < 0 || c.Jitter < 0 || !(c.Rate >= 0) || c.Queue < 0 {
 		return fmt.Errorf("%w: delay, jitter, rate and queue are not negative", ErrConfig)
 	}

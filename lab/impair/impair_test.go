@@ -116,7 +116,7 @@ func TestSameSeedSameFate(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
-	for _, cfg := range []impair.Config{{Loss: 1.5}, {Double: -1}, {Corrupt: math.NaN()}, {Delay: -1}, {Rate: math.NaN()}, {Queue: -1}} {
+	for _, cfg := range []impair.Config{{Loss: 1.5}, {Double: -1}, {Reorder: 0.1}, {Corrupt: math.NaN()}, {Delay: -1}, {Rate: math.NaN()}, {Queue: -1}} {
 		if err := cfg.Check(); !errors.Is(err, impair.ErrConfig) {
 			t.Errorf("%+v: %v", cfg, err)
 		}
