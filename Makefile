@@ -28,7 +28,7 @@ build: ## build ./wirelab: one static binary
 race := GORACE=atexit_sleep_ms=20 CGO_ENABLED=1
 
 test: ## install what tests need (as root), check the code, run all tests with the race detector
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync packages check
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line packages check
 	@$(MAKE) --no-print-directory build
 	$(race) go -C bench test -race -vet=off -count=1 ./...
 	$(race) go test -race -vet=off -count=1 -timeout 15m ./...

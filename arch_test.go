@@ -52,7 +52,7 @@ var layers = map[string]layer{
 }
 
 // testOnly are the packages of the house that only test files import.
-var testOnly = []string{"cli/clitest", "cli/term/termtest", "internal/require", "internal/sys/stream/streamtest"}
+var testOnly = []string{"cli/clitest", "cli/term/termtest", "firewall/firewalltest", "internal/require", "internal/sys/stream/streamtest"}
 
 // allowedImport reports whether a file may import the package of the house.
 func allowedImport(importer, imported string, test bool) bool {

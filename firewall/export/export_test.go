@@ -8,25 +8,13 @@ import (
 	"testing"
 
 	"wirelab/firewall"
+	"wirelab/firewall/firewalltest"
 	"wirelab/firewall/simulate"
-	"wirelab/internal/setting"
 )
 
 func program(t testing.TB, text string) *firewall.Program {
 	t.Helper()
-	file, errs := setting.Read("wirelab.yaml", []byte(text))
-	if errs != nil {
-		t.Fatal(errs)
-	}
-	section, _ := file.Get("firewall")
-	policy, errs := firewall.Parse(section)
-	if errs != nil {
-		t.Fatal(errs)
-	}
-	p, errs := policy.Compile()
-	if errs != nil {
-		t.Fatal(errs)
-	}
+	_, p := firewalltest.Compile(t, text)
 	return p
 }
 
@@ -139,16 +127,7 @@ func TestExamples(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		file, errs := setting.Read(name, text)
-		if errs != nil {
-			t.Fatal(errs)
-		}
-		section, _ := file.Get("firewall")
-		policy, errs := firewall.Parse(section)
-		if errs != nil {
-			t.Fatal(errs)
-		}
-		p, errs := policy.Compile()
+		policy, p, errs := firewalltest.Read(name, text)
 		if errs != nil {
 			t.Fatal(errs)
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"wirelab/firewall"
+	"wirelab/firewall/firewalltest"
 	"wirelab/firewall/simulate"
 	"wirelab/internal/setting"
 )
@@ -23,16 +24,7 @@ func compiled(t testing.TB, policy []byte) *firewall.Program {
 
 func compiledAs(t testing.TB, name string, policy []byte) *firewall.Program {
 	t.Helper()
-	file, errs := setting.Read(name, policy)
-	if errs != nil {
-		t.Fatalf("%v\n%s", errs, policy)
-	}
-	section, _ := file.Get("firewall")
-	p, errs := firewall.Parse(section)
-	if errs != nil {
-		t.Fatalf("%v\n%s", errs, policy)
-	}
-	program, errs := p.Compile()
+	_, program, errs := firewalltest.Read(name, policy)
 	if errs != nil {
 		t.Fatalf("%v\n%s", errs, policy)
 	}

@@ -6,26 +6,9 @@ import (
 	"testing"
 
 	"wirelab/firewall"
+	"wirelab/firewall/firewalltest"
 	"wirelab/internal/setting"
 )
-
-func policy(t testing.TB, text string) (*firewall.Policy, *firewall.Program) {
-	t.Helper()
-	file, errs := setting.Read("wirelab.yaml", []byte(text))
-	if errs != nil {
-		t.Fatal(errs)
-	}
-	section, _ := file.Get("firewall")
-	policy, errs := firewall.Parse(section)
-	if errs != nil {
-		t.Fatal(errs)
-	}
-	p, errs := policy.Compile()
-	if errs != nil {
-		t.Fatal(errs)
-	}
-	return policy, p
-}
 
 func ask(t testing.TB, s *Simulator, question string) *Answer {
 	t.Helper()
@@ -37,7 +20,7 @@ func ask(t testing.TB, s *Simulator, question string) *Answer {
 }
 
 func TestExample(t *testing.T) {
-	p, program := policy(t, firewall.Section().Example)
+	p, program := firewalltest.Compile(t, firewall.Section().Example)
 	s := New(Host{}, program)
 	if failures := s.Check(p); failures != nil {
 		t.Error(failures)
@@ -68,7 +51,7 @@ func TestExample(t *testing.T) {
 }
 
 func TestExpectedAnswers(t *testing.T) {
-	_, program := policy(t, "firewall:\n  in:\n    - accept icmp/8\n    - reject tcp with tcp-reset\n    - reject\n")
+	_, program := firewalltest.Compile(t, "firewall:\n  in:\n    - accept icmp/8\n    - reject tcp with tcp-reset\n    - reject\n")
 	s := New(Host{}, program)
 	for question, kept := range map[string]bool{
 		"reject tcp 203.0.113.9 -> :22 tcp reset": true, "reject tcp 203.0.113.9 -> :22 icmp 3": false, "reject udp 203.0.113.9 -> :22 icmp 3": true, "reject udp 203.0.113.9 -> :22 icmp 10": false,
@@ -98,7 +81,7 @@ func rules(n int, unlike bool) string {
 func BenchmarkAsk10000(b *testing.B) {
 	for _, unlike := range []bool{false, true} {
 		b.Run(fmt.Sprintf("unlike=%t", unlike), func(b *testing.B) {
-			_, program := policy(b, rules(10000, unlike))
+			_, program := firewalltest.Compile(b, rules(10000, unlike))
 			s := New(Host{}, program)
 			q, _ := firewall.ParseQuestion(setting.Value{Kind: setting.Scalar, Text: "tcp 203.0.113.9 -> :22 on eth0"})
 			for b.Loop() {
@@ -138,7 +121,7 @@ func TestProtectFindsWhatIsShadowed(t *testing.T) {
 		{"    - accept ssh from office on eth1\n", "drop by \"policy drop of input\""},
 	}
 	for _, tt := range tests {
-		p, program := policy(t, head+tt.rules)
+		p, program := firewalltest.Compile(t, head+tt.rules)
 		failures := New(Host{}, program).Check(p)
 		if len(failures) > 0 != (tt.want != "") || len(failures) > 0 && !strings.Contains(failures[0].String(), tt.want) {
 			t.Errorf("%s: %v, want %s", tt.rules, failures, tt.want)

@@ -14,6 +14,7 @@ import (
 
 	"wirelab/firewall"
 	"wirelab/firewall/export"
+	"wirelab/firewall/firewalltest"
 	"wirelab/firewall/kernel"
 	"wirelab/firewall/simulate"
 	"wirelab/internal/setting"
@@ -80,16 +81,8 @@ func loadLegacy(p *firewall.Program) error {
 }
 
 func compile(text string) (*firewall.Program, setting.Errors) {
-	file, errs := setting.Read("wirelab.yaml", []byte(text))
-	if errs != nil {
-		return nil, errs
-	}
-	section, _ := file.Get("firewall")
-	policy, errs := firewall.Parse(section)
-	if errs != nil {
-		return nil, errs
-	}
-	return policy.Compile()
+	_, program, errs := firewalltest.Read("wirelab.yaml", []byte(text))
+	return program, errs
 }
 
 // proofHost is what a simulator knows of the host that mustNew makes.

@@ -4,9 +4,8 @@ import (
 	"strings"
 	"testing"
 
-	"wirelab/firewall"
+	"wirelab/firewall/firewalltest"
 	"wirelab/firewall/simulate"
-	"wirelab/internal/setting"
 )
 
 const asked = `firewall:
@@ -34,19 +33,7 @@ const asked = `firewall:
 
 func TestAsk(t *testing.T) {
 	mustNew(t)
-	file, errs := setting.Read("wirelab.yaml", []byte(asked))
-	if errs != nil {
-		t.Fatal(errs)
-	}
-	section, _ := file.Get("firewall")
-	policy, errs := firewall.Parse(section)
-	if errs != nil {
-		t.Fatal(errs)
-	}
-	program, errs := policy.Compile()
-	if errs != nil {
-		t.Fatal(errs)
-	}
+	policy, program := firewalltest.Compile(t, asked)
 	for _, known := range []simulate.Host{{}, proofHost()} {
 		all, err := Ask(known, program, policy.Expect)
 		if err != nil {
