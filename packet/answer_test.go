@@ -18,6 +18,15 @@ func TestAnswers(t *testing.T) {
 		{"ip src=10.0.0.1 dst=10.9.9.9 / udp sport=5 dport=7", "ip src=10.0.0.2 dst=10.0.0.1 / icmp type=unreachable code=3 / ip src=10.0.0.1 dst=10.9.9.9 / udp sport=5 dport=7", "ICMP error"},
 		{"ip src=10.0.0.1 dst=10.9.9.9 / udp sport=5 dport=7", "ip src=10.0.0.2 dst=10.0.0.1 / icmp type=unreachable code=3 / ip src=10.0.0.1 dst=10.9.9.9 / udp sport=5 dport=8", ""},
 		{"ip src=10.0.0.1 dst=10.0.0.2 / udp sport=5 dport=7", "ip src=10.0.0.1 dst=10.0.0.2 / udp sport=5 dport=7", ""},
+		{"ip6 src=fe80::1 dst=ff02::1:ff00:2 / icmp6 type=ns target=fe80::2", "ip6 src=fe80::2 dst=fe80::1 / icmp6 type=na target=fe80::2", "neighbour advertisement"},
+		{"ip6 src=fe80::1 dst=ff02::1:ff00:2 / icmp6 type=ns target=fe80::2", "ip6 src=fe80::3 dst=fe80::1 / icmp6 type=na target=fe80::3", ""},
+		{"ip6 src=fe80::1 dst=ff02::1:ff00:2 / icmp6 type=ns target=fe80::2", "ip6 src=fe80::2 dst=fe80::1 / icmp6 type=ns target=fe80::2", ""},
+		{"ip6 src=fe80::1 dst=ff02::1:ff00:2 / icmp6 type=rs", "ip6 src=fe80::2 dst=fe80::1 / icmp6 type=na target=fe80::2", ""},
+		{"ip src=10.0.0.1 dst=10.0.0.2 / udp sport=5 dport=7", "ip src=10.0.0.2 dst=10.0.0.1 / udp sport=8 dport=5", ""},
+		{"eth / arp op=request spa=10.0.0.1 tpa=10.0.0.2", "eth / arp op=reply spa=10.0.0.3 tpa=10.0.0.1", ""},
+		{"ip src=10.0.0.1 dst=10.9.9.9 / tcp sport=5 dport=7 flags=syn", "ip src=10.0.0.9 dst=10.0.0.1 / icmp type=exceeded / ip src=10.0.0.1 dst=10.9.9.9 ttl=0 / tcp sport=5 dport=7 flags=syn", "ICMP error"},
+		{"ip src=10.0.0.1 dst=10.9.9.9 / udp sport=5 dport=7", "ip src=10.0.0.2 dst=10.0.0.1 / icmp type=unreachable code=3 / ip src=10.0.0.1 dst=10.9.9.8 / udp sport=5 dport=7", ""},
+		{"ip src=10.0.0.1 dst=10.9.9.9 / udp sport=5 dport=7", "ip src=10.0.0.2 dst=10.0.0.1 / icmp type=echo / ip src=10.0.0.1 dst=10.9.9.9 / udp sport=5 dport=7", ""},
 	}
 	for _, tt := range tests {
 		sent, s := scanned(t, tt.sent)

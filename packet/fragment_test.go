@@ -57,6 +57,17 @@ func TestFragments(t *testing.T) {
 		if len(frames) == 1 {
 			return
 		}
+		for i, one := range frames {
+			var h Headers
+			Scan(template.Link(), one, len(one), &h)
+			ip, ok := h.Find(IPv4)
+			if !ok {
+				ip, _ = h.Find(IPv6)
+			}
+			if size := int(ip.End - ip.Offset); size > mtu || i < len(frames)-1 && size < mtu-7 && i > 0 {
+				t.Fatalf("fragment %d of %d has %d bytes with an MTU of %d", i, len(frames), size, mtu)
+			}
+		}
 		once := reassemble(t, template.Link(), frames)
 		var twice [][]byte // a smaller link further on
 		for _, one := range frames {
