@@ -21,6 +21,9 @@ func ReadFigures(flags *pflag.FlagSet) {
 		case *figureFlag, *settingFlag: // the configuration reads those in the same way
 			return
 		}
+		if f.DefValue == "0s" || f.DefValue == "[]" && !strings.HasPrefix(f.Value.Type(), "string") {
+			f.DefValue = "" // which help does not show; of strings pflag leaves it out itself
+		}
 		unit, _ := pflag.UnquoteUsage(f)
 		if read := figureReader(f.Value.Type(), unit); read != nil {
 			f.Value = &figureFlag{f.Value, read}
