@@ -45,7 +45,7 @@ func parse(arguments []string, stderr io.Writer) (o options, err error) {
 	flags.SetOutput(stderr)
 	flags.StringVar(&o.wirelab, "wirelab", "../wirelab", "the `program` to measure, as make build makes it")
 	flags.StringVar(&o.output, "o", "", "write the report to `file` instead of standard output")
-	flags.StringVar(&o.only, "only", "", "measure only what has `text` in a server's name; or tail, udp, generator, relay, packets, firewall, addresses")
+	flags.StringVar(&o.only, "only", "", "measure only what has `text` in a server's name; or tail, udp, throughput, generator, relay, packets, firewall, addresses")
 	flags.IntVar(&o.rounds, "rounds", 7, "how often each pair is measured")
 	flags.IntVar(&o.requests, "requests", 150000, "requests in a run, over all connections")
 	if err := flags.Parse(arguments); err != nil {
@@ -108,13 +108,14 @@ func allPrograms() []string {
 
 // results are all that was measured. What could not be is in missing.
 type results struct {
-	pairs   []pair
-	tails   *tails
-	held    []held
-	floods  *floods
-	costs   *costs
-	relays  *relays
-	missing []missing
+	pairs       []pair
+	tails       *tails
+	held        []held
+	floods      *floods
+	costs       *costs
+	throughputs []throughputs
+	relays      *relays
+	missing     []missing
 
 	templates []templateResult
 	firewall  []firewallResult
@@ -169,6 +170,10 @@ func (b *bench) measureAll(ctx context.Context) (*results, error) {
 	if b.wanted("udp") && ctx.Err() == nil {
 		r.floods, err = b.measureFloods(ctx)
 		miss(err, "UDP senders")
+	}
+	if b.wanted("throughput") && ctx.Err() == nil {
+		r.throughputs, err = b.measureThroughput(ctx)
+		miss(err, "throughput")
 	}
 	if b.wanted("generator") && ctx.Err() == nil {
 		r.costs, err = b.measureCosts(ctx)

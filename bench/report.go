@@ -112,6 +112,7 @@ Written by %s; run it again rather than edit this file.
 	writeTails(&text, r.tails)
 	writeHeld(&text, r.held)
 	writeFloods(&text, r.floods)
+	writeThroughput(&text, r.throughputs)
 	writeCosts(&text, r.costs)
 	writeRelays(&text, r.relays)
 	writeTemplates(&text, r.templates)

@@ -53,9 +53,9 @@ func (a *app) newLoadEnginesCommand() *cobra.Command {
 	f.StringSliceVarP(&flags.engines, "engines", "e", nil, "`names` of the engines (default all)")
 	f.IntSliceVarP(&flags.connections, "connections", "c", []int{1, 64, 1000}, "`numbers` of connections")
 	f.Lookup("connections").DefValue = "1,64,1000" // as it is typed
-	f.IntVar(&flags.idle, "idle", 2000, "`number` of idle connections to measure memory with; 0: none")
+	f.IntVar(&flags.idle, "idle", 1000, "`number` of idle connections to measure memory with; 0: none")
 	f.IntVarP(&flags.size, "size", "s", 64, "`bytes` of a message")
-	f.DurationVarP(&flags.duration, "duration", "d", 150*time.Millisecond, "`time` that each run takes")
+	f.DurationVarP(&flags.duration, "duration", "d", 100*time.Millisecond, "`time` that each run takes")
 	f.IntVarP(&flags.rounds, "rounds", "r", 3, "`number` of rounds; 'report compare' needs 5 to judge")
 	flags.save.Add(cmd)
 	return cmd
