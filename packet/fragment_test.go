@@ -39,7 +39,7 @@ func reassemble(t *rapid.T, link LinkType, frames [][]byte) []byte {
 }
 
 func TestFragments(t *testing.T) {
-	stacks := []string{"ip opts=lsrr:192.0.2.1,rr:0.0.0.0 / udp / random ", "ip6 / hop / udp / random ", "eth / ip / icmp / random "}
+	stacks := []string{"ip opts=lsrr:192.0.2.1,rr:0.0.0.0 / udp / random ", "ip6 / hop / udp / random ", "eth / ip / icmp / random ", "eth / ip6 / udp / random "}
 	rapid.Check(t, func(t *rapid.T) {
 		s, err := ParseLine(rapid.SampledFrom(stacks).Draw(t, "stack") + rapid.StringMatching(`[1-3][0-9]{0,3}`).Draw(t, "size"))
 		if err != nil {

@@ -42,7 +42,7 @@ var more = []string{
 }
 
 // TestGolden writes what is said of packets: their bytes, the line, the description read
-// back, and each field with its value, meaning and who set it.
+// back, and each field with its value, meaning and who set it; and the catalog of layers.
 func TestGolden(t *testing.T) {
 	const file = "testdata/explained.txt"
 	var got bytes.Buffer
@@ -72,6 +72,12 @@ func TestGolden(t *testing.T) {
 					fmt.Fprintf(&got, "      %s: %s = %s\n", term.Name, term.Words, term.Sum)
 				}
 			}
+		}
+	}
+	for _, l := range Catalog() {
+		fmt.Fprintf(&got, "\n%v: %s, %s; %s\n", l.Layer, l.Title, l.Source, l.Usage)
+		for _, f := range l.Fields {
+			fmt.Fprintf(&got, "  %+v\n", f)
 		}
 	}
 	if os.Getenv("WIRELAB_UPDATE") != "" {

@@ -54,6 +54,19 @@ func TestScan(t *testing.T) {
 	}
 }
 
+// A header that the length around it cuts is the sender's fault, also where the capture
+// ends there; one that only the capture cuts is nobody's.
+func TestMalformed(t *testing.T) {
+	frame, template := build(t, "eth / ip len=24 / udp / zero 20")
+	for captured, want := range map[int]bool{34: false, 36: false, 38: true, 40: true, len(frame): true} {
+		var h Headers
+		Scan(template.Link(), frame[:captured], len(frame), &h)
+		if one, got := h.Malformed(); got != want || got && one.Layer != UDP {
+			t.Errorf("%d bytes captured: %t, %v %v", captured, got, one.Layer, one.Fault)
+		}
+	}
+}
+
 func FuzzScan(f *testing.F) {
 	for _, tt := range frames {
 		frame, _ := hex.DecodeString(tt.hex)
