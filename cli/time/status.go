@@ -145,6 +145,10 @@ func (st timeStatus) write(a *app, failed error) error {
 // write shows a daemon: its clock as chronyc tracking does, then its sources.
 func (d daemonStatus) write(a *app, p term.Palette) error {
 	var b strings.Builder
+	follows := ""
+	if d.Reference.IsValid() {
+		follows = ", following " + d.Reference.String()
+	}
 	head := fmt.Sprintf("clock %s: %s", d.Clock, d.State)
 	if d.Reason != "" {
 		head += ": " + d.Reason
@@ -157,7 +161,7 @@ func (d daemonStatus) write(a *app, p term.Palette) error {
 		{"process", fmt.Sprintf("%d, since %s, the clock %s", d.PID, d.Since.Format("15:04:05"), steers)},
 		{"offset", fmt.Sprintf("%s (before the last correction %s, %s ago)", offsetText(d.Offset, d.Bound), signed(d.LastOffset), seconds(d.UpdatedAgo))},
 		{"frequency", fmt.Sprintf("%+.3f ppm ± %.3f", d.Frequency/1e3, d.Skew/1e3)},
-		{"root delay", fmt.Sprintf("%s, dispersion %s, stratum %d", micros(d.RootDelay), micros(d.RootDispersion), d.Stratum)},
+		{"root delay", fmt.Sprintf("%s, dispersion %s, stratum %d%s", micros(d.RootDelay), micros(d.RootDispersion), d.Stratum, follows)},
 	}
 	if d.TrueOffset != nil {
 		lines = append(lines, [2]string{"truly off", signed(*d.TrueOffset) + " ahead of this host's clock, as only a simulation knows"})
