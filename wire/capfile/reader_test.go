@@ -96,11 +96,80 @@ func readAll(t testing.TB, source io.Reader) ([]summary, *Reader, error) {
 			}
 			return all, r, err
 		}
-		s := summary{string(f.Data), f.Length, f.Time, f.Timed, f.Interface, f.Link, f.Flags, f.Dropped, "", f.Offset}
-		for c := range f.Comments() {
-			s.comment += string(c) + ";"
+		all = append(all, summarize(&f))
+	}
+}
+
+func summarize(f *Frame) summary {
+	s := summary{string(f.Data), f.Length, f.Time, f.Timed, f.Interface, f.Link, f.Flags, f.Dropped, "", f.Offset}
+	for c := range f.Comments() {
+		s.comment += string(c) + ";"
+	}
+	return s
+}
+
+// readBatches is readAll by Batch, in two memories in turn as two workers have them. What
+// the first holds must be whole when the second has been read.
+func readBatches(t testing.TB, source io.Reader, size int) ([]summary, error) {
+	t.Helper()
+	r, err := NewReader(source)
+	if err != nil {
+		return nil, err
+	}
+	memories := [][]byte{make([]byte, size), make([]byte, size)}
+	var all []summary
+	var before []Frame
+	for n := 0; ; n++ {
+		frames, err := r.Batch(memories[n%2], nil)
+		for i := range before {
+			all = append(all, summarize(&before[i]))
 		}
-		all = append(all, s)
+		for i := range frames {
+			if frames[i].Interface >= len(r.Interfaces()) {
+				t.Errorf("a frame of interface %d, of %d that are known", frames[i].Interface, len(r.Interfaces()))
+			}
+		}
+		if before = frames; err == nil && len(frames) > 0 {
+			continue
+		}
+		for i := range before {
+			all = append(all, summarize(&before[i]))
+		}
+		if err == io.EOF {
+			err = nil
+		}
+		if err == nil && len(frames) == 0 && n > 0 && r.err == nil {
+			t.Fatal("a batch without a frame and without an end")
+		}
+		return all, err
+	}
+}
+
+// Batches bring what Next brings, however little memory they have.
+func TestBatch(t *testing.T) {
+	for name, order := range orders {
+		f := (&file{order: order}).section().linkInterface(1)
+		for i := range 40 {
+			f.packet(0, uint64(i), bytes.Repeat([]byte{byte(i)}, 17*i), uint32(17*i), uint16(optionComment), uint16(4), []byte("note"))
+			switch i {
+			case 10:
+				f.linkInterface(101).packet(1, 5, []byte("other"), 5)
+			case 20:
+				f.block(0x0bad, make([]byte, 3000)) // a kind that nobody knows, longer than the memory
+			case 30:
+				f.section().linkInterface(113)
+			}
+		}
+		whole := f.bytes
+		for _, cut := range []int{len(whole), len(whole) - 3, len(whole) / 2} {
+			want, _, wrong := readAll(t, bytes.NewReader(whole[:cut]))
+			for _, size := range []int{64, 200, 1000, 1 << 20} {
+				got, err := readBatches(t, iotest.OneByteReader(bytes.NewReader(whole[:cut])), size)
+				if fmt.Sprint(got, err) != fmt.Sprint(want, wrong) {
+					t.Errorf("%s, %d bytes of memory: %d frames and %v, not %d and %v", name, size, len(got), err, len(want), wrong)
+				}
+			}
+		}
 	}
 }
 
@@ -332,6 +401,10 @@ func FuzzReader(f *testing.F) {
 		var damage *DamageError
 		if err != nil && !errors.As(err, &damage) && !errors.Is(err, ErrFormat) {
 			t.Error(err)
+		}
+		batched, wrong := readBatches(t, iotest.OneByteReader(bytes.NewReader(data)), 100)
+		if fmt.Sprint(batched, wrong) != fmt.Sprint(frames, err) {
+			t.Errorf("batches bring %d frames and %v, not %d and %v", len(batched), wrong, len(frames), err)
 		}
 	})
 }
