@@ -113,6 +113,9 @@ func TestProof(t *testing.T) {
 					t.Error(err)
 					return
 				}
+				if policies, packets := proof.policyDone(); policies%500 == 0 {
+					t.Logf("%d of %d policies, %d packets in %v", policies, *proofPolicies, packets, time.Since(started).Round(time.Second))
+				}
 			}
 		})
 	}
@@ -127,7 +130,8 @@ func TestProof(t *testing.T) {
 // proof counts what was tried.
 type proof struct {
 	sync.Mutex
-	tried, disagreed int
+	policies         int
+	tried, disagreed int      // packets
 	wrong            []string // the first of them
 	skipped          map[string]int
 }
@@ -187,6 +191,14 @@ func (p *proof) policy(engines []engine, seed uint64) error {
 		}
 	}
 	return nil
+}
+
+// policyDone returns how many policies and packets have been tried by now.
+func (p *proof) policyDone() (policies, packets int) {
+	p.Lock()
+	defer p.Unlock()
+	p.policies++
+	return p.policies, p.tried
 }
 
 func (p *proof) skip(engine string) {
