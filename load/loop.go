@@ -92,6 +92,7 @@ func newLoop(r *run, first, stride int) (*loop, error) {
 		index:       first,
 		rec:         newRecorder(cfg.Payload.Reflected()),
 		targets:     newTargetRecorders(len(cfg.Targets)),
+		part:        partRecorder{end: never},
 	}
 	slots := make([]slot, number) // one each to begin with; windows that need more grow
 	for i := range l.clients {

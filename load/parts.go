@@ -57,7 +57,6 @@ type partRecorder struct {
 
 // beginParts begins the first interval of l.
 func (l *loop) beginParts() {
-	l.part = partRecorder{end: never}
 	if l.run.parts != nil {
 		l.part.end = l.run.began + l.run.parts.every
 		l.part.latencies = latency.NewDistribution(MaxTimeout)
@@ -74,7 +73,7 @@ func (l *loop) counts() Part {
 // the run is over for l, none.
 func (l *loop) endPart(over bool) {
 	all := l.run.parts
-	if all == nil || l.part.end == 0 {
+	if all == nil {
 		return
 	}
 	now := l.counts()

@@ -17,7 +17,8 @@ type Bucket struct {
 const fineDecades = 2
 
 // Histogram returns the durations in buckets that people can read: their bounds divide each
-// decade in ten or in three, by the same factor as nearly as round numbers go. There are
+// decade in ten or in three, by the same factor as nearly as round numbers go, to the digits
+// that are known of them. There are
 // none without durations, and else no empty ones at the ends.
 func (d *Distribution) Histogram() []Bucket {
 	if d.Count() == 0 {
@@ -28,7 +29,7 @@ func (d *Distribution) Histogram() []Bucket {
 		steps = []int64{1000, 2000, 5000}
 	}
 	var buckets []Bucket
-	counted := int64(0) // of those up to the upper bound of the last bucket
+	bars, left := d.histogram.Distribution(), d.Count() // those not yet in buckets
 	for decade := int64(1); ; decade *= 10 {
 		for i, step := range steps {
 			next := 10 * steps[0]
@@ -39,9 +40,12 @@ func (d *Distribution) Histogram() []Bucket {
 			if time.Duration(to) <= d.least || from == to {
 				continue
 			}
-			upTo := d.countBelow(to)
-			buckets = append(buckets, Bucket{clock.Microseconds(time.Duration(from)), clock.Microseconds(time.Duration(to)), uint64(upTo - counted)})
-			if counted = upTo; counted == d.Count() {
+			count := int64(0)
+			for ; len(bars) > 0 && bars[0].From < to; bars = bars[1:] {
+				count += bars[0].Count
+			}
+			buckets = append(buckets, Bucket{clock.Microseconds(time.Duration(from)), clock.Microseconds(time.Duration(to)), uint64(count)})
+			if left -= count; left == 0 {
 				return buckets
 			}
 		}
@@ -54,16 +58,4 @@ func decades(n int) float64 {
 		factor *= 10
 	}
 	return factor
-}
-
-// countBelow returns how many durations are less than v nanoseconds, to the three digits
-// that are known of them.
-func (d *Distribution) countBelow(v int64) (n int64) {
-	for _, bar := range d.histogram.Distribution() {
-		if bar.From >= v {
-			break
-		}
-		n += bar.Count
-	}
-	return n
 }
