@@ -50,9 +50,9 @@ type uringLoop struct {
 
 	answered []*uringConn // have something to send, together with all others
 	starved  []*uringConn // found no buffer
-	fresh    []int32      // descriptors that have received since the last look for resets
+	fresh    []int32      // descriptors that have received since the last look for what was missed
 	isFresh  []bool       // by descriptor: it is in fresh
-	lookAt   time.Time    // when to look for resets; zero: nobody is fresh
+	lookAt   time.Time    // when to look for what was missed; zero: nobody is fresh
 
 	completions []uring.Completion
 	in          []byte // for the last bytes of a drained connection
@@ -207,33 +207,40 @@ func (l *uringLoop) later(c *uringConn) {
 	}
 }
 
-// resetInterval is how long a reset that the kernel does not report may go unseen.
-const resetInterval = time.Second
+// missedInterval is how long what the kernel does not report may go unseen.
+const missedInterval = time.Second
 
-// noteFresh has c looked at with the next look for resets.
+// noteFresh has c looked at with the next look for what was missed.
 func (l *uringLoop) noteFresh(c *uringConn) {
 	if l.isFresh[c.fd] {
 		return
 	}
 	l.isFresh[c.fd] = true
 	if l.fresh = append(l.fresh, c.fd); l.lookAt.IsZero() {
-		l.lookAt = time.Now().Add(resetInterval)
+		l.lookAt = time.Now().Add(missedInterval)
 	}
 }
 
-// lookForResets ends connections that were reset just as their last bytes were
-// received. A receive that goes on waits for something new to happen once it has
-// emptied the queue (io_recv_finish in io_uring/net.c, Linux 6.18), and a reset that
-// has happened by then is not new: it would wait for ever.
-func (l *uringLoop) lookForResets(now time.Time) {
+// lookForMissed finds what a receive that goes on does not report: it waits for something
+// new to happen once the queue seems empty (io_recv_finish in io_uring/net.c, Linux 6.18),
+// and what has happened by then is not new. A reset is one such thing; bytes behind urgent
+// data, where the queue seems to end (tcp_inq), are another.
+func (l *uringLoop) lookForMissed(now time.Time) {
 	if l.lookAt.IsZero() || now.Before(l.lookAt) {
 		return
 	}
 	l.lookAt = time.Time{}
 	for _, fd := range l.fresh {
 		l.isFresh[fd] = false
-		if c := l.conns[fd]; c != nil && !c.over && c.receiving && stream.WasReset(int(fd)) {
+		c := l.conns[fd]
+		if c == nil || c.over || !c.receiving {
+			continue
+		}
+		switch readable, reset := stream.Peek(int(fd)); {
+		case reset:
 			l.end(c, c.broken())
+		case readable:
+			l.pause(c) // and then receive anew
 		}
 	}
 	l.fresh = l.fresh[:0]
@@ -258,7 +265,7 @@ func (l *uringLoop) expire() {
 		return
 	}
 	now := time.Now()
-	l.lookForResets(now)
+	l.lookForMissed(now)
 	if l.agenda.expire(now, l.end) {
 		l.accept()
 	}

@@ -67,10 +67,10 @@ func SocketError(fd int) syscall.Errno {
 	return syscall.Errno(v)
 }
 
-// WasReset reports whether the peer has reset a connection whose received bytes
-// have all been read. It takes nothing that is still to be read, and the error.
-func WasReset(fd int) bool {
+// Peek reports whether a connection has bytes to read, or their end, and whether its peer
+// has reset it. It takes nothing that is to be read, but the error of a reset.
+func Peek(fd int) (readable, reset bool) {
 	var b [1]byte
 	_, _, err := unix.Recvfrom(fd, b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-	return err != nil && err != unix.EAGAIN && err != unix.EINTR
+	return err == nil, err != nil && err != unix.EAGAIN && err != unix.EINTR
 }

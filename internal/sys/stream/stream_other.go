@@ -41,5 +41,5 @@ func TryAccept(int) (int, netip.AddrPort, syscall.Errno) {
 	return -1, netip.AddrPort{}, syscall.ENOSYS
 }
 func PeerAddr(int) (netip.AddrPort, syscall.Errno) { return netip.AddrPort{}, syscall.ENOSYS }
-func WasReset(int) bool                            { return false }
+func Peek(int) (readable, reset bool)              { return false, false }
 func ReadInfo(*net.TCPConn) (Info, error)          { return Info{}, sys.ErrUnsupported }
