@@ -34,6 +34,20 @@ func TestMajority(t *testing.T) {
 	}
 }
 
+// Of stretches that as many share the narrowest counts, the first if they are alike.
+func TestMajorityTakesTheNarrowest(t *testing.T) {
+	for want, intervals := range map[Interval][]Interval{
+		{100, 110}: {{0, 200}, {20, 50}, {100, 110}},
+		{20, 25}:   {{0, 200}, {20, 25}, {100, 110}},
+		{20, 30}:   {{0, 200}, {20, 30}, {100, 110}},
+		{-90, -60}: {{-200, 0}, {-90, -60}, {-50, -10}},
+	} {
+		if got, _, ok := Majority(intervals); got != want || !ok {
+			t.Errorf("%v: %v, %t", intervals, got, ok)
+		}
+	}
+}
+
 // While fewer than half lie, the true time is in what the majority shares, or the
 // liars are as plausible as the honest; whoever is honest is never alone out.
 func TestMajorityHoldsTheTruth(t *testing.T) {
