@@ -129,6 +129,8 @@ func newShell(t *testing.T) *shell {
 		}()
 		t.Cleanup(func() { stop(); <-ended })
 	}
+	// Else what guards a change waits for its confirmation after the test.
+	t.Cleanup(func() { _ = s.run("wirelab firewall rollback --yes; wirelab address rollback --yes", s.directory()) })
 	for range 200 {
 		if s.run("nc -z 127.0.0.1 12345", s.directory()) == nil {
 			s.prepare()
@@ -191,7 +193,7 @@ func (s *shell) command(script, dir string) *exec.Cmd {
 	cmd := exec.Command("sh", "-c", script)
 	cmd.Dir = dir
 	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "WIRELAB_") }),
-		"PATH="+s.path+":"+os.Getenv("PATH"), "XDG_RUNTIME_DIR="+s.path, "NO_COLOR=1")
+		"PATH="+s.path+":"+os.Getenv("PATH"), "XDG_RUNTIME_DIR="+s.path, "WIRELAB_STATE="+filepath.Join(s.path, "state"), "NO_COLOR=1")
 	return cmd
 }
 

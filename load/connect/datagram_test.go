@@ -188,6 +188,7 @@ func TestUDPInterval(t *testing.T) {
 	require.NoLeaks(t)
 	const held = 100 * time.Millisecond
 	var answers sync.WaitGroup
+	t.Cleanup(answers.Wait) // when nobody reads questions any more
 	address := answerDatagrams(t, func(c *net.UDPConn, peer net.Addr, b []byte) {
 		delay := map[byte]time.Duration{'0': held, '1': held, '3': 5 * held}[b[0]]
 		if delay == 0 {
@@ -199,7 +200,6 @@ func TestUDPInterval(t *testing.T) {
 			_, _ = c.WriteTo(b, peer)
 		})
 	})
-	t.Cleanup(answers.Wait)
 	var lost []uint64
 	conv, err := run(t, connect.Config{
 		Network: "udp", Address: address, Message: numbered, Count: 4, Interval: 20 * time.Millisecond, IdleTimeout: 3 * held,
