@@ -92,7 +92,7 @@ func (a *app) runThroughput(cmd *cobra.Command, flags loadFlags, f throughputFla
 	}
 	return term.Perform(a.Console, cmd, &flags.save, term.Measurement[*throughput.Report]{
 		Run: func(ctx context.Context) (*throughput.Report, error) {
-			logs := a.OpenLogs(settings)
+			logs := a.OpenClientLogs(settings)
 			defer logs.Close()
 			cfg.Log = logs.Component("client")
 			report, err := a.measureThroughput(ctx, cfg)
