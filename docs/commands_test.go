@@ -119,7 +119,7 @@ func newShell(t *testing.T) *shell {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, server := range []string{"exec wirelab up", "exec wirelab serve ntp --local-stratum 8"} {
+	for _, server := range []string{"exec wirelab up", "exec wirelab serve ntp --local-stratum 8", "exec wirelab serve tcp --port 12346 --handler throughput"} {
 		ctx, stop := context.WithCancel(context.Background())
 		ended := make(chan struct{})
 		cmd := s.command(server, s.directory())
@@ -132,7 +132,7 @@ func newShell(t *testing.T) *shell {
 	// Else what guards a change waits for its confirmation after the test.
 	t.Cleanup(func() { _ = s.run("wirelab firewall rollback --yes; wirelab address rollback --yes", s.directory()) })
 	for range 200 {
-		if s.run("nc -z 127.0.0.1 12345", s.directory()) == nil {
+		if s.run("nc -z 127.0.0.1 12345 && nc -z 127.0.0.1 12346 || exit 125", s.directory()) == nil {
 			s.prepare()
 			return s
 		}
@@ -217,6 +217,9 @@ func (s *shell) run(text, dir string) error {
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := s.pair.Client.Run(ctx, cmd, nil)
 	var exit *exec.ExitError
+	if strings.Contains(out.String(), "does not measure throughput") {
+		return errors.New("it met a server of another kind")
+	}
 	if errors.As(err, &exit) && exit.ExitCode() != 2 && exit.ExitCode() < 125 || errors.As(err, &exit) && exit.ExitCode() == 130 {
 		return nil
 	}
