@@ -133,6 +133,19 @@ func (b *bench) wanted(names ...string) bool {
 	return strings.Contains(strings.Join(names, "\n"), b.only)
 }
 
+// comparePairs measures the pairs of TCP servers that the options leave.
+func (b *bench) comparePairs(ctx context.Context, r *results, miss func(error, ...string)) {
+	for _, c := range comparisons(b.requests) {
+		if b.wanted(c.subject, c.baseline) && ctx.Err() == nil {
+			p, err := b.compare(ctx, c)
+			miss(err, fmt.Sprintf("%d connections, %s", c.load.Connections, c.subject), c.baseline)
+			if err == nil {
+				r.pairs = append(r.pairs, p)
+			}
+		}
+	}
+}
+
 // measureAll measures all that the options leave. What cannot be measured here, for
 // want of a kernel's feature or of a program, is missing in the results; the error is
 // that of ctx.
@@ -144,15 +157,7 @@ func (b *bench) measureAll(ctx context.Context) (*results, error) {
 			r.missing = append(r.missing, missing{strings.Join(what, " against "), err})
 		}
 	}
-	for _, c := range comparisons(b.requests) {
-		if b.wanted(c.subject, c.baseline) && ctx.Err() == nil {
-			p, err := b.compare(ctx, c)
-			miss(err, fmt.Sprintf("%d connections, %s", c.load.Connections, c.subject), c.baseline)
-			if err == nil {
-				r.pairs = append(r.pairs, p)
-			}
-		}
-	}
+	b.comparePairs(ctx, r, miss)
 	var err error
 	if b.wanted("tail") && ctx.Err() == nil {
 		r.tails, err = b.measureTails(ctx)
