@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 
+	"wirelab/internal/human"
 	"wirelab/lab"
 )
 
@@ -136,7 +137,7 @@ func (s *story) judged(file string, bad int) error {
 		return err
 	}
 	var r struct {
-		Packets   int                       `json:"packets"`
+		Packets   uint64                    `json:"packets"`
 		Checksums map[string]map[string]int `json:"checksums"`
 	}
 	step := Step{Say: "verified by us", Host: s.pair.Server.Name, Command: spell(args, ""), Expected: fmt.Sprintf("%d bad checksum, of UDP", bad)}
@@ -145,7 +146,7 @@ func (s *story) judged(file string, bad int) error {
 		return nil
 	}
 	step.Holds = r.Packets > 0 && r.Checksums["udp"]["bad"] == bad && r.Checksums["tcp"]["bad"] == 0 && r.Checksums["ip"]["bad"] == 0
-	step.Found = fmt.Sprintf("%d frames, %d bad checksum of UDP, %d of TCP, %d of IP", r.Packets, r.Checksums["udp"]["bad"], r.Checksums["tcp"]["bad"], r.Checksums["ip"]["bad"])
+	step.Found = fmt.Sprintf("%s, %d bad checksum of UDP, %d of TCP, %d of IP", human.Counted(r.Packets, "frame"), r.Checksums["udp"]["bad"], r.Checksums["tcp"]["bad"], r.Checksums["ip"]["bad"])
 	s.check(step)
 	for _, other := range []struct {
 		name string
