@@ -43,7 +43,10 @@ func Section() setting.Section {
 			{Name: "exclusive", Default: "false", Allowed: "true, false", Doc: "exclusive for all links that are named"},
 		},
 		Example: `addresses:
-  eth1: {addresses: [10.64.37.35/24], mtu: 1400, routes: [default via 10.64.37.1]}
+  eth1:
+    addresses: [10.64.37.35/24]
+    mtu: 1400
+    routes: [default via 10.64.37.1]
 `,
 		Check: func(v setting.Value) setting.Errors { _, errs := Parse(v); return errs },
 	}

@@ -7,18 +7,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"wirelab/cli/term"
+	"wirelab/internal/human"
 )
 
 // help prints what --help shows: first what the command is for and an example,
 // then all that it takes. What goes wrong is in a.helpErr, because cobra asks for no error.
 func (a *app) help(cmd *cobra.Command, _ []string) {
 	var b strings.Builder
-	if cmd.Long != "" {
-		b.WriteString(cmd.Long + "\n")
-	} else {
-		b.WriteString(cmd.Short + "\n")
-	}
-	fmt.Fprintf(&b, "\nUsage: %s\n", usageLine(cmd))
+	columns := min(term.Width(a.Stdout), 100)
+	b.WriteString(fill(cmd.Long, columns))
+	fmt.Fprintf(&b, "Usage: %s\n", usageLine(cmd))
 	if cmd.Example != "" {
 		fmt.Fprintf(&b, "\nExample:\n%s\n", strings.TrimRight(cmd.Example, "\n"))
 	}
@@ -29,7 +27,6 @@ func (a *app) help(cmd *cobra.Command, _ []string) {
 	} else {
 		writeCommands(&b, "Commands:", cmd, cmd.Commands())
 	}
-	columns := min(term.Width(a.Stdout), 100)
 	if cmd.HasAvailableLocalFlags() {
 		fmt.Fprintf(&b, "\nFlags:\n%s", cmd.LocalFlags().FlagUsagesWrapped(columns))
 	}
@@ -45,6 +42,25 @@ func (a *app) help(cmd *cobra.Command, _ []string) {
 		fmt.Fprintf(&b, "\nMore about a command: %s COMMAND --help\n", cmd.CommandPath())
 	}
 	_, a.helpErr = fmt.Fprint(a.Stdout, b.String())
+}
+
+// fill fills the paragraphs of text to columns. Indented lines, which are tables and
+// examples, stay as they are.
+func fill(text string, columns int) string {
+	var b strings.Builder
+	paragraph := ""
+	for line := range strings.SplitSeq(strings.TrimSpace(text)+"\n", "\n") {
+		if line != "" && line[0] != ' ' {
+			paragraph += line + " "
+			continue
+		}
+		if paragraph != "" {
+			b.WriteString(strings.Join(human.Wrap(paragraph, columns), "\n") + "\n")
+		}
+		b.WriteString(line + "\n")
+		paragraph = ""
+	}
+	return b.String()
 }
 
 func usageLine(cmd *cobra.Command) string {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"wirelab/internal/human"
 	"wirelab/internal/setting"
 )
 
@@ -17,7 +18,7 @@ func Example(choices Choices, open []setting.Section) string {
 		"# mistakes, 'wirelab config show' says where each value comes from.\n")
 	writeSections(&b, func(k Key, indent string) {
 		text := strings.TrimSuffix(k.Doc, ".") + ". (" + allowed(k, choices) + ")"
-		for _, line := range wrap(text, 78-len(indent)) {
+		for _, line := range human.Wrap(text, 78-len(indent)) {
 			fmt.Fprintf(&b, "%s# %s\n", indent, line)
 		}
 		if k.Follows != "" {
@@ -27,7 +28,7 @@ func Example(choices Choices, open []setting.Section) string {
 		}
 	})
 	for _, section := range open {
-		for _, line := range wrap(section.Doc, 78) {
+		for _, line := range human.Wrap(section.Doc, 78) {
 			b.WriteString("# " + line + "\n")
 		}
 		for line := range strings.Lines(section.Example) {
@@ -60,18 +61,6 @@ func allowed(k Key, choices Choices) string {
 		return strings.Join(names, ", ")
 	}
 	return k.Allowed
-}
-
-func wrap(text string, width int) []string {
-	var lines []string
-	line := ""
-	for word := range strings.FieldsSeq(text) {
-		if line != "" && len(line)+1+len(word) > width {
-			lines, line = append(lines, line), ""
-		}
-		line = strings.TrimPrefix(line+" "+word, " ")
-	}
-	return append(lines, line)
 }
 
 // Reference returns the documentation of all keys and open sections in Markdown.

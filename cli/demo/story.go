@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"wirelab/cli/term"
+	"wirelab/internal/human"
 	"wirelab/lab"
 )
 
@@ -56,7 +57,7 @@ func (s *story) say(format string, args ...any) {
 		return
 	}
 	fmt.Fprintln(s.Stdout)
-	for _, line := range wrap(fmt.Sprintf(format, args...), 76) {
+	for _, line := range human.Wrap(fmt.Sprintf(format, args...), 76) {
 		fmt.Fprintln(s.Stdout, "  "+line)
 	}
 }
@@ -110,7 +111,7 @@ func (s *story) check(step Step) {
 	case !step.Holds:
 		mark, text = c.Red("fails "), step.Found+"; expected: "+step.Expected
 	}
-	for i, line := range wrap(text, 70) {
+	for i, line := range human.Wrap(text, 70) {
 		if i > 0 {
 			mark = "      "
 		}

@@ -1,6 +1,10 @@
 package demo
 
-import "strings"
+import (
+	"strings"
+
+	"wirelab/internal/human"
+)
 
 // spell returns a command as a person types it.
 func spell(args []string, stdin string) string {
@@ -18,22 +22,9 @@ func spell(args []string, stdin string) string {
 	return command
 }
 
-// wrap cuts text into lines of at most width columns, between words.
-func wrap(text string, width int) []string {
-	var lines []string
-	line := ""
-	for word := range strings.FieldsSeq(text) {
-		if line != "" && len(line)+1+len(word) > width {
-			lines, line = append(lines, line), ""
-		}
-		line = strings.TrimPrefix(line+" "+word, " ")
-	}
-	return append(lines, line)
-}
-
 // wrapCommand cuts a command into lines that a shell takes for one.
 func wrapCommand(command string, width int) []string {
-	lines := wrap(command, width-2)
+	lines := human.Wrap(command, width-2)
 	for i := range lines[:len(lines)-1] {
 		lines[i] += ` \`
 	}

@@ -32,7 +32,7 @@ func (a *app) newAskCommand() *cobra.Command {
 			"  udp 10.0.0.7 -> 192.0.2.1:53 on eth1 out eth0   passing through\n" +
 			"  tcp -> 198.51.100.7:443                         sent by this host\n" +
 			"  icmp/8 203.0.113.9 -> 10.0.0.1                  a type of ICMP\n" +
-			"  tcp 203.0.113.9 -> :80 flags ack                flags other than those of a SYN\n" +
+			"  tcp 203.0.113.9 -> :80 flags ack                other flags than a SYN has\n" +
 			"  tcp 203.0.113.9 -> :80 state established        a known connection\n\n" +
 			"A verdict in front (\"drop tcp …\") makes it a check: status 1 if it is another. \"-\" reads\n" +
 			"questions from standard input, one a line. In a shell, quote the question, or write \"to\"\n" +

@@ -28,10 +28,10 @@ func Commands(c *term.Console) []*cobra.Command {
 		Short: "A firewall that cannot lock you out",
 		Long: "Works on the policy in the firewall: section of wirelab.yaml: rules of one line each,\n" +
 			"for IPv4 and IPv6 at once, of which the first that matches decides.",
-		Example: "  wirelab firewall plan                                  # what apply would change\n" +
-			"  wirelab firewall apply --confirm 2m                    # taken back unless confirmed\n" +
-			"  wirelab firewall ask 'tcp 203.0.113.9 -> :22 on eth0'  # what becomes of a packet\n" +
-			"  wirelab firewall check                                 # does it keep what it promises",
+		Example: "  wirelab firewall plan                          # what apply would change\n" +
+			"  wirelab firewall apply --confirm 2m            # until it is confirmed\n" +
+			"  wirelab firewall ask 'tcp 203.0.113.9 -> :22'  # what becomes of a packet\n" +
+			"  wirelab firewall check                         # whether promises hold",
 	}
 	cmd.AddCommand(a.newPlanCommand(), a.newApplyCommand())
 	cmd.AddCommand(guarded.Commands(c, guarded.Firewall)...)

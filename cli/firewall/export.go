@@ -43,7 +43,7 @@ func (a *app) newExportCommand() *cobra.Command {
 			"  wirelab firewall export --as shell > firewall.sh",
 		Args: term.NoArgs,
 	}
-	as := cmd.Flags().String("as", "nft", "the form: "+strings.Join(names, ", "))
+	as := cmd.Flags().String("as", "nft", "`form` to write: "+strings.Join(names, ", "))
 	_ = cmd.RegisterFlagCompletionFunc("as", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		for _, f := range formats() {

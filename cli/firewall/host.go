@@ -22,8 +22,8 @@ type hostFlags struct {
 }
 
 func (h *hostFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringArrayVar(&h.addresses, "address", nil, "an address of this host, as INTERFACE=ADDRESS/LENGTH; again for more")
-	cmd.Flags().StringArrayVar(&h.routes, "route", nil, "where packets leave, as PREFIX=INTERFACE or default=INTERFACE; again for more")
+	cmd.Flags().StringArrayVar(&h.addresses, "address", nil, "an `address` of this host, as INTERFACE=ADDRESS/LENGTH; again for more")
+	cmd.Flags().StringArrayVar(&h.routes, "route", nil, "`route` by which packets leave, as PREFIX=INTERFACE or default=INTERFACE; again for more")
 }
 
 // of returns the host that the flags describe, or else the section addresses: of the file.

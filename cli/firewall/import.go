@@ -41,8 +41,8 @@ func (a *app) newImportCommand() *cobra.Command {
 			return cobra.MinimumNArgs(1)(cmd, args)
 		},
 	}
-	family := cmd.Flags().String("family", "", "the family of iptables' rules: ipv4 or ipv6 (by default it is seen)")
-	from := cmd.Flags().String("from", "", "what the file is: iptables, firewalld, nft or nft-json (by default it is seen)")
+	family := cmd.Flags().String("family", "", "the `family` of iptables' rules: ipv4 or ipv6 (by default it is seen)")
+	from := cmd.Flags().String("from", "", "`form` of the file: iptables, firewalld, nft or nft-json (by default it is seen)")
 	live := cmd.Flags().Bool("live", false, "read the tables of nftables that this machine's kernel has, but wirelab's own")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if *live {

@@ -78,7 +78,7 @@ const payloadHelp = `Payloads:
   hex:0a0bff   these bytes
   file:PATH    the bytes of a file
   time         seconds since 1970 as a line: for timediff servers
-  stamp        a STAMP packet (RFC 8762): offset and one-way differences are reported
+  stamp        a STAMP packet (RFC 8762): reports offset and one-way differences
 `
 
 // loadFlags are the flags of `wirelab load`.

@@ -61,8 +61,8 @@ func (a *app) newLogsCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.BoolVarP(&flags.follow, "follow", "f", false, "go on with each line as it comes, until Ctrl-C")
-	f.StringSliceVar(&flags.components, "component", nil, "only these: server-tcp, server-udp, client, ...; server is both servers (`names`)")
-	f.StringVar(&flags.since, "since", "", "only lines since then: 10m, 2h, 1d, or 2026-11-22T10:00:00Z (`time`)")
+	f.StringSliceVar(&flags.components, "component", nil, "only the `components` of these names: server-tcp, server-udp, client, ...; server is both servers")
+	f.StringVar(&flags.since, "since", "", "only lines since this `time`: 10m, 2h, 1d, or 2026-11-22T10:00:00Z")
 	f.StringVar(&flags.level, "level", "debug", "only this `level` and above: debug, info, warn, error")
 	f.IntVarP(&flags.lines, "lines", "n", 0, "only the last `N` lines (0: all; with --follow 20, unless --since is given)")
 	a.BindSettings(cmd, "logs.dir")

@@ -64,7 +64,7 @@ func (a *app) newPsCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.Uint64Var(&flags.kick, "kick", 0, "end the connection with this `id`")
 	f.IntVar(&flags.pid, "pid", 0, "only the process with this `id`")
-	f.StringVar(&flags.control, "control", "", "ask at this control socket alone (`path`)")
+	f.StringVar(&flags.control, "control", "", "ask only at the control socket of this `path`")
 	f.IntVar(&flags.connections, "connections", defaultRows, "show at most so `many` connections of each server (on a terminal, by default as many as fit)")
 	f.IntVar(&flags.peers, "peers", defaultRows, "show at most so `many` peers of each server")
 	f.BoolVar(&flags.all, "all", false, "show all connections and peers")

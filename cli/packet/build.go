@@ -31,16 +31,16 @@ func (a *app) newBuildCommand() *cobra.Command {
 			"it prints the description instead, on one line or in YAML.",
 		Example: "  wirelab packet build ip dst=192.0.2.35 / udp dport=9 / text hello\n" +
 			"  wirelab packet build tcp dport=80 flags=syn opts=mss:1460,sackok --as yaml\n" +
-			"  wirelab packet build udp sport=inc:1000-1009 / zero 10 --count 10 -w ten.pcapng\n" +
+			"  wirelab packet build udp sport=inc:1000-1009 / zero 10 --count 10 -w a.pcapng\n" +
 			"  wirelab packet build icmp / zero 3000 --mtu 1500 -o json",
 		RunE: func(_ *cobra.Command, args []string) error { return a.build(&f, args) },
 	}
 	f.add(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&f.as, "as", "", "print the description: cli or yaml")
-	flags.Uint64Var(&f.count, "count", 1, "how many frames, where fields vary")
+	flags.StringVar(&f.as, "as", "", "print the description in this `form`: cli or yaml")
+	flags.Uint64Var(&f.count, "count", 1, "`number` of frames, where fields vary")
 	flags.BoolVar(&f.ethernet, "ethernet", false, "put an Ethernet header before IP")
-	flags.StringVarP(&f.write, "write", "w", "", "write the frames to this pcapng file")
+	flags.StringVarP(&f.write, "write", "w", "", "write the frames to this pcapng `file`")
 	return cmd
 }
 

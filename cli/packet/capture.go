@@ -55,7 +55,7 @@ func (a *app) newCaptureCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVarP(&f.device, "iface", "i", "", "`interface` to listen on; any: all of them")
 	flags.StringVarP(&f.write, "write", "w", "", "write to this `file` (.pcap, else pcapng; - is standard output) instead of showing lines")
-	flags.StringVar(&f.comment, "comment", "", "comment for the file")
+	flags.StringVar(&f.comment, "comment", "", "`text` of a comment in the file")
 	flags.Uint64Var(&f.count, "count", 0, "stop after so `many` frames; 0: never")
 	flags.DurationVar(&f.duration, "duration", 0, "stop after this `time`; 0: never")
 	flags.IntVar(&f.snap, "snap", 0, "keep only the first `bytes` of each frame; 0: all")

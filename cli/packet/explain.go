@@ -41,7 +41,7 @@ func (a *app) newExplainCommand() *cobra.Command {
 			"Verdicts on checksums are those of Linux: good, bad, partial (left to a device),\n" +
 			"absent, unverified.",
 		Example: "  wirelab packet explain ip dst=192.0.2.35 / udp dport=9 csum=bad / text hello\n" +
-			"  wirelab packet explain --hex 4500001c000000004011f6acc0000201c00002239c40000900080000\n" +
+			"  wirelab packet explain 4500001c000000004011f6acc0000201c0000223\n" +
 			"  wirelab packet build tcp | wirelab packet explain --hex -\n" +
 			"  wirelab packet explain --read trace.pcapng --frame 7\n" +
 			"  wirelab packet explain --read trace.pcapng --frame 7 --as cli",
@@ -49,11 +49,11 @@ func (a *app) newExplainCommand() *cobra.Command {
 	}
 	f.add(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&f.hex, "hex", "", "explain these bytes in hexadecimal; -: those on standard input")
-	flags.StringVar(&f.read, "read", "", "explain a frame of this capture file")
-	flags.Uint64Var(&f.frame, "frame", 1, "number of the frame in the file, or of the packet where fields vary, from 1")
-	flags.StringVar(&f.link, "link", "", "what bytes begin with: ethernet, ip, null, sll, sll2 (default: guessed)")
-	flags.StringVar(&f.as, "as", "", "print instead the description that makes these bytes: cli or yaml")
+	flags.StringVar(&f.hex, "hex", "", "explain these `bytes` in hexadecimal; -: those on standard input")
+	flags.StringVar(&f.read, "read", "", "explain a frame of this capture `file`")
+	flags.Uint64Var(&f.frame, "frame", 1, "`number` of the frame in the file, or of the packet where fields vary, from 1")
+	flags.StringVar(&f.link, "link", "", "what bytes begin with, the link `type`: ethernet, ip, null, sll, sll2 (default guessed)")
+	flags.StringVar(&f.as, "as", "", "print instead the description that makes these bytes, in this `form`: cli or yaml")
 	flags.BoolVar(&f.brief, "brief", false, "one line a field")
 	flags.BoolVar(&f.ethernet, "ethernet", false, "put an Ethernet header before IP")
 	return cmd

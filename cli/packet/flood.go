@@ -39,8 +39,8 @@ func (a *app) newFloodCommand() *cobra.Command {
 			"sent by the interface, and received by the other end where it is ours. Frames that got\n" +
 			"lost are an error.",
 		Example: "  wirelab packet flood ip dst=127.0.0.1 / udp dport=9 --rate 1000 --count 1000\n" +
-			"  wirelab packet flood -i veth0 eth dst=02:00:00:00:00:09 / ip dst=192.0.2.1 / udp \\\n" +
-			"    --rate max --duration 5s --via xdp\n" +
+			"  wirelab packet flood -i veth0 eth dst=02:00:00:00:00:09 / \\\n" +
+			"    ip dst=192.0.2.1 / udp --rate max --duration 5s --via xdp\n" +
 			"  wirelab packet flood -i veth0 eth dst=02:00:00:00:00:09 / \\\n" +
 			"    ip src=inc:10.64.37.1-10.64.37.254 dst=10.64.37.35 / \\\n" +
 			"    udp sport=rand:1024-65535 dport=9 --rate 100k --count 1M",

@@ -42,18 +42,19 @@ func (a *app) newReplayCommand() *cobra.Command {
 			"was to compute: --complete puts them in.",
 		Example: "  wirelab packet replay trace.pcapng --iface veth0\n" +
 			"  wirelab packet replay trace.pcapng udp port 53 --iface veth0 --speed 10\n" +
-			"  wirelab packet replay trace.pcapng --iface veth0 --rate 1000 --eth-dst 02:00:00:00:00:02",
+			"  wirelab packet replay trace.pcapng --iface veth0 \\\n" +
+			"    --rate 1000 --eth-dst 02:00:00:00:00:02",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.replay(cmd.Context(), &f, args) },
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&f.device, "iface", "i", "", "`interface` to send on")
-	flags.Float64Var(&f.speed, "speed", 1, "how much faster than the capture: 2 is twice as fast")
+	flags.Float64Var(&f.speed, "speed", 1, "`factor` by which to be faster than the capture: 2 is twice as fast")
 	flags.VarP(&f.rate, "rate", "r", "frames a second, whatever their times are, such as 10k")
 	flags.BoolVar(&f.fast, "fast", false, "as fast as it goes")
 	flags.Uint64Var(&f.count, "count", 0, "stop after so `many` frames; 0: never")
 	flags.Uint64Var(&f.loop, "loop", 1, "send the file so `many` times")
-	flags.StringVar(&f.via, "via", "", "send by sendmmsg or by sendto")
+	flags.StringVar(&f.via, "via", "", "`way` to send: sendmmsg or sendto (default the first that will do)")
 	flags.StringVar(&f.dst, "eth-dst", "", "change the Ethernet destination to this `address`")
 	flags.StringVar(&f.src, "eth-src", "", "change the Ethernet source to this `address`")
 	flags.BoolVar(&f.complete, "complete", false, "compute the checksums that were left to a device")

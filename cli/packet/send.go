@@ -41,7 +41,7 @@ func (a *app) newSendCommand() *cobra.Command {
 		Example: "  wirelab packet send ip dst=127.0.0.1 ttl=3 / tcp dport=12345 flags=syn\n" +
 			"  wirelab packet send ip dst=127.0.0.1 / udp dport=12345 csum=bad / text hello\n" +
 			"  wirelab packet send ip dst=127.0.0.1 / icmp type=echo / text hello --count 3\n" +
-			"  wirelab packet send --handshake ip dst=127.0.0.1 / tcp dport=12345 / text hello",
+			"  wirelab packet send --handshake ip dst=127.0.0.1 / tcp dport=12345 / text hi",
 		RunE: func(cmd *cobra.Command, args []string) error { return a.send(cmd.Context(), &f, args) },
 	}
 	f.add(cmd, "raw, packet")

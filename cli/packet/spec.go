@@ -27,10 +27,10 @@ type specFlags struct {
 func (f *specFlags) add(cmd *cobra.Command) {
 	f.cmd = cmd
 	flags := cmd.Flags()
-	flags.StringVarP(&f.file, "file", "f", "", "read the packet from this YAML file")
-	flags.StringArrayVar(&f.patches, "patch", nil, "overwrite bytes at last: LAYER+OFFSET=HEX, such as ip+6=2000")
-	flags.IntVar(&f.mtu, "mtu", 0, "cut the datagram into fragments of at most so many bytes (0: never)")
-	flags.Uint64Var(&f.seed, "seed", 0, "seed of random values (0: a new one, which is printed)")
+	flags.StringVarP(&f.file, "file", "f", "", "read the packet from this YAML `file`")
+	flags.StringArrayVar(&f.patches, "patch", nil, "overwrite `bytes` at last: LAYER+OFFSET=HEX, such as ip+6=2000")
+	flags.IntVar(&f.mtu, "mtu", 0, "cut the datagram into fragments of at most so many `bytes` (0: never)")
+	flags.Uint64Var(&f.seed, "seed", 0, "`number` that random values follow from (0: a new one, which is printed)")
 }
 
 // spec reads the packet that the arguments or --file describe.

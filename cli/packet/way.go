@@ -29,8 +29,8 @@ type wayFlags struct {
 func (f *wayFlags) add(cmd *cobra.Command, vias string) {
 	f.specFlags.add(cmd)
 	flags := cmd.Flags()
-	flags.StringVarP(&f.device, "iface", "i", "", "`interface` to send on (default: the one of the route)")
-	flags.StringVar(&f.via, "via", "", "how to send: "+vias+" (default: the first that will do)")
+	flags.StringVarP(&f.device, "iface", "i", "", "`interface` to send on (default the one of the route)")
+	flags.StringVar(&f.via, "via", "", "`way` to send: "+vias+" (default the first that will do)")
 	flags.BoolVar(&f.public, "allow-public", false, "let packets go to public addresses")
 }
 

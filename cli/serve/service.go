@@ -214,5 +214,5 @@ func (s *service) kick(id uint64) bool {
 
 // writeChoice writes a line of a table of names that may be chosen.
 func writeChoice(b *strings.Builder, name, summary string) {
-	fmt.Fprintf(b, "  %-10s %s\n", name, summary)
+	fmt.Fprintf(b, "  %-10s  %s\n", name, summary)
 }

@@ -42,7 +42,7 @@ freq_ppb above the natural frequency, slew_ns to be gained over slew_s seconds o
 step_ns at once, poll_s from the last request to the next. A bad line is answered with
 {"error":"line N: …"} and changes nothing. The end of the input ends the command.`,
 		Example: "  wirelab time discipline < recorded.jsonl\n" +
-			"  ./simulator | wirelab time discipline | jq -c '[.state, .estimate_ns, .freq_ppb]'",
+			"  ./simulator | wirelab time discipline | jq -c '[.state, .freq_ppb]'",
 		Args: term.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.runDiscipline(cmd.Context())

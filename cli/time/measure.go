@@ -40,7 +40,7 @@ type measureFlags struct {
 
 func (f *measureFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.protocol, "protocol", "", "stamp or ntp (default ntp for the ports 123 and 12123, else stamp)")
+	flags.StringVar(&f.protocol, "protocol", "", "`protocol` to ask in: stamp or ntp (default ntp for the ports 123 and 12123, else stamp)")
 	flags.IntVarP(&f.count, "count", "n", 10, "`number` of samples; with --watch, no limit unless given")
 	flags.IntVar(&f.burst, "burst", 1, "`number` of exchanges to a sample, back to back, of which the one of least delay counts")
 	flags.DurationVarP(&f.interval, "interval", "i", 100*time.Millisecond, "`time` from one sample to the next; 2s at least for public addresses")
@@ -74,8 +74,8 @@ last one really left. Others tell before it leaves, which makes the way back loo
 
 Of several hosts, measured side by side, it says whose clocks agree, and which are
 falsetickers. The exit status is 1 if one did not answer.`,
-		Example: "  wirelab time measure                              # the UDP server on this host\n" +
-			"  wirelab time measure 127.0.0.1:12123 --burst 4    # wirelab serve ntp\n" +
+		Example: "  wirelab time measure                             # the UDP server on this host\n" +
+			"  wirelab time measure 127.0.0.1:12123 --burst 4   # wirelab serve ntp\n" +
 			"  wirelab time measure 10.64.37.35:123 10.64.37.36:123 10.64.37.37:123\n" +
 			"  wirelab time measure 127.0.0.1:12345 --watch",
 		Args: cobra.ArbitraryArgs,

@@ -63,7 +63,7 @@ back (< 0) or on the way there (> 0).`,
 			return a.runStatus(cmd.Context(), flags)
 		},
 	}
-	cmd.Flags().StringVar(&flags.control, "control", "", "ask at this control socket alone (`path`)")
+	cmd.Flags().StringVar(&flags.control, "control", "", "ask only at the control socket of this `path`")
 	cmd.Flags().DurationVar(&flags.span, "span", lookFor, "watch this host's clock for so long")
 	return cmd
 }

@@ -75,7 +75,7 @@ const systemClock = "system"
 
 func (f *syncFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.clock, "clock", systemClock, "the clock to keep in step: system, or a simulated one, sim:offset=350ms,drift=80ppm")
+	flags.StringVar(&f.clock, "clock", systemClock, "the `clock` to keep in step: system, or a simulated one, sim:offset=350ms,drift=80ppm")
 	flags.BoolVar(&f.force, "force", false, "with --steer: even if something else seems to steer the clock")
 	flags.StringVar(&f.bind, "bind", "", "`address` of this host from which to ask")
 	f.family.Add(cmd)

@@ -1,5 +1,5 @@
 // Package human writes figures as people read them: counts with separators, and
-// bytes, times and rates with three digits and a unit.
+// bytes, times and rates with three digits and a unit; and lines no wider than they look.
 package human
 
 import (
@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Count writes n with separators: 100,000.
@@ -118,4 +119,18 @@ func Counted(n uint64, what string) string {
 		what += "s"
 	}
 	return Count(n) + " " + what
+}
+
+// Wrap cuts text into lines of at most so many columns, between words, of which a longer
+// one has a line of its own.
+func Wrap(text string, columns int) []string {
+	var lines []string
+	line := ""
+	for word := range strings.FieldsSeq(text) {
+		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > columns {
+			lines, line = append(lines, line), ""
+		}
+		line = strings.TrimPrefix(line+" "+word, " ")
+	}
+	return append(lines, line)
 }

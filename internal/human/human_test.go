@@ -2,6 +2,7 @@ package human
 
 import (
 	"math"
+	"slices"
 	"testing"
 	"time"
 )
@@ -31,6 +32,26 @@ func TestUnits(t *testing.T) {
 	for _, tt := range tests {
 		if tt.got != tt.want {
 			t.Errorf("got %q, want %q", tt.got, tt.want)
+		}
+	}
+}
+
+func TestWrap(t *testing.T) {
+	tests := []struct {
+		text    string
+		columns int
+		want    []string
+	}{
+		{"", 10, []string{""}},
+		{"one two", 7, []string{"one two"}},
+		{"one two", 6, []string{"one", "two"}},
+		{"  one\n two  ", 7, []string{"one two"}},
+		{"zwölf µs …", 10, []string{"zwölf µs …"}},
+		{"a unbreakable b", 4, []string{"a", "unbreakable", "b"}},
+	}
+	for _, tt := range tests {
+		if got := Wrap(tt.text, tt.columns); !slices.Equal(got, tt.want) {
+			t.Errorf("Wrap(%q, %d) = %q, want %q", tt.text, tt.columns, got, tt.want)
 		}
 	}
 }

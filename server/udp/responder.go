@@ -101,7 +101,7 @@ type Handler struct {
 // Handlers returns the handlers, the default first.
 func Handlers() []Handler {
 	return []Handler{
-		{"timediff", "STAMP packets and text times get their difference, all else comes back",
+		{"timediff", "STAMP and text times get their difference, all else comes back",
 			func() Responder { return TimeDiff{} }},
 		{"echo", "every datagram comes back (RFC 862)", func() Responder { return datagramEcho{} }},
 		{"discard", "every datagram is thrown away (RFC 863)", func() Responder { return datagramDiscard{} }},

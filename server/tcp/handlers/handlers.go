@@ -30,9 +30,9 @@ func All() []Kind {
 		{Name: "daytime", Summary: "the time as a line of text, then the end (RFC 867)", New: stateless(daytime{})},
 		{Name: "time", Summary: "the time as 32 bits, seconds since 1900, then the end (RFC 868)", New: stateless(timeOfDay{})},
 		{Name: "chat", Summary: "a line goes to every other connection", New: func(maxLine int, show func(string)) tcp.Handler { return NewChat(maxLine, show) }},
-		{Name: "timediff", Summary: "a line with a timestamp is answered with its difference to the server's clock",
+		{Name: "timediff", Summary: "a line with a time is answered with how late it came",
 			New: func(maxLine int, _ func(string)) tcp.Handler { return lineHandler{maxLine, timeDiff{}} }},
-		{Name: "throughput", Summary: "as many bytes as fit, either way: for 'wirelab load tcp --throughput'",
+		{Name: "throughput", Summary: "as many bytes as fit, either way: for load tcp --throughput",
 			New: newThroughput, Buffer: 2 * throughputBlock},
 	}
 }
