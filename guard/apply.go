@@ -75,41 +75,47 @@ func (g *Guard) nothingPending(ctx context.Context) error {
 	return fmt.Errorf("%w: %q has %v left: confirm it or take it back first", ErrPending, p.Title, p.Left.Round(time.Second))
 }
 
-// applyAlone makes a change that needs nobody to take it back.
+// applyAlone makes a change that needs nobody to take it back. The journal is for
+// Resolve, which remembers the change where this process dies before it has.
 func (g *Guard) applyAlone(ctx context.Context, c Change, j *Journal) error {
 	if c.Confirm != 0 {
 		return errors.New("a change that is to be confirmed needs a guard")
+	}
+	j.Alone = true
+	packAll(j.Before)
+	if err := g.writeJournal(j); err != nil {
+		return err
 	}
 	var after []Part
 	var ready sync.WaitGroup
 	ready.Go(func() { // while the kernel is busy
 		if c.After != nil {
 			after = c.After()
-		}
-		for _, parts := range [][]Part{j.Before, after} {
-			for i := range parts {
-				parts[i].pack()
-			}
+			packAll(after)
 		}
 	})
 	err := c.Apply(ctx)
 	ready.Wait()
-	if err == nil && after == nil {
-		after, err = g.save(ctx, j.Before)
+	if err != nil {
+		return errors.Join(err, g.removeJournal())
+	}
+	if after == nil {
+		after, err = g.save(context.WithoutCancel(ctx), j.Before)
+	}
+	if err == nil {
+		err = g.remember(j, after)
 	}
 	if err != nil {
-		return err
-	}
-	if err := g.remember(j, after); err != nil {
 		return fmt.Errorf("the change is made, but cannot be remembered for rollback and boot: %w", err)
 	}
+	_ = g.removeJournal() // what is remembered is settled
 	return nil
 }
 
 // applyHeld makes a change while another process holds the way back.
 func (g *Guard) applyHeld(ctx context.Context, c Change, j *Journal) (*Pending, error) {
-	if err := writeJSON(g.path(journalName), j); err != nil {
-		return nil, fmt.Errorf("journal, without which nothing is changed: %w", err)
+	if err := g.writeJournal(j); err != nil {
+		return nil, err
 	}
 	held, err := g.start(ctx, j)
 	if err != nil {

@@ -19,7 +19,8 @@
 //
 // If the holding process is killed as well, the journal stays behind, and the next
 // start of any command that calls [Guard.Resolve] restores the old state. So does a
-// journal that a reboot left.
+// journal that a reboot left. A change that nobody holds (Unguarded) has a journal too:
+// when its program is killed, the next start remembers it, if it was made.
 //
 // The last ten confirmed states are kept ([Guard.History]), to go back to them, and
 // to have them at boot: what was never confirmed never comes back by itself.

@@ -23,6 +23,7 @@ import (
 //
 //	hold FILE KILLAT DIR ID         the holding process
 //	apply FILE KILLAT CONFIRM DIR   change the file from "old" to "new" in two steps
+//	alone FILE KILLAT DIR           the same without a guard, in one step
 //	confirm DIR                     confirm
 //	login ADDRESS CONFIRM...        as a program called sshd: connect, then run a child
 //
@@ -54,6 +55,10 @@ var roles = map[string]func([]string) error{
 		_, err := g.Apply(context.Background(), fileChange(a[0], a[1], confirm))
 		return err
 	},
+	"alone": func(a []string) error {
+		_, err := fileGuard(a[0], a[1], a[2]).Apply(context.Background(), aloneChange(a[0], a[1]))
+		return err
+	},
 	"confirm": func(a []string) error { return (&Guard{Dir: a[0]}).Confirm(context.Background()) },
 	"login": func(a []string) error {
 		conn, err := net.Dial("tcp", a[0])
@@ -82,7 +87,7 @@ func at(step, killAt string) {
 func fileGuard(file, killAt, dir string) *Guard {
 	exe, _ := os.Executable()
 	role := "guard"
-	if len(os.Args) > 1 && os.Args[1] == "apply" {
+	if len(os.Args) > 1 && (os.Args[1] == "apply" || os.Args[1] == "alone") {
 		role = "apply"
 	}
 	restored := false
@@ -129,6 +134,15 @@ func fileChange(file, killAt string, confirm time.Duration) Change {
 			return err
 		}
 		at("apply-middle", killAt)
+		err := os.WriteFile(file, []byte("new"), 0o600)
+		at("apply-end", killAt)
+		return err
+	}}
+}
+
+func aloneChange(file, killAt string) Change {
+	return Change{Kinds: []string{"file"}, Title: "write new", Unguarded: true, Apply: func(ctx context.Context) error {
+		at("apply-begin", killAt)
 		err := os.WriteFile(file, []byte("new"), 0o600)
 		at("apply-end", killAt)
 		return err

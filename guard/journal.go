@@ -35,7 +35,9 @@ type Journal struct {
 	Deadline  time.Duration `json:"deadline_boottime_ns"` // CLOCK_BOOTTIME of that boot
 	Confirm   time.Duration `json:"confirm_ns"`
 	Audit     uint32        `json:"audit_session"` // of who makes the change
-	Before    []Part        `json:"before"`
+	// Alone: no process holds the way back, for the change is made whole or not at all.
+	Alone  bool   `json:"alone,omitempty"`
+	Before []Part `json:"before"`
 }
 
 // Kinds returns the kinds that the change is about.
@@ -117,6 +119,13 @@ func (g *Guard) readJournal() (*Journal, error) {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
 	return &j, nil
+}
+
+func (g *Guard) writeJournal(j *Journal) error {
+	if err := writeJSON(g.path(journalName), j); err != nil {
+		return fmt.Errorf("journal, without which nothing is changed: %w", err)
+	}
+	return nil
 }
 
 func (g *Guard) removeJournal() error {

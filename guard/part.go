@@ -55,6 +55,12 @@ func (p *Part) pack() {
 	p.packed, p.zipped = b.Bytes(), true
 }
 
+func packAll(parts []Part) {
+	for i := range parts {
+		parts[i].pack()
+	}
+}
+
 // unpack fills in the snapshots of parts that were read from a file.
 func unpack(parts []Part) error {
 	for i := range parts {

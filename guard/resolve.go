@@ -12,7 +12,7 @@ import (
 )
 
 // Resolve settles a change whose holding process is gone: it restores the old
-// state, unless the change was confirmed. It returns how the change ended, nil if
+// state, unless the change was confirmed; one that was made alone it remembers. It returns how the change ended, nil if
 // there was nothing to do, which is also the case while a holding process is at
 // work. Every command that is about to read or change the state calls it first.
 // A holding process that has missed its deadline by a long time, because somebody
@@ -40,11 +40,11 @@ func (g *Guard) Resolve(ctx context.Context) (*Outcome, error) {
 		return nil, err
 	}
 	defer hold.Close()
-	return g.settle(j.ID)
+	return g.settle(ctx, j.ID)
 }
 
 // settle is called with both locks held.
-func (g *Guard) settle(id string) (*Outcome, error) {
+func (g *Guard) settle(ctx context.Context, id string) (*Outcome, error) {
 	j, err := g.readJournal() // again, under the locks
 	if err != nil || j == nil || j.ID != id {
 		return nil, err
@@ -59,13 +59,52 @@ func (g *Guard) settle(id string) (*Outcome, error) {
 		}
 		return &Outcome{ID: j.ID, Title: j.Title, Result: Confirmed, Reason: "its guard died after the confirmation", At: time.Now()}, nil
 	}
-	if boot, err := session.BootID(); err == nil && boot == j.BootID && j.Namespace != session.NetworkNamespace() {
+	boot, err := session.BootID()
+	sameBoot := err == nil && boot == j.BootID
+	if sameBoot && j.Namespace != session.NetworkNamespace() {
 		return nil, fmt.Errorf("%w: it has the unfinished change %q", ErrElsewhere, j.Title)
+	}
+	if sameBoot && j.Alone {
+		return g.finish(ctx, j)
 	}
 	if err := g.revert(j, "its guard was gone"); !errors.Is(err, ErrReverted) {
 		return nil, err
 	}
 	return &Outcome{ID: j.ID, Title: j.Title, Result: Reverted, Reason: "its guard was gone", At: time.Now()}, nil
+}
+
+// finish does what is left of a change that was made alone. It is made unless the state
+// is still the one before: then it is remembered, as its program would have done.
+func (g *Guard) finish(ctx context.Context, j *Journal) (*Outcome, error) {
+	o := &Outcome{ID: j.ID, Title: j.Title, Result: Reverted, Reason: "its program died before it was made", At: time.Now()}
+	if g.verify(ctx, j.Before) != nil {
+		after, err := g.save(ctx, j.Before)
+		if err == nil {
+			err = g.remember(j, after)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("the change %q was made by a program that died, and cannot be remembered: %w", j.Title, err)
+		}
+		o.Result, o.Reason = Confirmed, "its program died after it was made"
+	}
+	return o, g.removeJournal()
+}
+
+// Stale returns ErrStale with the title of a change that was left unfinished, so that
+// Resolve has something to settle, and nil otherwise.
+func (g *Guard) Stale() error {
+	j, err := g.readJournal()
+	if err != nil || j == nil {
+		return nil
+	}
+	for _, name := range []string{applyLock, guardLock} {
+		lock, ok, err := g.lock(name)
+		if err != nil || !ok {
+			return nil // somebody is at work on it
+		}
+		defer lock.Close()
+	}
+	return fmt.Errorf("%w: %s", ErrStale, j.Title)
 }
 
 // replace ends a holding process that is long overdue, and takes its lock. It

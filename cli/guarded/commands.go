@@ -228,14 +228,19 @@ func (s *Session) list(k kind) error {
 	return table.Write(s.console.Stdout, term.Room(s.console.Stdout), s.console.Colors(s.console.Stdout))
 }
 
-// Pending returns a line about the change that waits, "" if none does or this user
-// may not know.
+// Pending returns a line about the change that waits or was left unfinished, "" if there
+// is none or this user may not know.
 func (o *Options) Pending(ctx context.Context, c *term.Console) string {
 	g, err := o.guard(c)
 	if err != nil {
 		return ""
 	}
 	p, err := g.Pending(ctx)
+	if errors.Is(err, guard.ErrNothing) {
+		if err := g.Stale(); err != nil {
+			return err.Error() + ": the next apply, confirm or rollback settles it"
+		}
+	}
 	if err != nil {
 		return ""
 	}
