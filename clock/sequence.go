@@ -64,9 +64,6 @@ func (s *Sequence) Counts() (lost, reordered, duplicate uint64) {
 	return s.expected - s.distinct, s.reordered, s.duplicate
 }
 
-// Restarts returns how often the sender began to count anew.
-func (s *Sequence) Restarts() uint64 { return s.restarts }
-
 func (s *Sequence) doubt(number uint32) {
 	s.doubting, s.confirming = true, number+1
 	if int32(number-s.highest) < 0 {

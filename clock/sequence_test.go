@@ -12,7 +12,7 @@ type counts struct{ lost, reordered, duplicate, restarts uint64 }
 
 func countsOf(s *Sequence) counts {
 	lost, reordered, duplicate := s.Counts()
-	return counts{lost, reordered, duplicate, s.Restarts()}
+	return counts{lost, reordered, duplicate, s.restarts}
 }
 
 func TestSequence(t *testing.T) {

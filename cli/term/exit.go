@@ -56,7 +56,7 @@ func ExitStatus(ctx context.Context, err error) int {
 	switch {
 	case err == nil:
 		return ExitDone
-	case Interrupted(ctx, err):
+	case interrupted(ctx, err):
 		return ExitInterrupted
 	case errors.As(err, &usage), errors.As(err, &configuration):
 		return ExitUsage
@@ -69,8 +69,8 @@ func ExitStatus(ctx context.Context, err error) int {
 	return ExitFailed
 }
 
-// Interrupted reports whether err is about ctx having been cancelled.
-func Interrupted(ctx context.Context, err error) bool {
+// interrupted reports whether err is about ctx having been cancelled.
+func interrupted(ctx context.Context, err error) bool {
 	return errors.Is(err, context.Canceled) || ctx.Err() != nil && errors.Is(err, context.Cause(ctx))
 }
 
@@ -81,7 +81,7 @@ func (c *Console) Report(ctx context.Context, cmd *cobra.Command, err error) {
 	var usage *UsageError
 	switch {
 	case err == nil, err == ErrCheckFailed:
-	case Interrupted(ctx, err):
+	case interrupted(ctx, err):
 		c.Complain("interrupted")
 	case errors.As(err, &configuration):
 		for _, e := range configuration {

@@ -113,16 +113,6 @@ func CheckZone(a netip.Addr) error {
 	return Usagef("%s is an address of one link: say of which, as in %s%%eth0 (this host has %s)", a, a, have)
 }
 
-// Resolve returns the address that HOST:PORT means: of a name that has several, the
-// first of IPv4.
-func Resolve(ctx context.Context, address string) (netip.AddrPort, error) {
-	all, err := Family{}.Lookup(ctx, address)
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	return all[0], nil
-}
-
 // reachTime bounds how long one address of several is tried.
 const reachTime = time.Second
 

@@ -82,17 +82,17 @@ func FuzzSplitTarget(f *testing.F) {
 	f.Fuzz(func(t *testing.T, arg string) { splitTarget(arg) })
 }
 
-func TestResolve(t *testing.T) {
+func TestLookup(t *testing.T) {
 	for _, address := range []string{"127.0.0.1:80", "[::1]:80"} {
-		if got, err := Resolve(t.Context(), address); err != nil || got.String() != address {
+		if got, err := (Family{}).Lookup(t.Context(), address); err != nil || len(got) != 1 || got[0].String() != address {
 			t.Errorf("%s: %v, %v", address, got, err)
 		}
 	}
-	if got, err := Resolve(t.Context(), "localhost:80"); err != nil || !got.Addr().IsLoopback() || got.Port() != 80 {
+	if got, err := (Family{}).Lookup(t.Context(), "localhost:80"); err != nil || !got[0].Addr().IsLoopback() || got[0].Port() != 80 {
 		t.Errorf("localhost: %v, %v", got, err)
 	}
 	for _, address := range []string{"127.0.0.1", "127.0.0.1:x", "127.0.0.1:65536"} {
-		if got, err := Resolve(t.Context(), address); err == nil {
+		if got, err := (Family{}).Lookup(t.Context(), address); err == nil {
 			t.Errorf("%s: %v", address, got)
 		}
 	}

@@ -28,7 +28,7 @@ type Facts struct {
 	RootDelay      time.Duration // to the reference clock and back
 	RootDispersion time.Duration
 	ReferenceID    [4]byte
-	Reference      string    // the ID in readable form, see [Packet.ReferenceText]
+	Reference      string    // the ID in readable form, see [Packet.referenceText]
 	ReferenceTime  time.Time // zero: unknown
 }
 
@@ -41,9 +41,9 @@ func (f *Facts) RootBound() time.Duration { return f.RootDelay/2 + f.RootDispers
 
 func factsOf(p *Packet, pivot time.Time) Facts {
 	f := Facts{
-		Leap: p.Leap, Stratum: p.Stratum, Poll: p.Poll, Precision: p.PrecisionDuration(),
+		Leap: p.Leap, Stratum: p.Stratum, Poll: p.Poll, Precision: p.precision(),
 		RootDelay: p.RootDelay.Duration(), RootDispersion: p.RootDispersion.Duration(),
-		ReferenceID: p.ReferenceID, Reference: p.ReferenceText(),
+		ReferenceID: p.ReferenceID, Reference: p.referenceText(),
 	}
 	if f.Stratum == 0 || f.Stratum > 16 {
 		f.Stratum = 16
@@ -127,6 +127,6 @@ func exchangeOf(p *Packet, h halfExchange) clock.Exchange {
 	age := float64(h.t4.Sub(h.t1))
 	return clock.Exchange{
 		T1: h.t1, T2: clock.Stamp{Time: t2, Source: clock.Remote}, T3: clock.Stamp{Time: t3, Source: clock.Remote}, T4: h.t4,
-		Error: p.PrecisionDuration() + time.Duration(phi*max(age, 0)) + 1,
+		Error: p.precision() + time.Duration(phi*max(age, 0)) + 1,
 	}
 }

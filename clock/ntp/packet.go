@@ -158,8 +158,8 @@ func (p *Packet) Kiss() string {
 	return code
 }
 
-// PrecisionDuration returns 2^Precision seconds, at least a nanosecond, at most 18 hours.
-func (p *Packet) PrecisionDuration() time.Duration {
+// precision returns 2^Precision seconds, at least a nanosecond, at most 18 hours.
+func (p *Packet) precision() time.Duration {
 	seconds := math.Ldexp(1, int(max(min(p.Precision, 16), -32)))
 	return max(time.Duration(math.Ceil(seconds*1e9)), 1)
 }
@@ -175,10 +175,10 @@ func ReferenceID(server netip.Addr) [4]byte {
 	return [4]byte(digest[:4])
 }
 
-// ReferenceText returns what the reference ID means at the packet's stratum: the
+// referenceText returns what the reference ID means at the packet's stratum: the
 // name of a reference clock, or the IPv4 address of the server's server (of IPv6 four
 // octets of a digest, which look the same).
-func (p *Packet) ReferenceText() string {
+func (p *Packet) referenceText() string {
 	if p.Stratum > 1 && p.Stratum < 16 {
 		return netip.AddrFrom4(p.ReferenceID).String()
 	}

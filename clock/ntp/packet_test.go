@@ -24,7 +24,7 @@ func TestParseReadsAnAnswer(t *testing.T) {
 		t.Fatalf("%d octets left, %v", len(rest), err)
 	}
 	if p.Version != 4 || p.Mode != ServerMode || p.Stratum != 3 || p.Poll != 5 || p.Precision != -25 || !p.Synchronized() ||
-		p.ReferenceText() != "127.127.1.1" || p.RootDispersion.Duration() != 183105 {
+		p.referenceText() != "127.127.1.1" || p.RootDispersion.Duration() != 183105 {
 		t.Errorf("%+v, dispersion %v", p, p.RootDispersion.Duration())
 	}
 	if got := p.Append(nil); !bytes.Equal(got, b) {
@@ -42,7 +42,7 @@ func TestPacketsKeepTheirFields(t *testing.T) {
 		if got := p.Append(nil); !bytes.Equal(got, b[:PacketLen]) {
 			t.Fatalf("%x became %x", b, got)
 		}
-		_, _, _ = p.Kiss(), p.ReferenceText(), p.PrecisionDuration()
+		_, _, _ = p.Kiss(), p.referenceText(), p.precision()
 	})
 }
 
@@ -136,7 +136,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		_, _ = p.ReferenceText(), p.Kiss()
+		_, _ = p.referenceText(), p.Kiss()
 		for len(rest) > 0 {
 			_, next, ok, err := NextExtension(rest)
 			if err != nil || !ok {

@@ -101,7 +101,7 @@ func New(cfg Config) (*Daemon, error) {
 		Step: cfg.Step, StepAbove: cfg.StepAbove, Panic: cfg.Panic, MaxDistance: cfg.MaxDistance,
 	}
 	if cfg.DriftFile != "" && !cfg.Passive {
-		if start.Drift, err = ReadDrift(cfg.DriftFile); err != nil {
+		if start.Drift, err = readDrift(cfg.DriftFile); err != nil {
 			return nil, err
 		}
 	}
@@ -281,7 +281,7 @@ func (d *Daemon) saveDrift() {
 		return
 	}
 	d.saved = d.now
-	if err := WriteDrift(d.cfg.DriftFile, d.order.Frequency, d.order.Skew); err != nil {
+	if err := writeDrift(d.cfg.DriftFile, d.order.Frequency, d.order.Skew); err != nil {
 		d.cfg.Log.Warn("drift file not written", "reason", err.Error())
 	}
 }

@@ -107,7 +107,7 @@ func TestDaemonKeepsASimulatedClock(t *testing.T) {
 			t.Errorf("status %+v", st)
 		}
 		stop()
-		if ppb, err := ReadDrift(drift); err != nil || ppb == nil || *ppb > -79e3 || *ppb < -81e3 {
+		if ppb, err := readDrift(drift); err != nil || ppb == nil || *ppb > -79e3 || *ppb < -81e3 {
 			t.Errorf("drift file: %v, %v", ppb, err)
 		}
 	})
@@ -221,13 +221,13 @@ func TestDaemonMeasures(t *testing.T) {
 
 func TestDriftFile(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "drift")
-	if ppb, err := ReadDrift(name); ppb != nil || err != nil {
+	if ppb, err := readDrift(name); ppb != nil || err != nil {
 		t.Errorf("no file: %v, %v", ppb, err)
 	}
-	if err := WriteDrift(name, -12345.678, 12); err != nil {
+	if err := writeDrift(name, -12345.678, 12); err != nil {
 		t.Fatal(err)
 	}
-	if ppb, err := ReadDrift(name); err != nil || *ppb != -12345.678 {
+	if ppb, err := readDrift(name); err != nil || *ppb != -12345.678 {
 		t.Errorf("%v, %v", ppb, err)
 	}
 }
@@ -242,7 +242,7 @@ func FuzzReadDrift(f *testing.F) {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		ppb, err := ReadDrift(name)
+		ppb, err := readDrift(name)
 		if err == nil && !(*ppb >= -500e3 && *ppb <= 500e3) || err != nil && !errors.Is(err, ErrDriftFile) {
 			t.Errorf("%q: %v, %v", text, ppb, err)
 		}

@@ -18,11 +18,11 @@ const maxDriftFile = 1 << 10
 // ErrDriftFile reports a drift file that is none.
 var ErrDriftFile = errors.New("bad drift file")
 
-// ReadDrift returns the frequency in a drift file in ppb, nil if there is no file. Its
+// readDrift returns the frequency in a drift file in ppb, nil if there is no file. Its
 // form is that of chrony and ntpd: ppm, maybe followed by their standard deviation.
 // The signs are chrony's: > 0 means that the clock must run faster than its
 // oscillator. The error is ErrDriftFile or that of the file.
-func ReadDrift(name string) (*float64, error) {
+func readDrift(name string) (*float64, error) {
 	info, err := os.Stat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -48,7 +48,7 @@ func ReadDrift(name string) (*float64, error) {
 	return &ppb, nil
 }
 
-// WriteDrift replaces a drift file.
-func WriteDrift(name string, ppb, skewPPB float64) error {
+// writeDrift replaces a drift file.
+func writeDrift(name string, ppb, skewPPB float64) error {
 	return atomicfile.Write(name, fmt.Appendf(nil, "%.6f %.6f\n", ppb/1e3, skewPPB/1e3), 0o644)
 }
