@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"wirelab/internal/setting"
 )
 
 // A Range is the addresses from First to Last, both included and of one family.
@@ -27,7 +29,7 @@ func ParseRange(s string) (Range, error) {
 	}
 	a, err := netip.ParseAddr(s)
 	if err != nil || a.Zone() != "" {
-		return Range{}, fmt.Errorf("%q is not an address", s)
+		return Range{}, fmt.Errorf("%s is not an address", setting.Quote(s))
 	}
 	return Range{a.Unmap(), a.Unmap()}, nil
 }
@@ -36,7 +38,7 @@ func parseFromTo(first, last string) (Range, error) {
 	a, err := netip.ParseAddr(first)
 	b, err2 := netip.ParseAddr(last)
 	if err != nil || err2 != nil || a.BitLen() != b.BitLen() || a.Zone() != "" || b.Zone() != "" {
-		return Range{}, fmt.Errorf("%q is not a range of addresses", first+"-"+last)
+		return Range{}, fmt.Errorf("%s is not a range of addresses", setting.Quote(first+"-"+last))
 	}
 	if b.Less(a) {
 		return Range{}, fmt.Errorf("the range %s-%s ends before it begins", first, last)
@@ -50,7 +52,7 @@ func parseNetmask(s string) (Range, error) {
 	a, err := netip.ParseAddr(address)
 	m, err2 := netip.ParseAddr(mask)
 	if err != nil || err2 != nil || !a.Is4() || !m.Is4() {
-		return Range{}, fmt.Errorf("%q is not a prefix", s)
+		return Range{}, fmt.Errorf("%s is not a prefix", setting.Quote(s))
 	}
 	bits := 0
 	for _, b := range m.As4() {
@@ -59,7 +61,7 @@ func parseNetmask(s string) (Range, error) {
 		}
 	}
 	if want := RangeOf(netip.PrefixFrom(netip.AddrFrom4([4]byte{255, 255, 255, 255}), bits)).First; want != m {
-		return Range{}, fmt.Errorf("the mask of %q has holes", s)
+		return Range{}, fmt.Errorf("the mask of %s has holes", setting.Quote(s))
 	}
 	return RangeOf(netip.PrefixFrom(a, bits)), nil
 }

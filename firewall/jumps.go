@@ -57,9 +57,6 @@ func (c *jumpCheck) depth(chain *PolicyChain) int {
 		default:
 			deepest = max(deepest, 1+c.depth(target))
 		}
-		if len(c.reader.errs) > maxErrors {
-			break
-		}
 	}
 	if deepest+len(c.within) > maxDepth+1 && len(c.reader.errs) == 0 {
 		c.reader.errs = append(c.reader.errs, &setting.Error{Origin: chain.Place.String(), Place: chain.Place,

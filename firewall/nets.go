@@ -70,6 +70,9 @@ func (r *policyReader) netItem(item setting.Value) []Range {
 	return nil
 }
 
+// maxMistakes bounds what is told of a file of addresses that is none.
+const maxMistakes = 100
+
 // netFile reads a file with an address, a prefix or a range on each line; "#" and
 // ";" begin comments.
 func (r *policyReader) netFile(item setting.Value, path string) []Range {
@@ -82,7 +85,7 @@ func (r *policyReader) netFile(item setting.Value, path string) []Range {
 		return nil
 	}
 	var ranges []Range
-	number := 0
+	number, mistakes := 0, 0
 	for line := range bytes.Lines(text) {
 		number++
 		entry := strings.TrimSpace(strings.SplitN(strings.SplitN(string(line), "#", 2)[0], ";", 2)[0])
@@ -92,7 +95,7 @@ func (r *policyReader) netFile(item setting.Value, path string) []Range {
 		one, err := ParseRange(entry)
 		if err != nil {
 			r.fail(item.Errorf("%s:%d:1: %v; expected an address, a prefix or a range on each line", path, number, err))
-			if len(r.errs) > maxErrors {
+			if mistakes++; mistakes == maxMistakes {
 				break
 			}
 			continue

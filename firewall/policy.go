@@ -288,14 +288,8 @@ func (r *policyReader) rules(c *PolicyChain, list setting.Value, nat bool) {
 		if r.fail(err); err == nil {
 			c.Rules = append(c.Rules, rule)
 		}
-		if len(r.errs) > maxErrors {
-			return
-		}
 	}
 }
-
-// maxErrors bounds what is told of a file with thousands of bad lines.
-const maxErrors = 100
 
 // readNAT reads nat: a list in which the verb of each rule says where it belongs,
 // or a list for each hook.

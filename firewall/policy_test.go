@@ -3,6 +3,7 @@ package firewall
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"wirelab/internal/setting"
 )
@@ -57,6 +58,35 @@ func TestMistakes(t *testing.T) {
 		errs := check(section)
 		if errs == nil || !strings.Contains(errs.Error(), tt.want) || !strings.Contains(errs.Error(), setting.Quote(tt.rule)) {
 			t.Errorf("%s: %v, want %s", tt.rule, errs, tt.want)
+		}
+	}
+}
+
+// Of thousands of bad lines each is told, with its place, and soon; and a word without
+// end is told in short.
+func TestEveryMistakeIsReported(t *testing.T) {
+	const lines = 5000
+	bad := []string{"accept shs", "accept ssh from 10.0.0.0/33", "accept ssh limit 6/fortnight", "drop tcp/" + strings.Repeat("x", 5000)}
+	var b strings.Builder
+	b.WriteString("firewall:\n  in:\n")
+	for i := range lines {
+		b.WriteString("    - " + bad[i%len(bad)] + "\n")
+	}
+	begun := time.Now()
+	_, errs := parse(t, b.String())
+	if took := time.Since(begun); took > 10*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	told := map[int]bool{}
+	for _, e := range errs {
+		told[e.Place.Line] = true
+		if len(e.Error()) > 400 {
+			t.Fatalf("%d characters: %.500s", len(e.Error()), e.Error())
+		}
+	}
+	for i := range lines {
+		if !told[i+3] {
+			t.Fatalf("%d lines are told, but not line %d: %s", len(told), i+3, bad[i%len(bad)])
 		}
 	}
 }

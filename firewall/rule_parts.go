@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"wirelab/internal/setting"
 )
 
 var stateNames = map[string]uint32{
@@ -93,7 +95,7 @@ func (r *ruleReader) notProtocol() {
 
 func (r *ruleReader) twice(w word, is bool) {
 	if is {
-		r.fail(w, "%q stands twice", w.text)
+		r.fail(w, "%s stands twice", setting.Quote(w.text))
 	}
 }
 
@@ -138,7 +140,7 @@ func (r *ruleReader) interfaces(at word, i *Interfaces) {
 	i.Not = r.not()
 	r.list("the name of an interface", func(w word) {
 		if name := strings.TrimSuffix(w.text, "*"); len(name) > 15 || strings.ContainsAny(name, "/*\x00") {
-			r.fail(w, "%q is not the name of an interface, which has at most 15 characters; eth* stands for all that begin with eth", w.text)
+			r.fail(w, "%s is not the name of an interface, which has at most 15 characters; eth* stands for all that begin with eth", setting.Quote(w.text))
 		}
 		i.Names = append(i.Names, w.text)
 	})
@@ -212,7 +214,7 @@ func (r *ruleReader) mark(at word, m *Mark) {
 		m.Mask = uint32(v)
 	}
 	if err != nil {
-		r.fail(w, "%q is not a mark, such as 0x1 or 0x1/0xff", w.text)
+		r.fail(w, "%s is not a mark, such as 0x1 or 0x1/0xff", setting.Quote(w.text))
 	}
 }
 
@@ -226,7 +228,7 @@ func (r *ruleReader) limit(at word) {
 	rate, err := strconv.ParseUint(count, 10, 32)
 	per, ok := units[unit]
 	if l.Rate, l.Per = rate, per; err != nil || rate == 0 || !ok {
-		r.fail(w, "%q is not a rate, such as 6/minute (second, minute, hour, day, week)", w.text)
+		r.fail(w, "%s is not a rate, such as 6/minute (second, minute, hour, day, week)", setting.Quote(w.text))
 	}
 	for r.more() {
 		switch {
@@ -234,7 +236,7 @@ func (r *ruleReader) limit(at word) {
 			w := r.take("a number of packets")
 			burst, err := strconv.ParseUint(w.text, 10, 32)
 			if l.Burst = uint32(burst); err != nil || burst == 0 {
-				r.fail(w, "%q is not a number of packets from 1", w.text)
+				r.fail(w, "%s is not a number of packets from 1", setting.Quote(w.text))
 			}
 		case r.accept("per"):
 			if w := r.take("\"source\""); w.text != "source" {
@@ -274,7 +276,7 @@ func (r *ruleReader) number(expected string, most uint64) uint64 {
 	w := r.take(expected)
 	n, err := strconv.ParseUint(w.text, 10, 64)
 	if err != nil || n > most {
-		r.fail(w, "expected %s, not %q", expected, w.text)
+		r.fail(w, "expected %s, not %s", expected, setting.Quote(w.text))
 	}
 	return n
 }
@@ -306,7 +308,7 @@ func (r *ruleReader) family(w word, f Family) {
 
 func (r *ruleReader) natFlag(w word, persistent bool) {
 	if r.rule.NAT == nil {
-		r.fail(w, "%q belongs to a rule that changes addresses, under \"nat:\"", w.text)
+		r.fail(w, "%s belongs to a rule that changes addresses, under \"nat:\"", setting.Quote(w.text))
 		return
 	}
 	if persistent {
@@ -340,7 +342,7 @@ func (r *ruleReader) target(at word) {
 	if ports != "" {
 		p, err := parsePort(ports, protocolTCP)
 		if err != nil || p.First == 0 {
-			r.fail(w, "expected where to, such as 192.168.1.1:80, not %q", w.text)
+			r.fail(w, "expected where to, such as 192.168.1.1:80, not %s", setting.Quote(w.text))
 		}
 		nat.MinPort, nat.MaxPort = p.First, p.Last
 	}

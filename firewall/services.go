@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"wirelab/internal/setting"
 )
 
 // A Service is what a rule is about: a protocol with ports, or a type of ICMP.
@@ -146,7 +148,7 @@ func parseService(s string) ([]Service, error) {
 	service := Service{Protocol: protocol, Type: -1, Code: -1}
 	switch {
 	case !ok:
-		return nil, fmt.Errorf("%q is neither a service nor a protocol", name)
+		return nil, fmt.Errorf("%s is neither a service nor a protocol", setting.Quote(name))
 	case !detailed:
 		return []Service{service}, nil
 	case protocol == protocolICMP || protocol == protocolICMPv6:
@@ -165,12 +167,12 @@ func (s Service) parseType(text string) ([]Service, error) {
 	kind, code, hasCode := strings.Cut(text, "/")
 	var ok bool
 	if s.Type, ok = ParseICMPType(kind, s.Protocol); !ok {
-		return nil, fmt.Errorf("%q is not a type of %s", kind, ProtocolName(s.Protocol))
+		return nil, fmt.Errorf("%s is not a type of %s", setting.Quote(kind), ProtocolName(s.Protocol))
 	}
 	if hasCode {
 		number, err := strconv.ParseUint(code, 10, 8)
 		if err != nil {
-			return nil, fmt.Errorf("%q is not a code of ICMP, which is 0 to 255", code)
+			return nil, fmt.Errorf("%s is not a code of ICMP, which is 0 to 255", setting.Quote(code))
 		}
 		s.Code = int(number)
 	}
@@ -190,7 +192,7 @@ func parsePort(s string, protocol uint8) (PortRange, error) {
 	b, err2 := strconv.ParseUint(last, 10, 16)
 	switch {
 	case err != nil || err2 != nil:
-		return PortRange{}, fmt.Errorf("%q is not a port, which is 0 to 65535, or first-last", s)
+		return PortRange{}, fmt.Errorf("%s is not a port, which is 0 to 65535, or first-last", setting.Quote(s))
 	case b < a:
 		return PortRange{}, fmt.Errorf("the ports %s end before they begin", s)
 	}

@@ -74,6 +74,9 @@ func interrupted(ctx context.Context, err error) bool {
 	return errors.Is(err, context.Canceled) || ctx.Err() != nil && errors.Is(err, context.Cause(ctx))
 }
 
+// maxReported bounds what is told of a file with thousands of bad lines.
+const maxReported = 100
+
 // Report says on stderr what went wrong with cmd: one line for an error, and for each
 // in a file the line that it is in.
 func (c *Console) Report(ctx context.Context, cmd *cobra.Command, err error) {
@@ -84,7 +87,11 @@ func (c *Console) Report(ctx context.Context, cmd *cobra.Command, err error) {
 	case interrupted(ctx, err):
 		c.Complain("interrupted")
 	case errors.As(err, &configuration):
-		for _, e := range configuration {
+		for i, e := range configuration {
+			if i == maxReported {
+				c.Complain(fmt.Sprintf("and %d more mistakes", len(configuration)-i))
+				break
+			}
 			c.Complain(e.Error())
 			if excerpt := e.Excerpt(); excerpt != "" {
 				fmt.Fprintln(c.Stderr, excerpt)
