@@ -307,7 +307,11 @@ func TestDependenciesAreExplained(t *testing.T) {
 
 func TestPackagesAreExplained(t *testing.T) {
 	words := architecture(t)
-	for dir := range modulePackages(t) {
+	for dir, files := range modulePackages(t) {
+		code := slices.DeleteFunc(slices.Clone(files), (*sourceFile).test)
+		if len(code) > 0 && !slices.ContainsFunc(code, func(f *sourceFile) bool { return f.syntax.Doc != nil }) {
+			t.Errorf("package %s has no comment that says what it is for", dir)
+		}
 		part := dir // what a part keeps to itself needs no name there
 		switch {
 		case inside(dir, "internal/sys"):

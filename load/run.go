@@ -1,5 +1,11 @@
-// Package load talks to servers: Connect is one client by hand, Run is any
-// number of clients that measure.
+// Package load puts servers under load: Run is any number of clients at once, each of
+// which sends messages (package payload), verifies every byte that comes back, and
+// measures how long it took (package latency); FindRate looks for the highest rate that
+// holds a limit.
+//
+// Others of its kind are packages of their own: connect is one client by hand, oneway
+// datagrams as fast as they go, with what became of each (delivery), throughput bits per
+// second over TCP, scan the ports of a host, engines a comparison of our own server's.
 package load
 
 import (

@@ -28,7 +28,7 @@ type Facts struct {
 	RootDelay      time.Duration // to the reference clock and back
 	RootDispersion time.Duration
 	ReferenceID    [4]byte
-	Reference      string    // the ID in readable form, see [Packet.referenceText]
+	Reference      string    // the ID in readable form: an address, or the letters of a clock
 	ReferenceTime  time.Time // zero: unknown
 }
 

@@ -1,3 +1,5 @@
+// Package connect is one client by hand: it connects or waits for a peer, sends what it
+// is given, and shows both directions to a View, over TCP, TLS, UDP and Unix sockets.
 package connect
 
 import (
@@ -18,7 +20,7 @@ import (
 	"wirelab/internal/sys/socket"
 )
 
-// Config says whom Connect talks to, what it says, and who is shown
+// Config says whom Run talks to, what it says, and who is shown
 // the conversation.
 type Config struct {
 	Network string     // "tcp", "udp", "unix" for a stream, "unixgram" for datagrams
@@ -69,7 +71,7 @@ type Config struct {
 	View View
 }
 
-// Conversation is what Connect has done when it returns.
+// Conversation is what Run has done when it returns.
 type Conversation struct {
 	Network     string
 	Local       string // an address and port, a path, or Unnamed; "" until connected
@@ -149,7 +151,7 @@ func cause(err error) error {
 // Input or View, or the context's cause; the Conversation is valid with any of
 // them. A cancelled context ends it at once, what is unsent included.
 //
-// Nothing that Connect starts outlives it, and a panic in one of its
+// Nothing that Run starts outlives it, and a panic in one of its
 // goroutines is raised again in the caller's.
 func Run(ctx context.Context, cfg Config) (Conversation, error) {
 	if !slices.Contains(networks[:], cfg.Network) {

@@ -1,4 +1,4 @@
-// Package ntp is an NTPv4 server (RFC 5905) on the UDP server of package server: kernel
+// Package ntp is an NTPv4 server (RFC 5905) on the UDP server of package udp: kernel
 // stamps both ways, the interleaved mode (RFC 9769), kiss-o'-death packets, and no state
 // that a stranger could make grow.
 //
