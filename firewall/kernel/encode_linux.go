@@ -41,6 +41,7 @@ type writer struct {
 	program *firewall.Program
 	sets    setIndex
 	objects []object
+	echo    bool   // the kernel is to tell the handles of new rules
 	comment []byte // scratch
 	err     error
 }
@@ -112,6 +113,9 @@ func (w *writer) addRule(chain string, r *firewall.Rule, before uint64) {
 	flags := uint16(unix.NLM_F_CREATE)
 	if before == 0 {
 		flags |= unix.NLM_F_APPEND
+	}
+	if w.echo {
+		flags |= unix.NLM_F_ECHO
 	}
 	w.message(newRule, flags, object{op: "add", kind: "rule of chain", name: chain, rule: r})
 	w.String(unix.NFTA_RULE_TABLE, w.program.Table)

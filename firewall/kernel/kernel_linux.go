@@ -11,7 +11,10 @@ import (
 
 // Kernel is a connection to the ruleset of a network namespace. One goroutine at
 // a time uses it.
-type Kernel struct{ conn *netlink.Conn }
+type Kernel struct {
+	conn *netlink.Conn
+	last *State // what Plan read, or Apply left
+}
 
 // Open connects to the ruleset of the network namespace of the calling thread.
 // Reading and changing it need CAP_NET_ADMIN there.
@@ -20,7 +23,7 @@ func Open() (*Kernel, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Kernel{c}, nil
+	return &Kernel{conn: c}, nil
 }
 
 // Close ends the connection.
@@ -54,13 +57,16 @@ func (k *Kernel) ReadAll() ([]*State, error) {
 	return newReader(k.conn, false).read(unix.NFPROTO_UNSPEC, "")
 }
 
-// Plan reads the kernel and finds what has to change for the Program.
+// Plan reads the kernel, unless nobody has changed the ruleset since it knew it last, and
+// finds what has to change for the Program.
 func (k *Kernel) Plan(p *firewall.Program) (*Plan, error) {
-	live, err := k.read(newReader(k.conn, true), p)
+	live, err := k.present(p)
 	if err != nil {
 		return nil, err
 	}
-	return Compare(live, p), nil
+	plan := Compare(live, p)
+	plan.kernel = k
+	return plan, nil
 }
 
 // Apply carries out the plan in one transaction: whole, or not at all. If anybody
@@ -75,7 +81,14 @@ func (k *Kernel) Apply(p *Plan) error {
 	if w.err != nil {
 		return w.err
 	}
-	return k.conn.Commit(w.Batch, p.live.Generation, w.describe)
+	var handles []uint64
+	w.Echo = func(m netlink.Message) { handles = append(handles, handleOf(m)) }
+	err := k.conn.Commit(w.Batch, p.live.Generation, w.describe)
+	k.last = nil
+	if err == nil && p.remembered() && len(handles) == len(p.addRules) {
+		k.last = p.live.after(p, handles)
+	}
+	return err
 }
 
 // Remove deletes the table of a Program, if there is one.
@@ -161,6 +174,7 @@ func (w *writer) plan(p *Plan) {
 	for _, step := range p.addElements {
 		w.changeElements(newElement, step.set, step.elements)
 	}
+	w.echo = p.remembered()
 	for _, step := range p.addRules {
 		w.addRule(step.chain, step.rule, step.handle)
 	}

@@ -36,8 +36,10 @@ func namespace(t testing.TB) (*netns.Namespace, *Kernel) {
 	return n, k
 }
 
+// mustPlan plans for what the kernel says, never for what is remembered.
 func mustPlan(t testing.TB, k *Kernel, p *firewall.Program) *Plan {
 	t.Helper()
+	k.last = nil
 	plan, err := k.Plan(p)
 	if err != nil {
 		t.Fatal(err)

@@ -52,9 +52,10 @@ type Plan struct {
 	Kept    int // rules and elements of maps that stay as they are, with counters and limits
 	Moved   int // those of them whose line in the file is another now
 
-	want *firewall.Program
-	live *State
-	sets setIndex // of the Program
+	want   *firewall.Program
+	live   *State
+	kernel *Kernel  // that live was read from; nil: Compare was given it
+	sets   setIndex // of the Program
 	steps
 }
 

@@ -64,7 +64,12 @@ func (k *Kernel) Save(p *firewall.Program) ([]byte, error) {
 }
 
 // Before returns what Save would have returned when the plan was made.
-func (p *Plan) Before() ([]byte, error) { return p.live.snapshot() }
+func (p *Plan) Before() ([]byte, error) {
+	if p.live.Exists && p.live.listed == nil && p.kernel != nil {
+		return p.kernel.Save(p.want) // it was remembered, not listed
+	}
+	return p.live.snapshot()
+}
 
 // After returns what Save returns once the plan is carried out and nobody has changed
 // anything since, with counters at zero, and rules that stay on their present line. It is nil

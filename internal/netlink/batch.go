@@ -14,7 +14,12 @@ const (
 
 // Batch is a transaction of nftables: messages that take effect together or
 // not at all.
-type Batch struct{ Encoder }
+type Batch struct {
+	Encoder
+	// Echo, if set, is called by Commit with what the kernel tells of the messages that
+	// have NLM_F_ECHO, in their order. What it is given is valid during the call.
+	Echo func(Message)
+}
 
 // NewBatch returns an empty batch.
 func NewBatch() *Batch {

@@ -68,7 +68,7 @@ func (c *Conn) Commit(b *Batch, generation uint32, describe Describe) error {
 	if err != nil {
 		return named(err, Named("send", "a batch of nftables"))
 	}
-	a := answers{first: first, last: first + uint32(b.count) - 1, describe: describe}
+	a := answers{first: first, last: first + uint32(b.count) - 1, describe: describe, echo: b.Echo}
 	return c.outcome(&a, before)
 }
 
@@ -76,6 +76,7 @@ func (c *Conn) Commit(b *Batch, generation uint32, describe Describe) error {
 type answers struct {
 	first, last uint32 // sequence numbers of the batch's begin and last message
 	describe    Describe
+	echo        func(Message)
 	failed      error // the first refusal
 	done        bool  // the last message has been answered
 }
@@ -113,7 +114,13 @@ func (c *Conn) outcome(a *answers, before uint32) error {
 func (a *answers) take(buf Messages, port uint32) error {
 	for m := range buf.All() {
 		index := m.Sequence - a.first
-		if m.Kind != kindError || m.Port != port || index > a.last-a.first+1 {
+		if m.Port != port || index > a.last-a.first+1 {
+			continue
+		}
+		if m.Kind != kindError {
+			if a.echo != nil {
+				a.echo(m)
+			}
 			continue
 		}
 		v, err := verdictOf(m)
