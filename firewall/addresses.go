@@ -152,6 +152,9 @@ func (p PortRange) String() string {
 
 // joinPorts sorts ports and merges those that overlap.
 func joinPorts(ports []PortRange) []PortRange {
+	if len(ports) < 2 {
+		return slices.Clip(ports)
+	}
 	ports = slices.Clone(ports)
 	slices.SortFunc(ports, func(a, b PortRange) int {
 		return cmp.Or(cmp.Compare(a.First, b.First), cmp.Compare(b.Last, a.Last))

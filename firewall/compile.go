@@ -1,6 +1,8 @@
 package firewall
 
 import (
+	"slices"
+
 	"wirelab/internal/setting"
 )
 
@@ -39,7 +41,7 @@ func (c *compiler) chain(from *PolicyChain) (Chain, bool) {
 	}
 	end := c.end(from)
 	wanted := from.Hook == NoHook || len(rules) > 0 || end != Accept
-	chain.Rules = append(c.implicit(from), c.merge(from, rules)...)
+	chain.Rules = c.merge(c.implicit(from), from, rules)
 	switch {
 	case from.Type == NATChain:
 		chain.Priority = natPriority(from.Hook)
@@ -124,7 +126,9 @@ func (c *compiler) families(rule *Clause) []Family {
 }
 
 // has reports whether a packet of the family can have such an end.
-func (e Ends) has(f Family) bool { return len(e.Ranges) == 0 || e.Not || len(e.of(f)) > 0 }
+func (e Ends) has(f Family) bool {
+	return len(e.Ranges) == 0 || e.Not || slices.ContainsFunc(e.Ranges, func(r Range) bool { return r.Family() == f })
+}
 
 // rule compiles a rule for one family and one group of services.
 func (c *compiler) rule(rule *Clause, chain *PolicyChain, family Family, group *serviceGroup) Rule {

@@ -3,8 +3,10 @@ package firewall
 import (
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"wirelab/internal/setting"
 	"wirelab/internal/spell"
@@ -279,16 +281,37 @@ func (r *policyReader) rules(c *PolicyChain, list setting.Value, nat bool) {
 	if r.fail(err); err != nil {
 		return
 	}
-	c.Rules = slices.Grow(c.Rules, len(items))
-	for _, item := range items {
-		rule, err := parseRule(item, r.names, nat || c.Type == NATChain || c.Hook == NoHook)
-		if err == nil {
-			err = allowedIn(&rule, c)
+	parsed := make([]Clause, len(items))
+	errs := make([]*setting.Error, len(items))
+	eachProcessor(len(items), func(from, to int) {
+		for i := from; i < to; i++ {
+			if parsed[i], errs[i] = parseRule(items[i], r.names, nat || c.Type == NATChain || c.Hook == NoHook); errs[i] == nil {
+				errs[i] = allowedIn(&parsed[i], c)
+			}
 		}
+	})
+	good := parsed[:0]
+	for i, err := range errs {
 		if r.fail(err); err == nil {
-			c.Rules = append(c.Rules, rule)
+			good = append(good, parsed[i])
 		}
 	}
+	if c.Rules == nil {
+		c.Rules = good
+	} else {
+		c.Rules = append(c.Rules, good...)
+	}
+}
+
+// eachProcessor has each processor do a part of count things.
+func eachProcessor(count int, do func(from, to int)) {
+	const few = 500 // not worth a goroutine
+	size := max(few, (count+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))
+	var parts sync.WaitGroup
+	for from := 0; from < count; from += size {
+		parts.Go(func() { do(from, min(from+size, count)) })
+	}
+	parts.Wait()
 }
 
 // readNAT reads nat: a list in which the verb of each rule says where it belongs,

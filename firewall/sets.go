@@ -105,25 +105,29 @@ func (c *compiler) dynamicSet(chain *PolicyChain, rule *Clause, limit *Limit) st
 	return name
 }
 
-// merge makes one rule with a verdict map of adjacent rules that look at the same
-// fields in the same way. The order is kept: a rule that an earlier one of the map
-// overlaps begins the next.
-func (c *compiler) merge(chain *PolicyChain, rules []Rule) []Rule {
-	var merged []Rule
+// merge appends the rules, with one rule and a verdict map for adjacent ones that look
+// at the same fields in the same way. The order is kept: a rule that an earlier one of the
+// map overlaps begins the next.
+func (c *compiler) merge(merged []Rule, chain *PolicyChain, rules []Rule) []Rule {
+	merged = slices.Grow(merged, len(rules))
+	shapes := make([]string, len(rules)+1)
+	for i := range rules {
+		shapes[i] = rules[i].shape()
+	}
 	for i := 0; i < len(rules); {
-		shape := rules[i].shape()
-		group := mapGroup{compiler: c}
-		end := i
-		for shape != "" && end < len(rules) && (end == i || rules[end].shape() == shape) && group.add(&rules[end]) {
-			end++
+		shape, end := shapes[i], i
+		if group := (mapGroup{compiler: c}); shape != "" && shapes[i+1] == shape {
+			for end < len(rules) && shapes[end] == shape && group.add(&rules[end]) {
+				end++
+			}
+			if end-i > 1 {
+				merged = append(merged, group.rule(chain, rules[i:end], shape))
+				i = end
+				continue
+			}
 		}
-		if end-i < 2 {
-			merged = append(merged, rules[i])
-			i++
-			continue
-		}
-		merged = append(merged, group.rule(chain, rules[i:end], shape))
-		i = end
+		merged = append(merged, rules[i])
+		i++
 	}
 	return merged
 }

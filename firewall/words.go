@@ -17,7 +17,7 @@ type word struct {
 
 // words cuts a rule into words. A "#" begins a comment, as in YAML.
 func words(v setting.Value) ([]word, *setting.Error) {
-	var all []word
+	all := make([]word, 0, 8) // most rules have no more
 	text := v.Text
 	for i := 0; i < len(text); {
 		switch c := text[i]; {
@@ -37,7 +37,7 @@ func words(v setting.Value) ([]word, *setting.Error) {
 			i += end + 2
 		default:
 			end := i + 1
-			for end < len(text) && !strings.ContainsRune(" \t,\"", rune(text[end])) {
+			for end < len(text) && text[end] != ' ' && text[end] != '\t' && text[end] != ',' && text[end] != '"' {
 				end++
 			}
 			all = append(all, word{text: text[i:end], offset: i})

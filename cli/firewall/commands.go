@@ -6,6 +6,7 @@ package firewall
 import (
 	"context"
 	"errors"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -46,8 +47,15 @@ func (a *app) policy(ctx context.Context) (*firewall.Policy, *firewall.Program, 
 	return policy, program, err
 }
 
+// policyGCPercent is Go's GOGC for commands that read a policy: they end soon, and most
+// of what they make of a large one lives as long as they do.
+const policyGCPercent = 400
+
 // policyOf also returns the whole file.
 func (a *app) policyOf(ctx context.Context) (setting.Value, *firewall.Policy, *firewall.Program, error) {
+	if a.Getenv("GOGC") == "" {
+		debug.SetGCPercent(policyGCPercent)
+	}
 	type text struct {
 		name   string
 		source []byte
