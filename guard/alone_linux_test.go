@@ -57,30 +57,25 @@ func TestKilledAlone(t *testing.T) {
 
 // killAlone has a program make a change alone that is killed at a step, or when it has
 // come to a file.
-func killAlone(t *testing.T, g *Guard, file, step, block string) {
+func killAlone(t *testing.T, g *Guard, file, step, at string) {
 	t.Helper()
-	if block != "" {
-		if err := os.MkdirAll(g.path("confirmed"), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := syscall.Mkfifo(g.path(block), 0o600); err != nil { // opening it waits for a reader
-			t.Fatal(err)
-		}
+	if at != "" {
+		block(t, g, at)
 	}
 	exe, _ := os.Executable()
 	cmd := exec.Command(exe, "alone", file, step, g.Dir)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if block != "" {
+	if at != "" {
 		waitBlocked(t, cmd.Process.Pid)
 		_ = cmd.Process.Kill()
 	}
 	if err := cmd.Wait(); err == nil || !strings.Contains(err.Error(), "killed") {
 		t.Fatalf("it was not killed: %v", err)
 	}
-	if block != "" {
-		if err := os.Remove(g.path(block)); err != nil {
+	if at != "" {
+		if err := os.Remove(g.path(at)); err != nil {
 			t.Fatal(err)
 		}
 	}
