@@ -10,7 +10,7 @@ peers := iperf3 sockperf gcc libc6-dev netsniff-ng
 FUZZTIME ?= 10s
 
 .DEFAULT_GOAL := help
-.PHONY: help build test soak check packages bench pictures fuzz proof clean
+.PHONY: help build test test-bench test-all soak check packages bench pictures fuzz proof clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -19,21 +19,27 @@ help: ## show this list
 # sixth less of the time with more memory for the compiler.
 build check: export CGO_ENABLED := 0
 build check: export GOFLAGS := $(GOFLAGS) -trimpath
-build check test: export GOGC := 400
+build check test soak: export GOGC := 400
 
 build: ## build ./wirelab: one static binary
 	go build -buildvcs=auto -o wirelab .
 	@if ldd wirelab >/dev/null 2>&1; then echo 'wirelab is not static:'; ldd wirelab; exit 1; fi
 
 # Go's test cache cannot see the programs that tests talk to, hence -count=1; check vets.
-# A program would sleep a second at its end, in case there is still a race. What takes
-# longest begins first.
-race := GORACE=atexit_sleep_ms=20 CGO_ENABLED=1 go
-race_test := test -race -vet=off -count=1 -exec 'env -u GOGC'
+# A program would sleep a second at its end, in case there is still a race. Programs that
+# tests build are watched as well, and compiled of what is compiled already. What takes
+# longest begins first, and what waits leaves its processor to a third.
+race := GORACE=atexit_sleep_ms=20 CGO_ENABLED=1 GOFLAGS='$(GOFLAGS) -race' go
+race_test := test -vet=off -count=1 -p 3 -exec 'env -u GOGC'
 
-test: ## install what tests need (as root), build, run all tests with the race detector
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line packages build
+test: packages ## install what tests need (as root), run all tests with the race detector
+	$(race) build ./...
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-bench test-all
+
+test-bench:
 	$(race) -C bench $(race_test) ./...
+
+test-all:
 	$(race) $(race_test) -timeout 15m ./server/tcp ./cli ./load ./...
 
 soak: packages ## the tests that make test shortens, in full (ten minutes and more)

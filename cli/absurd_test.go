@@ -28,6 +28,7 @@ func TestAbsurdValues(t *testing.T) {
 		}
 		flags := func(f *pflag.Flag) {
 			t.Run(path+" "+f.Name, func(t *testing.T) {
+				t.Chdir(t.TempDir())
 				for _, value := range absurdValues(t, f) {
 					refuses(t, cmd, f.Name, value)
 				}
@@ -67,7 +68,6 @@ func absurdValues(t *testing.T, f *pflag.Flag) []string {
 
 func refuses(t *testing.T, cmd *cobra.Command, flag, value string) {
 	t.Helper()
-	t.Chdir(t.TempDir())
 	a, stdout, stderr := newTestApp("")
 	args := append(strings.Fields(cmd.CommandPath())[1:], "--"+flag+"="+value)
 	switch {

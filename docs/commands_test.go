@@ -114,8 +114,7 @@ func newShell(t *testing.T) *shell {
 	require.Supported(t, err)
 	t.Cleanup(func() { pair.Close() })
 	s := &shell{t: t, pair: pair, path: t.TempDir()}
-	build := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(s.path, "wirelab"), "wirelab")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as make build does, which has compiled it then
+	build := exec.Command("go", "build", "-o", filepath.Join(s.path, "wirelab"), "wirelab")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

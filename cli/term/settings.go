@@ -22,13 +22,11 @@ const DefaultConfig = "wirelab.yaml"
 // key in what Settings returns. A key that is not in the table is a mistake of
 // the programmer and panics.
 func (c *Console) BindSettings(cmd *cobra.Command, keys ...string) {
-	all := config.Keys()
 	for _, name := range keys {
-		i := slices.IndexFunc(all, func(k config.Key) bool { return k.Name == name })
-		if i < 0 {
+		key, ok := config.Lookup(name)
+		if !ok {
 			panic("term: no key " + name)
 		}
-		key := all[i]
 		usage := flagUsage(key)
 		if names := c.Choices[name]; names != nil {
 			usage += ": " + strings.Join(names, ", ")
