@@ -138,8 +138,16 @@ func (h *handshake) run(ctx context.Context) error {
 // open is the three-way handshake.
 func (h *handshake) open(ctx context.Context) error {
 	first := h.next
-	answer, err := h.ask(ctx, bitSYN, nil, fmt.Sprintf("SYN: we ask for a connection; our first byte will be number %d", first+1),
-		func(s *segmentSeen) bool { return s.flags&bitSYN != 0 && s.flags&bitACK != 0 && s.ack == first+1 })
+	answer, err := h.synchronize(ctx)
+	if err == nil && answer.flags&bitSYN == 0 {
+		h.received(answer, "ACK: the peer still has an older connection from this port")
+		if err = h.forget(answer); err == nil {
+			answer, err = h.synchronize(ctx)
+		}
+	}
+	if err == nil && (answer.flags&bitSYN == 0 || answer.ack != first+1) {
+		err = errors.New("the peer keeps to an older connection from this port; choose another with sport=")
+	}
 	if err != nil {
 		return fmt.Errorf("no connection to %v: %w", h.remote, err)
 	}
@@ -147,6 +155,22 @@ func (h *handshake) open(ctx context.Context) error {
 	h.received(answer, fmt.Sprintf("SYN-ACK: the peer agrees; its first byte will be number %d", h.expected))
 	h.report.Established = true
 	return h.tell(bitACK, nil, "ACK: the connection is established")
+}
+
+// synchronize sends the SYN and returns the segment that acknowledges it, or another one.
+func (h *handshake) synchronize(ctx context.Context) (*segmentSeen, error) {
+	return h.ask(ctx, bitSYN, nil, fmt.Sprintf("SYN: we ask for a connection; our first byte will be number %d", h.next+1),
+		func(s *segmentSeen) bool { return s.flags&bitACK != 0 })
+}
+
+// forget makes the peer drop a connection that nobody has on this side any more, as the
+// kernel would (RFC 9293, 3.5.1).
+func (h *handshake) forget(s *segmentSeen) error {
+	first := h.next
+	h.next = s.ack
+	err := h.tell(bitRST, nil, "RST: that one is gone")
+	h.next = first
+	return err
 }
 
 // talk sends the payload and takes what the peer says, until it is silent.
@@ -363,7 +387,7 @@ func (h *handshake) build(flags byte, data []byte) ([]byte, error) {
 	for _, one := range []struct {
 		bit  byte
 		name string
-	}{{bitFIN, "fin"}, {bitSYN, "syn"}, {bitPSH, "psh"}, {bitACK, "ack"}} {
+	}{{bitFIN, "fin"}, {bitSYN, "syn"}, {bitRST, "rst"}, {bitPSH, "psh"}, {bitACK, "ack"}} {
 		if flags&one.bit != 0 {
 			names += "," + one.name
 		}

@@ -1,10 +1,12 @@
 package packet
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -186,6 +188,70 @@ func TestHandshake(t *testing.T) {
 			t.Errorf("status %d\n%s%s", status, out, complaints)
 		}
 	})
+}
+
+// A handshake that is killed in its middle leaves no listener and no rule behind. The
+// connection that the peer still has is no obstacle to the next one from the same port.
+func TestHandshakeKilled(t *testing.T) {
+	require.Program(t, "nft")
+	inPair(t, func() {
+		port := echo(t)
+		silent, err := wire.HoldPort("tcp", netip.MustParseAddrPort("127.0.0.1:0"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer silent.Close()
+		before := kept(t)
+		killHandshake(t, "SYN: we ask", "sport=40001", fmt.Sprint("dport=", silent.Port))
+		killHandshake(t, "ACK: we have it", "sport=40002", "dport="+port)
+		if after := kept(t); after != before {
+			t.Errorf("before:\n%s\nafter:\n%s", before, after)
+		}
+		out, complaints, status := run(t, words("send --handshake ip dst=127.0.0.1 / tcp sport=40002 dport="+port+" / text hello")...)
+		if status != 0 || strings.Count(out, "RST: that one is gone") != 1 || !strings.Contains(out, "sent 5 bytes, received 5 bytes") {
+			t.Errorf("status %d\n%s%s", status, out, complaints)
+		}
+	})
+}
+
+// killHandshake begins a handshake in a process of its own and kills that once it has
+// said something.
+func killHandshake(t *testing.T, said string, fields ...string) {
+	t.Helper()
+	args := append(words("packet send --wait 1m --handshake ip dst=127.0.0.1 / tcp"), fields...)
+	cmd := exec.Command("wirelab", append(args, "/", "text", "hello")...)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	for lines.Scan() && !strings.HasPrefix(lines.Text(), said) {
+	}
+	if held := kept(t); !strings.Contains(held, ":"+fields[0][len("sport="):]) {
+		t.Errorf("nothing holds the source port:\n%s", held)
+	}
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait() // killed, as it should be
+	if err := lines.Err(); err != nil || lines.Text() == "" {
+		t.Errorf("it ended before %q: %v", said, err)
+	}
+}
+
+// kept returns the listening sockets and the firewall of this namespace.
+func kept(t *testing.T) string {
+	t.Helper()
+	var all []byte
+	for _, command := range []string{"ss -Hltn", "nft list ruleset"} {
+		out, err := exec.Command(words(command)[0], words(command)[1:]...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v: %s", command, err, out)
+		}
+		all = append(all, out...)
+	}
+	return string(all)
 }
 
 func TestFloodReports(t *testing.T) {
