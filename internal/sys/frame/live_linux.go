@@ -1,6 +1,7 @@
 package frame
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math/bits"
@@ -40,9 +41,10 @@ const (
 type Live struct {
 	index   int
 	series  Series
+	length  int     // of a frame in memory: its size rounded up to words
 	base    []byte  // the frame that is copied
 	scratch []byte  // some that are looked at
-	varying []bool  // which of its bytes the table replaces
+	varying []byte  // 0xff where the table replaces a byte of the frame
 	patches []patch // the same as pieces of 8, 4, 2 and 1 bytes
 	stride  int     // bytes of the table for one frame, a power of two
 	room    int     // frames that the table holds, a power of two
@@ -61,12 +63,12 @@ type patch struct {
 
 // OpenLive prepares to send a series on an interface.
 func OpenLive(index int, series Series) (*Live, error) {
-	l := &Live{index: index, series: series, program: -1, table: -1}
+	l := &Live{index: index, series: series, length: (series.Size + 7) &^ 7, program: -1, table: -1}
 	if series.Size > maxLiveFrame {
 		return nil, &sys.OpError{Op: fmt.Sprintf("send live frames of more than %d bytes", maxLiveFrame), Err: sys.ErrUnsupported}
 	}
-	l.base, l.scratch, l.varying = make([]byte, series.Size), make([]byte, scratchFrames*series.Size), make([]bool, series.Size)
-	series.Fill(l.base, series.Size, 0, 1)
+	l.base, l.scratch, l.varying = make([]byte, l.length), make([]byte, scratchFrames*l.length), make([]byte, l.length)
+	series.Fill(l.base, l.length, 0, 1)
 	if err := l.build(); err != nil {
 		l.Close()
 		return nil, err
@@ -107,7 +109,7 @@ func (l *Live) run(count int) (int, error) {
 		if done >= count {
 			return done, nil
 		}
-		if errno := runLive(l.program, l.base, uint32(count-done)); errno != 0 && errno != unix.EINTR {
+		if errno := runLive(l.program, l.base[:l.series.Size], uint32(count-done)); errno != 0 && errno != unix.EINTR {
 			return int(atomic.LoadUint64(l.counter())), sys.NewOpError("run XDP program on live frames", errno)
 		}
 	}
@@ -143,47 +145,30 @@ func (l *Live) fill(first uint64, count int) int {
 func (l *Live) frame(first uint64, i, count int) []byte {
 	place := i % scratchFrames
 	if place == 0 {
-		l.series.Fill(l.scratch, l.series.Size, first+uint64(i), min(scratchFrames, count-i))
+		l.series.Fill(l.scratch, l.length, first+uint64(i), min(scratchFrames, count-i))
 	}
-	return l.scratch[place*l.series.Size:][:l.series.Size]
+	return l.scratch[place*l.length:][:l.length]
 }
 
-// covers reports whether f is the base but for the varying bytes. It compares eight
-// bytes at a time and looks closer only where they differ.
+// covers reports whether f is the base but for the varying bytes.
 func (l *Live) covers(f []byte) bool {
-	i := 0
-	for ; i+8 <= len(f); i += 8 {
-		difference := binary.LittleEndian.Uint64(f[i:]) ^ binary.LittleEndian.Uint64(l.base[i:])
-		for difference != 0 {
-			at := bits.TrailingZeros64(difference) / 8
-			if !l.varying[i+at] {
-				return false
-			}
-			difference &^= 0xff << (8 * at)
-		}
+	difference := uint64(0)
+	for i := 0; i < l.length; i += 8 {
+		difference |= (binary.NativeEndian.Uint64(f[i:]) ^ binary.NativeEndian.Uint64(l.base[i:])) &^ binary.NativeEndian.Uint64(l.varying[i:])
 	}
-	for ; i < len(f); i++ {
-		if f[i] != l.base[i] && !l.varying[i] {
-			return false
-		}
-	}
-	return true
+	return difference == 0
 }
 
 // learn makes a program whose patches cover what the frames from first on differ in.
 func (l *Live) learn(first uint64, count int) error {
 	for n := range count {
 		for i, octet := range l.frame(first, n, count) {
-			l.varying[i] = l.varying[i] || octet != l.base[i]
+			if octet != l.base[i] {
+				l.varying[i] = 0xff
+			}
 		}
 	}
-	differ := 0
-	for _, v := range l.varying {
-		if v {
-			differ++
-		}
-	}
-	if differ > maxVarying {
+	if differ := bytes.Count(l.varying, []byte{0xff}); differ > maxVarying {
 		return &sys.OpError{Op: fmt.Sprintf("send live frames that differ in %d bytes, more than %d", differ, maxVarying), Err: sys.ErrUnsupported}
 	}
 	return l.build()
@@ -213,7 +198,7 @@ func (l *Live) layOut() {
 	var pieces []patch
 	for i := 0; i < len(l.varying); {
 		end := i
-		for end < len(l.varying) && l.varying[end] {
+		for end < len(l.varying) && l.varying[end] != 0 {
 			end++
 		}
 		for i < end {
@@ -246,7 +231,7 @@ func (l *Live) assemble() []operation {
 		op(opLoad4, 2, 1, 0, 0), // r2 = data
 		op(opLoad4, 3, 1, 4, 0), // r3 = data_end
 		op(opMove, 4, 2, 0, 0),
-		op(opAddNumber, 4, 0, 0, int32(len(l.base))),
+		op(opAddNumber, 4, 0, 0, int32(l.series.Size)),
 		{}, // a frame too short is dropped: set below
 		op(opWide, 7, mapValue, 0, int32(l.table)),
 		op(0, 0, 0, 0, 0),
