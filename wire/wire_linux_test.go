@@ -361,3 +361,21 @@ func TestFindDevice(t *testing.T) {
 		t.Errorf("%+v", lo)
 	}
 }
+
+// Only a veth has a peer; a macvlan is tied to another device too, which is none.
+func TestPeers(t *testing.T) {
+	s := newSpace(t)
+	s.do(t, func() {
+		ip(t, "link add link va name over type macvlan")
+		for name, want := range map[string]string{"va": "vb", "vb": "va", "vo": "vi", "over": ""} {
+			d := device(t, name)
+			p := d.Peer()
+			if (p != nil) != (want != "") || p != nil && p.Name != want {
+				t.Errorf("%s: %+v", name, p)
+			}
+			if name == "vo" && p != nil && p.Namespace != s.peer || d.Up != (want != "") {
+				t.Errorf("%s: %+v, %+v", name, d, p)
+			}
+		}
+	})
+}
