@@ -73,12 +73,23 @@ func (h *Host) Do(f func() error) error {
 }
 
 // Run runs a program on the host and waits for its end; when ctx ends first, the
-// program is told to end (SIGTERM), and killed if it has not after 3 seconds. It tells started, unless that is nil, once the program runs. The
-// kernel kills the program if this process ends before it.
+// program is told to end (SIGTERM), and killed if it has not after 3 seconds. It tells
+// started, unless that is nil, once the program runs. The kernel kills the program if this
+// process ends before it.
 func (h *Host) Run(ctx context.Context, cmd *exec.Cmd, started func()) error {
 	cmd.SysProcAttr = process.OwnedChild()
 	ended := make(chan error, 1)
 	go func() { ended <- h.Do(func() error { return runHere(ctx, cmd, started) }) }()
+	return <-ended
+}
+
+// RunAsRoot runs a program as [Host.Run] does, on this machine, as the root of a user
+// namespace of its own: without any privilege outside of it, it can [OpenPair]. Where the
+// system lets nobody have such a namespace the program does not start.
+func RunAsRoot(ctx context.Context, cmd *exec.Cmd) error {
+	cmd.SysProcAttr = process.OwnedRoot()
+	ended := make(chan error, 1)
+	go func() { ended <- runHere(ctx, cmd, nil) }()
 	return <-ended
 }
 

@@ -3,6 +3,7 @@ package lab
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os/exec"
 	"strings"
 	"testing"
@@ -46,5 +47,19 @@ func TestProgramsEndWithTheContext(t *testing.T) {
 	err := pair.Client.Run(ctx, exec.Command("sleep", "30"), cancel)
 	if err == nil || time.Since(begun) > 10*time.Second || pair.Virtual() {
 		t.Errorf("%v after %v", err, time.Since(begun))
+	}
+}
+
+func TestAnybodyIsRootOfANamespace(t *testing.T) {
+	var said bytes.Buffer
+	cmd := exec.Command("sh", "-c", "id -u; unshare --net ip link set lo up && echo up; exit 7")
+	cmd.Stdout, cmd.Stderr = &said, &said
+	err := RunAsRoot(t.Context(), cmd)
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		require.Supported(t, err)
+	}
+	if said.String() != "0\nup\n" || exit.ExitCode() != 7 {
+		t.Errorf("it said %q, and ended with %v", said.String(), err)
 	}
 }

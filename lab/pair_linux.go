@@ -17,7 +17,7 @@ import (
 const vethInfoPeer = 1
 
 // OpenPair makes two hosts, a wire between them, and their addresses. It needs
-// CAP_SYS_ADMIN and CAP_NET_ADMIN; the error says which is missing.
+// CAP_SYS_ADMIN and CAP_NET_ADMIN, which [RunAsRoot] gives; the error says what is missing.
 func OpenPair() (*Pair, error) {
 	p := &Pair{
 		Client: &Host{Name: "client", Addr: netip.MustParseAddr(clientAddr)},

@@ -3,9 +3,12 @@
 package demo
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"time"
@@ -66,9 +69,9 @@ func Commands(c *term.Console) []*cobra.Command {
 		Use:   "demo [" + strings.Join(chapterNames(), "|") + "]...",
 		Short: "Show what wirelab does, step by step",
 		Long: "Runs the tests that wirelab was founded on, on real sockets, and says what each step\n" +
-			"shows, with the command that does the same by hand. As root they run between two\n" +
-			"virtual hosts, 10.64.37.34 and 10.64.37.35, that nobody else sees; otherwise on the\n" +
-			"loopback address, without the steps that need privilege.\n\n" +
+			"shows, with the command that does the same by hand. They run between two virtual\n" +
+			"hosts, 10.64.37.34 and 10.64.37.35, that nobody else sees; where the system lets an\n" +
+			"ordinary user have none, on the loopback address, without the steps that need more.\n\n" +
 			"It takes less than a minute and leaves nothing behind. The exit status is 1 when\n" +
 			"something does not hold.",
 		Example:   "  wirelab demo\n  wirelab demo time packets\n  sudo wirelab demo firewall -o json",
@@ -90,6 +93,11 @@ func checkNames(_ *cobra.Command, args []string) error {
 }
 
 func (d *demo) run(cmd *cobra.Command, args []string) error {
+	if !d.loopback && os.Geteuid() != 0 {
+		if err := d.runAsRoot(cmd.Context(), args); !errors.Is(err, errNoRoot) {
+			return err
+		}
+	}
 	begun := time.Now()
 	s, why, err := d.open(cmd.Context())
 	if err != nil {
@@ -119,6 +127,36 @@ func (d *demo) run(cmd *cobra.Command, args []string) error {
 		return term.ErrCheckFailed
 	}
 	return err
+}
+
+var errNoRoot = errors.New("nobody is root of a namespace here")
+
+// runAsRoot has the whole told by a process that is root of a namespace of its own, and
+// may make virtual hosts there. It returns errNoRoot if the system allows none.
+func (d *demo) runAsRoot(ctx context.Context, names []string) error {
+	program, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	args := append([]string{"demo"}, names...)
+	if d.JSON {
+		args = append(args, "--output", "json")
+	}
+	cmd := exec.Command(program, args...)
+	var complaint bytes.Buffer
+	cmd.Stdout, cmd.Stderr = d.Stdout, &complaint
+	err = lab.RunAsRoot(ctx, cmd)
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case errors.As(err, &exit):
+		d.Stderr.Write(complaint.Bytes())
+		return term.ErrCheckFailed
+	}
+	return errNoRoot
 }
 
 // open makes the hosts, and says why they are not virtual where they are not.

@@ -23,6 +23,17 @@ func OwnedChild() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
+// OwnedRoot returns the attributes of an OwnedChild that is root in a user namespace of
+// its own, in which it may make namespaces of other kinds (user_namespaces(7)). Files it
+// reads and writes as this process does.
+func OwnedRoot() *syscall.SysProcAttr {
+	attributes := OwnedChild()
+	attributes.Cloneflags = syscall.CLONE_NEWUSER
+	attributes.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}}
+	attributes.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
+	return attributes
+}
+
 // ReadUsage returns what a process of the same user has used. The parts are
 // read one after the other, and agree only while the process rests.
 func ReadUsage(pid int) (Usage, error) {

@@ -13,6 +13,9 @@ import (
 // OwnedChild returns the attributes of a process that is in a group of its own.
 func OwnedChild() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
+// OwnedRoot returns the attributes of an OwnedChild: there are no user namespaces here.
+func OwnedRoot() *syscall.SysProcAttr { return OwnedChild() }
+
 // ReadUsage returns what a process of the same user has used.
 func ReadUsage(pid int) (Usage, error) {
 	return Usage{}, fmt.Errorf("usage of process %d: %w", pid, sys.ErrUnsupported)
