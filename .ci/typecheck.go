@@ -1,7 +1,7 @@
 // Typecheck checks the types of packages as another system has them: whether they compile
 // there, without the minute that compiling the standard library for it takes.
 //
-//	go run .ci/typecheck.go darwin ./...
+//	go run .ci/typecheck.go darwin -test ./...
 package main
 
 import (

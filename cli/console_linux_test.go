@@ -148,27 +148,6 @@ func (p *typist) leaves(status int) {
 	}
 }
 
-// listen serves one connection with serve, and returns where.
-func listen(t *testing.T, serve func(*net.TCPConn)) (address string) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if c, err := l.Accept(); err == nil {
-			defer c.Close()
-			serve(c.(*net.TCPConn))
-		}
-	}()
-	t.Cleanup(func() { l.Close(); <-done })
-	return l.Addr().String()
-}
-
-func echo(c *net.TCPConn) { io.Copy(c, c) }
-
 const (
 	keyUp   = "\x1b[A"
 	keyLeft = "\x1b[D"

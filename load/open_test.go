@@ -296,8 +296,11 @@ func TestOpenLoopDatagramsRefused(t *testing.T) {
 // A kernel that takes no more datagrams: those have no later time, so each is
 // refused once, and none of them is sent or lost.
 func TestOpenLoopDatagramsRefusedByThisHost(t *testing.T) {
-	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_DGRAM|syscall.SOCK_NONBLOCK, 0)
+	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_DGRAM, 0)
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.SetNonblock(pair[0], true); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { syscall.Close(pair[1]) })

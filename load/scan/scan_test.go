@@ -58,10 +58,11 @@ func TestEveryOpenPortIsFound(t *testing.T) {
 // A port whose queue of connections is full answers nothing, as one behind a firewall.
 func TestSilentPortIsFiltered(t *testing.T) {
 	require.NoLeaks(t)
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
+	syscall.CloseOnExec(fd)
 	defer syscall.Close(fd)
 	if err := errors.Join(syscall.Bind(fd, &syscall.SockaddrInet4{Addr: loopback.As4()}), syscall.Listen(fd, 0)); err != nil {
 		t.Fatal(err)

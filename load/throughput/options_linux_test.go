@@ -2,9 +2,11 @@ package throughput
 
 import (
 	"net"
-	"testing"
-
 	"syscall"
+	"testing"
+	"time"
+
+	"wirelab/internal/sys/socket"
 )
 
 // requireOptions fails the test unless the kernel has these options of c, and Nagle's algorithm.
@@ -24,4 +26,17 @@ func requireOptions(t *testing.T, c *net.TCPConn, dscp, sendBuffer int) {
 			t.Errorf("%s: %d, %v; want %d", name, got, err, o.want)
 		}
 	}
+}
+
+// What was chosen for sockets is set on those that carry.
+func TestSocketOptions(t *testing.T) {
+	r := &run{cfg: Config{
+		Target: serve(t, "throughput", "epoll", nil), Direction: Up, Duration: time.Second, Timeout: time.Second, Clients: 1,
+		Socket: socket.Options{DSCP: 46, SendBuffer: 64 << 10, Nagle: true},
+	}}
+	defer r.close()
+	if err := r.open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	requireOptions(t, r.streams[0].tcp, 46, 64<<10)
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"wirelab/internal/require"
-	"wirelab/internal/sys/socket"
 	"wirelab/load"
 	"wirelab/server"
 	"wirelab/server/tcp"
@@ -170,19 +169,6 @@ func TestConfigErrors(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-}
-
-// What was chosen for sockets is set on those that carry.
-func TestSocketOptions(t *testing.T) {
-	r := &run{cfg: Config{
-		Target: serve(t, "throughput", "epoll", nil), Direction: Up, Duration: time.Second, Timeout: time.Second, Clients: 1,
-		Socket: socket.Options{DSCP: 46, SendBuffer: 64 << 10, Nagle: true},
-	}}
-	defer r.close()
-	if err := r.open(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	requireOptions(t, r.streams[0].tcp, 46, 64<<10)
 }
 
 func FuzzLastWord(f *testing.F) {
