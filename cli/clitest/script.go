@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -71,6 +72,9 @@ func Params() testscript.Params {
 // Main runs the tests of a package, for which the program wirelab is in PATH, with that
 // main function: it is the test's own, so that the race detector watches it too.
 func Main(m *testing.M, main func()) {
+	if signal.Ignored(os.Interrupt) { // as a shell begins programs with &; they would hand it on to those they begin
+		signal.Notify(make(chan os.Signal, 1), os.Interrupt)
+	}
 	testscript.Main(m, map[string]func(){"wirelab": main})
 }
 
