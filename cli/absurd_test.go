@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -20,6 +21,7 @@ var absurd = []string{"-1", "99999999999999999999", "1e9", "NaN", "0x", "1,5", "
 // anything starts, in one line, with the status for mistakes of usage or for what is
 // not supported here.
 func TestAbsurdValues(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(800)) // thousands of trees of commands
 	a, _, _ := newTestApp("")
 	for _, path := range []string{"up", "serve tcp", "serve udp", "load tcp", "load udp", "connect tcp", "connect udp"} {
 		cmd, _, err := a.newRootCommand().Find(strings.Fields(path))

@@ -38,8 +38,8 @@ func TestAbuse(t *testing.T) {
 		{"lines without end to chat", "chat", 0, endlessLines},
 		{"lines without end to timediff", "timediff", 0, endlessLines},
 		{"port scans", "echo", 0, scan},
-		{"connects and aborts", "echo", 0, connectAndAbort(require.Volume(1000, 10_000))},
-		{"connects and aborts to chat", "chat", 0, connectAndAbort(require.Volume(300, 1000))},
+		{"connects and aborts", "echo", 0, connectAndAbort(require.Volume(300, 10_000))},
+		{"connects and aborts to chat", "chat", 0, connectAndAbort(require.Volume(150, 1000))},
 		{"bytes and aborts to discard", "discard", 0, byteAndAbort},
 		{"bytes and aborts to timediff", "timediff", 0, byteAndAbort},
 		{"talk among peers who come and go", "chat", 0, talkAmongAborts},
@@ -173,7 +173,7 @@ func abort(c *net.TCPConn) {
 // byteAndAbort resets connections whose server has nothing to answer. Nobody may be
 // left for the idle timeout to end.
 func byteAndAbort(r *abused) {
-	r.each(require.Volume(500, 3000), 4, func(int) error {
+	r.each(require.Volume(200, 3000), 4, func(int) error {
 		c, err := r.connect()
 		if err != nil {
 			return err
@@ -190,13 +190,13 @@ func byteAndAbort(r *abused) {
 
 func resetWhileAnswered(r *abused) {
 	message := make([]byte, 256<<10)
-	r.each(200, 16, func(i int) error {
+	r.each(require.Volume(80, 200), 16, func(i int) error {
 		c, err := r.connect()
 		if err != nil {
 			return err
 		}
 		go c.Write(message) // ends with the connection
-		_, err = io.ReadFull(c, make([]byte, 1+i*100))
+		_, err = io.ReadFull(c, make([]byte, 1+i*250))
 		abort(c)
 		return err
 	})
@@ -282,7 +282,7 @@ func endlessLines(r *abused) {
 
 // scan does what port scanners do: connect, and go at once in one way or another.
 func scan(r *abused) {
-	r.each(600, 32, func(i int) error {
+	r.each(require.Volume(200, 600), 32, func(i int) error {
 		c, err := r.connect()
 		if err != nil {
 			return err
