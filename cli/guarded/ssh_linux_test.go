@@ -158,13 +158,27 @@ func (h *remoteHost) waitReachable(want bool) {
 	h.t.Fatalf("after %v it is still so that reachable is %t: %s", within, !want, text)
 }
 
-// refused expects a confirmation with exit status 1, and why.
+// refused expects a command to end with status 1, and why.
 func (h *remoteHost) refused(what, out string, err error, why string) {
 	h.t.Helper()
 	exit, ok := err.(*exec.ExitError)
 	if !ok || exit.ExitCode() != 1 || !strings.Contains(out, why) {
-		h.t.Errorf("confirm from %s: %v: %s; want status 1 and %q", what, err, out, why)
+		h.t.Errorf("%s: %v: %s; want status 1 and %q", what, err, out, why)
 	}
+}
+
+// written waits for the status of a command that writes it into NAME.rc, and what it
+// said into NAME.out.
+func (h *remoteHost) written(name string) (status, said string) {
+	for range 100 {
+		text, _ := os.ReadFile(h.file(name + ".rc"))
+		if status = strings.TrimSpace(string(text)); status != "" {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	text, _ := os.ReadFile(h.file(name + ".out"))
+	return status, string(text)
 }
 
 // TestConfirmOverSSH tries the confirmations that prove nothing, and one that does.
@@ -186,25 +200,21 @@ func TestConfirmOverSSH(t *testing.T) {
 		t.Fatalf("apply from a remote session: %v: %s", err, out)
 	}
 	out, err = h.ssh("wirelab address confirm", "-S", master)
-	h.refused("the same ControlMaster", out, err, "this session began before the change")
+	h.refused("confirm from the same ControlMaster", out, err, "this session began before the change")
 	_, _ = h.ssh(tmux+"send-keys 'cd "+h.dir+"; ./wirelab address confirm >tmux.out 2>&1; echo $? >tmux.rc' Enter", "-S", master)
-	rc := ""
-	for range 100 {
-		text, _ := os.ReadFile(h.file("tmux.rc"))
-		if rc = strings.TrimSpace(string(text)); rc != "" {
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	said, _ := os.ReadFile(h.file("tmux.out"))
-	if rc != "1" || !strings.Contains(string(said), "a child of tmux") {
+	if rc, said := h.written("tmux"); rc != "1" || !strings.Contains(said, "a child of tmux") {
 		t.Errorf("confirm from tmux: status %q: %s", rc, said)
 	}
-	// What cron starts has no login above it.
-	text, err := exec.Command("ip", "netns", "exec", h.server, "setsid", "-w", h.file("wirelab"), "address", "confirm").CombinedOutput()
-	h.refused("cron", string(text), err, "neither a console nor a session of sshd")
+	// What cron starts has a shell above it, and no login.
+	cron := "./wirelab address confirm >cron.out 2>&1; echo $? >cron.rc"
+	if out, err := h.ssh("env -i setsid --fork /bin/sh -c '"+cron+"'", "-S", master); err != nil {
+		t.Fatal(err, out)
+	}
+	if rc, said := h.written("cron"); rc != "1" || !strings.Contains(said, "neither a console nor a session of sshd") {
+		t.Errorf("confirm from cron: status %q: %s", rc, said)
+	}
 	out, err = h.ssh("ssh "+strings.Join(h.options(), " ")+" root@"+hostAddress+" "+h.file("wirelab")+" address confirm", "-S", master)
-	h.refused("ssh OWN-ADDRESS", out, err, "an address of this machine itself")
+	h.refused("confirm from ssh OWN-ADDRESS", out, err, "an address of this machine itself")
 	out, err = h.ssh("wirelab address rollback 1", "-S", master)
 	h.refused("rollback to a number", out, err, "a change waits")
 	sudo := "sudo "
@@ -252,9 +262,8 @@ func TestForgottenSSH(t *testing.T) {
 	h := newRemoteHost(t)
 	h.write("wirelab.yaml", "firewall:\n  policy: {in: drop}\n  in: [accept ping]\n")
 	out, err := h.ssh("wirelab firewall apply", "-S", "none")
-	if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() != 1 || !strings.Contains(out, "refused, nothing was changed") {
-		t.Errorf("without --force: %v: %s", err, out)
-	}
+	h.refused("apply", out, err, "refused, nothing was changed")
+	h.refused("apply", out, err, `wirelab: protect "this SSH session" does not hold: tcp 10.213.1.2:`)
 	for _, kill := range []string{"", "kill -9 $! $PPID; kill -9 -$$"} {
 		_, _ = h.ssh("{ wirelab firewall apply --force --confirm 6s --wait >apply.out 2>&1 & } ; sleep 2; "+kill, "-S", "none")
 		h.waitReachable(false)

@@ -26,7 +26,11 @@ func (f Failure) String() string {
 	if f.Protect {
 		kind = "protect"
 	}
-	return fmt.Sprintf("%s: %s %q does not hold: %s: %s, not %s", f.Place, kind, f.Text, f.Packet, f.Answer, f.Wanted)
+	text := fmt.Sprintf("%s %q does not hold: %s: %s, not %s", kind, f.Text, f.Packet, f.Answer, f.Wanted)
+	if at := f.Place.String(); at != "" { // the session that nobody wrote down has none
+		return at + ": " + text
+	}
+	return text
 }
 
 // Check asks the simulator all that the policy expects and protects, and returns
