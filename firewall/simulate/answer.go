@@ -157,10 +157,10 @@ func (r *run) reply(a firewall.Answer) (reply, silent string) {
 	switch {
 	case a.Type == firewall.ResetAnswer && flags&4 != 0:
 		return "", "a reset is not answered by a reset"
+	case p.types[1] == firewall.AddressBroadcast || p.types[1] == firewall.AddressMulticast || p.cast != 0 && a.Type != firewall.ResetAnswer:
+		return "", "a broadcast or multicast is not answered"
 	case a.Type == firewall.ResetAnswer:
 		return "tcp reset", ""
-	case p.cast != 0 || p.types[1] == firewall.AddressBroadcast || p.types[1] == firewall.AddressMulticast:
-		return "", "a broadcast or multicast is not answered"
 	case p.protocol == protocolICMP && !p.v6 && (kind == 3 || kind == 4 || kind == 5 || kind == 11 || kind == 12 || kind > 18):
 		return "", "an ICMP error is not answered by another"
 	case p.protocol == protocolICMPv6 && p.v6 && kind < 128:

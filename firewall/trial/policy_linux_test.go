@@ -102,6 +102,12 @@ func (g *generator) rule(hook string) string {
 	if g.chance(15) {
 		words = append(words, g.pick("state new", "state established,related", "state not invalid", "state invalid", "state untracked", "state new,invalid"))
 	}
+	if words[0] == "reject" && g.chance(40) {
+		words = append(words, "with", g.pick("no-route", "host-unreachable", "admin-prohibited", "port-unreachable"))
+		if tcp && g.chance(60) {
+			words[len(words)-1] = "tcp-reset"
+		}
+	}
 	words = append(words, g.effects(hook)...)
 	return strings.Join(words, " ")
 }
