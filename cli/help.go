@@ -21,10 +21,12 @@ func (a *app) help(cmd *cobra.Command, _ []string) {
 		fmt.Fprintf(&b, "\nExample:\n%s\n", strings.TrimRight(cmd.Example, "\n"))
 	}
 	if !cmd.HasParent() {
+		b.WriteByte('\n')
 		for _, g := range a.groups {
 			writeCommands(&b, g.title, cmd, g.commands)
 		}
-	} else {
+	} else if cmd.HasAvailableSubCommands() {
+		b.WriteByte('\n')
 		writeCommands(&b, "Commands:", cmd, cmd.Commands())
 	}
 	if cmd.HasAvailableLocalFlags() {
@@ -34,9 +36,8 @@ func (a *app) help(cmd *cobra.Command, _ []string) {
 		fmt.Fprintf(&b, "\nFlags of every command:\n%s", cmd.InheritedFlags().FlagUsagesWrapped(columns))
 	}
 	if !cmd.HasParent() {
-		b.WriteString("\nExit status: 0 done; 1 what was measured or checked did not hold, or the work\n" +
-			"failed; 2 usage or configuration; 3 not permitted or not supported here; 130\n" +
-			"interrupted.\n")
+		b.WriteString("\nExit status: 0 done; 1 it failed, or what was checked does not hold; 2 usage or\n" +
+			"configuration; 3 not permitted or not supported here; 130 interrupted.\n")
 	}
 	if cmd.HasAvailableSubCommands() {
 		fmt.Fprintf(&b, "\nMore about a command: %s COMMAND --help\n", cmd.CommandPath())
@@ -75,10 +76,7 @@ func usageLine(cmd *cobra.Command) string {
 }
 
 func writeCommands(b *strings.Builder, title string, parent *cobra.Command, commands []*cobra.Command) {
-	if !parent.HasAvailableSubCommands() {
-		return
-	}
-	fmt.Fprintf(b, "\n%s\n", title)
+	fmt.Fprintln(b, title)
 	for _, sub := range commands {
 		if sub.IsAvailableCommand() {
 			fmt.Fprintf(b, "  %-*s  %s\n", parent.NamePadding(), sub.Name(), sub.Short)

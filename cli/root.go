@@ -62,13 +62,10 @@ type app struct {
 // commands is the table of all commands, in the order of the help.
 func (a *app) commands() []commandGroup {
 	return []commandGroup{
-		{"Serve:", serve.Commands(a.Console)},
-		{"Talk and measure:", slices.Concat(talk.Commands(a.Console), load.Commands(a.Console))},
-		{"Make and read packets:", packet.Commands(a.Console)},
-		{"Keep time:", clocks.Commands(a.Console)},
-		{"See it work:", demo.Commands(a.Console)},
-		{"Change this machine:", slices.Concat(firewall.Commands(a.Console), address.Commands(a.Console), []*cobra.Command{a.newApplyCommand(), guarded.HoldCommand(a.Console)})},
-		{"Look:", look.Commands(a.Console, slices.Concat(load.Kinds(a.Console), packet.Kinds(a.Console), clocks.Kinds(a.Console)), statusKinds())},
+		{"Servers and clients:", slices.Concat(serve.Commands(a.Console), talk.Commands(a.Console), load.Commands(a.Console))},
+		{"Packets and time:", slices.Concat(packet.Commands(a.Console), clocks.Commands(a.Console))},
+		{"This machine:", slices.Concat(firewall.Commands(a.Console), address.Commands(a.Console), []*cobra.Command{a.newApplyCommand(), guarded.HoldCommand(a.Console)})},
+		{"See it:", slices.Concat(demo.Commands(a.Console), look.Commands(a.Console, slices.Concat(load.Kinds(a.Console), packet.Kinds(a.Console), clocks.Kinds(a.Console)), statusKinds()))},
 		{"Set up:", []*cobra.Command{
 			a.newConfigCommand(),
 			a.newVersionCommand(),
