@@ -84,7 +84,7 @@ var layouts = [layerCount]*layout{
 		{name: "tha", also: []string{"hwdst"}, bits: 48, kind: addressMAC, when: arpEthernet(), help: "target's hardware address"},
 		{name: "tpa", also: []string{"dst", "pdst"}, bits: 32, kind: addressIPv4, when: arpEthernet(), help: "target's protocol address"},
 	}}),
-	IPv4: lay(layout{layer: IPv4, name: "ip", title: "Internet Protocol version 4", source: "RFC 791", next: ipProtocols, tail: ipOptions, sum: headerSum, fields: []field{
+	IPv4: lay(layout{layer: IPv4, name: "ip", title: "Internet Protocol version 4", source: "RFC 791", version: 4, next: ipProtocols, tail: ipOptions, sum: headerSum, fields: []field{
 		{name: "ver", also: []string{"version"}, bits: 4, value: 4, help: "version of IP"},
 		{name: "hdrlen", also: []string{"ihl"}, bits: 4, by: headerLength, unit: 4, help: "header length in units of 4 bytes, at least 5"},
 		{name: "tos", also: []string{"tc"}, bits: 8, kind: trafficClass, help: "service class (DSCP, 6 bits) and congestion (ECN, 2 bits)"},
@@ -98,7 +98,7 @@ var layouts = [layerCount]*layout{
 		{name: "src", bits: 32, kind: addressIPv4, value: 0x7f000001, help: "source address"},
 		{name: "dst", bits: 32, kind: addressIPv4, value: 0x7f000001, help: "destination address"},
 	}}),
-	IPv6: lay(layout{layer: IPv6, name: "ip6", title: "Internet Protocol version 6", source: "RFC 8200", next: ipProtocols, fields: []field{
+	IPv6: lay(layout{layer: IPv6, name: "ip6", title: "Internet Protocol version 6", source: "RFC 8200", version: 6, next: ipProtocols, fields: []field{
 		{name: "ver", also: []string{"version"}, bits: 4, value: 6, help: "version of IP"},
 		{name: "tc", also: []string{"tos"}, bits: 8, kind: trafficClass, help: "service class (DSCP, 6 bits) and congestion (ECN, 2 bits)"},
 		{name: "flow", also: []string{"fl"}, bits: 20, kind: hexadecimal, help: "flow label: packets of one flow have the same"},
@@ -356,11 +356,11 @@ var pppNumbers = [...]numbered{{0x0021, IPv4}, {0x0057, IPv6}}
 // portNumbers are the UDP ports behind which a layer is looked for.
 var portNumbers = [...]numbered{{53, DNS}, {123, NTP}, {862, STAMP}, {4789, VXLAN}, {12123, NTP}}
 
-// layerOfNumber returns the layer with that number, Data if none has it.
-func layerOfNumber(s space, n uint32) Layer {
-	for _, e := range numbersOf(s) {
-		if e.number == n {
-			return e.layer
+// layerIn returns the layer with that number, Data if none has it.
+func layerIn(numbers []numbered, n uint32) Layer {
+	for i := range numbers {
+		if numbers[i].number == n {
+			return numbers[i].layer
 		}
 	}
 	return Data

@@ -58,7 +58,7 @@ func TestTable(t *testing.T) {
 				}
 			}
 		}
-		for _, p := range []position{l.header, l.total, l.payload, l.number} {
+		for _, p := range []position{l.header, l.extent, l.number} {
 			if p.width > 0 && (p.from+2 > l.fixed || p.width > 2 && p.from+4 > l.fixed) {
 				t.Errorf("%s: a field at %d is read with bytes that may not be there", l.name, p.at)
 			}

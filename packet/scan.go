@@ -96,113 +96,127 @@ func (h *Headers) Find(layer Layer) (Header, bool) {
 func Scan(link LinkType, frame []byte, original int, h *Headers) {
 	original = max(original, len(frame))
 	h.N, h.Link, h.Captured, h.Original, h.layers, h.faulty = 0, link, len(frame), original, 0, false
-	s := scanner{frame: frame, h: h, end: original, layer: firstLayer(link, frame)}
+	var s scanner
+	s.h, s.frame, s.rest, s.end = h, frame, frame, original
+	s.layer = firstLayer(link, frame)
 	for s.layer != Data && h.N < MaxHeaders-3 {
 		if !s.header() {
 			s.layer = Data
 		}
 	}
 	if s.layer != Data && h.List[h.N-1].Fault == NoFault {
-		h.List[h.N-1].Fault = TooManyHeader
+		s.blame(&h.List[h.N-1], TooManyHeader)
 	}
 	s.finish()
-	for i := range h.List[:h.N] {
-		if one := &h.List[i]; !one.Quoted {
-			h.layers |= 1 << one.Layer
-			h.faulty = h.faulty || one.Fault != NoFault
-		}
-	}
 }
 
 // A scanner is the state of one walk over a frame. Its gaps are the bytes behind
 // a length field, innermost last.
 type scanner struct {
-	frame    []byte
 	h        *Headers
+	frame    []byte
+	rest     []byte // what was captured of what is left for the layer
+	at, end  int    // what is left for the layer
 	layer    Layer
-	at, end  int // what is left for the layer
 	quoted   bool
 	fragment bool
-	gaps     [8][2]int32
 	gapCount int
+	gaps     [8][2]int32
+}
+
+// add appends a header that reaches from where the scanner is to end.
+func (s *scanner) add(layer Layer, from, end int) *Header {
+	h := &s.h.List[s.h.N]
+	s.h.N++
+	h.Layer, h.Fault, h.Quoted, h.Partial, h.FromFrame = layer, NoFault, s.quoted, s.fragment, false
+	h.Offset, h.Length, h.End = int32(from), 0, int32(end)
+	if !s.quoted {
+		s.h.layers |= 1 << layer
+	}
+	return h
+}
+
+// blame notes what is wrong with a header.
+func (s *scanner) blame(h *Header, f Fault) {
+	h.Fault = f
+	s.h.faulty = s.h.faulty || !h.Quoted
 }
 
 // header takes the next header. It reports false where nothing more can be told.
 func (s *scanner) header() bool {
-	l := layouts[s.layer]
-	h := &s.h.List[s.h.N]
-	s.h.N++
-	h.Layer, h.Fault, h.Quoted, h.Partial, h.FromFrame = s.layer, NoFault, s.quoted, s.fragment, false
-	h.Offset, h.Length, h.End = int32(s.at), 0, int32(s.end)
-	here := s.frame[min(s.at, len(s.frame)):min(s.end, len(s.frame))]
+	l, here := layouts[s.layer], s.rest
+	h := s.add(s.layer, s.at, s.end)
 	length := l.fixed
 	if l.conditional && len(here) >= l.fixed {
 		length = l.size(here)
 	}
 	if len(here) < length {
-		h.Fault, h.Length = ShortHeader, int32(len(here))
-		s.at += len(here)
+		s.blame(h, ShortHeader)
+		s.consume(h, len(here))
 		return false
 	}
 	switch {
 	case l.header.width > 0:
-		length = s.stated(h, l, length, l.header.read(here), len(here))
+		length = s.stated(h, length, l.header.read(here), len(here))
 	case l.tail == dnsRecords || l.tail == ndOptions && isND(here):
 		length = len(here)
 	}
-	h.Length = int32(length)
-	s.at += length
-	if s.content(h, l, here); h.Fault == WrongVersion || h.Fault == ShortContent || h.Fault == ShortLength || h.Fault == LongHeader {
+	s.consume(h, length)
+	switch {
+	case l.extent.width > 0:
+		s.content(h, l, here)
+	case l.layer == Ethernet:
+		s.lengthOf8023(here)
+	}
+	if h.Fault != NoFault && h.Fault != ShortHeader && h.Fault != LongContent {
 		return false
 	}
 	return s.follow(h, l, here)
 }
 
+// consume makes the next bytes those of the header.
+func (s *scanner) consume(h *Header, length int) {
+	h.Length = int32(length)
+	s.at += length
+	s.rest = s.rest[length:]
+}
+
 // stated returns the header's length as its length field says, or as far as it goes.
-func (s *scanner) stated(h *Header, l *layout, least, length, there int) int {
+func (s *scanner) stated(h *Header, least, length, there int) int {
 	switch {
 	case length < least:
-		h.Fault = ShortLength
+		s.blame(h, ShortLength)
 		return least
+	case length <= there:
+		return length
 	case s.at+length > s.end:
-		h.Fault = LongHeader
-		return there
-	case length > there: // cut by the capture
-		h.Fault = ShortHeader
-		return there
+		s.blame(h, LongHeader)
+	default: // cut by the capture
+		s.blame(h, ShortHeader)
 	}
-	return length
+	return there
 }
 
 // content narrows the end to what the header's length field says.
 func (s *scanner) content(h *Header, l *layout, here []byte) {
-	var end int
-	start := s.at - int(h.Length)
-	switch {
-	case l.total.width > 0:
-		end = start + l.total.read(here)
-	case l.payload.width > 0:
-		end = start + l.fixed + l.payload.read(here)
-	default:
-		if l.layer == Ethernet {
-			s.lengthOf8023(here)
+	value := l.extent.raw(here)
+	if l.version != 0 {
+		switch {
+		case h.Fault == NoFault && here[0]>>4 != l.version:
+			s.blame(h, WrongVersion)
+			return
+		case value == 0: // as in packets that a device is yet to cut into segments
+			h.FromFrame = true
+			return
 		}
-		return
 	}
-	if (s.layer == IPv4 || s.layer == IPv6) && h.Fault == NoFault && here[0]>>4 != versionOf(s.layer) {
-		h.Fault = WrongVersion
-		return
-	}
-	if isZeroLength(l, here) && (s.layer == IPv4 || s.layer == IPv6) {
-		h.FromFrame = true
-		return
-	}
+	end := int(h.Offset) + l.extent.bytes(value)
 	switch {
 	case end < s.at && h.Fault == NoFault:
-		h.Fault = ShortContent
+		s.blame(h, ShortContent)
 	case end > s.end:
 		if h.Fault == NoFault && !s.fragment {
-			h.Fault = LongContent
+			s.blame(h, LongContent)
 		}
 		s.fragment = s.fragment || s.layer != UDP // what was sent is not all here
 	case h.Fault == NoFault:
@@ -211,26 +225,17 @@ func (s *scanner) content(h *Header, l *layout, here []byte) {
 	}
 }
 
-func versionOf(l Layer) byte {
-	if l == IPv4 {
-		return 4
-	}
-	return 6
-}
-
-// isZeroLength reports whether the length field of an IP header is 0, as in
-// packets that a device is yet to cut into segments.
-func isZeroLength(l *layout, here []byte) bool {
-	return l.total.width > 0 && l.total.raw(here) == 0 || l.payload.width > 0 && l.payload.raw(here) == 0
-}
-
 // narrow moves the end, and remembers what lies behind it.
 func (s *scanner) narrow(end int) {
-	if end < s.end && s.gapCount < len(s.gaps) {
+	if end >= s.end {
+		return
+	}
+	if s.gapCount < len(s.gaps) {
 		s.gaps[s.gapCount] = [2]int32{int32(end), int32(s.end)}
 		s.gapCount++
 	}
-	s.end = min(s.end, end)
+	s.end = end
+	s.rest = s.rest[:min(len(s.rest), end-s.at)]
 }
 
 // lengthOf8023 narrows a frame whose type field is a length.
@@ -242,29 +247,28 @@ func (s *scanner) lengthOf8023(here []byte) {
 
 // follow decides which layer comes next.
 func (s *scanner) follow(h *Header, l *layout, here []byte) bool {
-	rest := s.frame[min(s.at, len(s.frame)):max(min(s.end, len(s.frame)), min(s.at, len(s.frame)))]
 	switch l.next {
 	case noSpace:
 		s.layer = Data
 		if quotes(l.layer, here) {
-			s.quoted, s.layer, s.fragment = true, quotedLayer(rest), false
+			s.quoted, s.layer, s.fragment = true, quotedLayer(s.rest), false
 		}
 	case onlyEthernet:
 		s.layer = Ethernet
 	case udpPorts:
 		s.layer = Data
 		if !s.quoted && !s.fragment {
-			s.layer = guess(here, rest)
+			s.layer = guess(here, s.rest)
 		}
 	default:
-		s.layer = layerOfNumber(l.next, l.number.raw(here))
-		s.fragments(h, l, here)
+		s.layer = layerIn(l.above, l.number.raw(here))
+		s.fragments(l, here)
 	}
-	return len(rest) > 0 || s.layer != Data && s.at < s.end
+	return len(s.rest) > 0 || s.layer != Data && s.at < s.end
 }
 
 // fragments notes what the fragment fields of IP say.
-func (s *scanner) fragments(h *Header, l *layout, here []byte) {
+func (s *scanner) fragments(l *layout, here []byte) {
 	var offset, more uint16
 	switch l.layer {
 	case IPv4:
@@ -289,24 +293,20 @@ func (s *scanner) fragments(h *Header, l *layout, here []byte) {
 
 // finish adds what is left: data, and what lies behind the lengths, inner first.
 func (s *scanner) finish() {
-	if s.at < min(s.end, len(s.frame)) {
-		s.add(Data, s.at, s.end)
+	if len(s.rest) > 0 {
+		s.remains(Data, s.at, s.end)
 	}
 	for i := s.gapCount - 1; i >= 0; i-- {
 		if gap := s.gaps[i]; int(gap[0]) < len(s.frame) {
-			s.add(Trailer, int(gap[0]), int(gap[1]))
+			s.remains(Trailer, int(gap[0]), int(gap[1]))
 		}
 	}
 }
 
-func (s *scanner) add(layer Layer, from, end int) {
-	if s.h.N == MaxHeaders {
-		return
+func (s *scanner) remains(layer Layer, from, end int) {
+	if s.h.N < MaxHeaders {
+		s.add(layer, from, end).Length = int32(min(end, len(s.frame)) - from)
 	}
-	h := &s.h.List[s.h.N]
-	h.Layer, h.Fault, h.Quoted, h.Partial, h.FromFrame = layer, NoFault, s.quoted, s.fragment, false
-	h.Offset, h.Length, h.End = int32(from), int32(min(end, len(s.frame))-from), int32(end)
-	s.h.N++
 }
 
 // quotes reports whether the message carries the datagram that caused it.

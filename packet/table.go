@@ -65,30 +65,31 @@ func (l Layer) Title() string {
 // A layout is a layer as data. Building, scanning, verifying, explaining and
 // filling templates all read it.
 type layout struct {
-	layer  Layer
-	name   string
-	title  string
-	source string // where it is specified
-	fields []field
-	tail   tail      // what follows the fields, within the header
-	sum    summation // what the checksum covers
-	next   space     // how the next layer is numbered
-	within []Layer   // layers it may stand on; none: any, or nothing
-	below  Layer     // what is put below it where none of those is
+	layer   Layer
+	name    string
+	title   string
+	source  string // where it is specified
+	fields  []field
+	tail    tail      // what follows the fields, within the header
+	sum     summation // what the checksum covers
+	next    space     // how the next layer is numbered
+	within  []Layer   // layers it may stand on; none: any, or nothing
+	below   Layer     // what is put below it where none of those is
+	version byte      // of IP, whose length field may be 0; 0 for all else
 
 	places // derived by lay
 }
 
 // places are the positions that a walk over headers needs, in bytes.
 type places struct {
-	fixed       int      // length of the fields that are always there
-	conditional bool     // some fields depend on others
-	sizes       []int    // of all fields, by the first byte, where that alone decides which there are
-	protocol    byte     // its number among those of IP
-	header      position // header length
-	total       position // length of header and content
-	payload     position // length of the content alone
-	number      position // of the next layer
+	fixed       int        // length of the fields that are always there
+	conditional bool       // some fields depend on others
+	sizes       []int      // of all fields, by the first byte, where that alone decides which there are
+	protocol    byte       // its number among those of IP
+	above       []numbered // the layers that may come next
+	header      position   // header length
+	extent      position   // length of header and content
+	number      position   // of the next layer
 	checksum    position
 }
 
@@ -103,7 +104,9 @@ type position struct {
 }
 
 // read returns the value in bytes of the header. The header must hold the field.
-func (p *position) read(h []byte) int { return int(p.raw(h))*p.unit + p.add }
+func (p *position) read(h []byte) int { return p.bytes(p.raw(h)) }
+
+func (p *position) bytes(value uint32) int { return int(value)*p.unit + p.add }
 
 // raw returns the value as it stands there.
 func (p *position) raw(h []byte) uint32 {
@@ -226,21 +229,21 @@ func lay(l layout) *layout {
 	for i := range l.fields {
 		f := &l.fields[i]
 		f.bit = bit
-		if f.unit == 0 {
-			f.unit = 1
-		}
+		f.unit = max(f.unit, 1)
 		if f.when.mask != 0 {
 			l.conditional = true
-			if f.by == checksum {
-				l.note(f)
-			}
 			continue
 		}
 		bit += f.bits
-		l.note(f)
 	}
 	l.fixed = bit / 8
+	for i := range l.fields {
+		if f := &l.fields[i]; f.when.mask == 0 || f.by == checksum {
+			l.note(f)
+		}
+	}
 	l.protocol = byte(numberOfLayer(ipProtocols, l.layer))
+	l.above = numbersOf(l.next)
 	l.sizes = l.sizesByType()
 	return &l
 }
@@ -276,9 +279,10 @@ func (l *layout) note(f *field) {
 	case headerLength:
 		l.header = p
 	case totalLength:
-		l.total = p
+		l.extent = p
 	case payloadLength:
-		l.payload = p
+		l.extent = p
+		l.extent.add += l.fixed
 	case nextNumber:
 		l.number = p
 	case checksum:

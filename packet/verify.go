@@ -252,29 +252,40 @@ func lastSourceRoute(options []byte) (int, bool) {
 // sum returns the ones' complement sum of b as big-endian 16-bit words, an odd
 // last byte padded with zero, folded to 16 bits (RFC 1071). It adds eight bytes at
 // a time in the machine's order and swaps at the end, as section 2 (B) allows.
+// Adding the last carry of a run cannot carry again: a sum that carried is at
+// most 2^64-2.
 func sum(b []byte) uint16 {
 	var s, c uint64
-	for len(b) >= 32 {
-		s, c = bits.Add64(s, binary.LittleEndian.Uint64(b), c)
+	for len(b) >= 64 {
+		s, c = bits.Add64(s, binary.LittleEndian.Uint64(b), 0)
 		s, c = bits.Add64(s, binary.LittleEndian.Uint64(b[8:]), c)
 		s, c = bits.Add64(s, binary.LittleEndian.Uint64(b[16:]), c)
 		s, c = bits.Add64(s, binary.LittleEndian.Uint64(b[24:]), c)
-		b = b[32:]
+		s, c = bits.Add64(s, binary.LittleEndian.Uint64(b[32:]), c)
+		s, c = bits.Add64(s, binary.LittleEndian.Uint64(b[40:]), c)
+		s, c = bits.Add64(s, binary.LittleEndian.Uint64(b[48:]), c)
+		s, c = bits.Add64(s, binary.LittleEndian.Uint64(b[56:]), c)
+		s += c
+		b = b[64:]
 	}
 	for len(b) >= 8 {
-		s, c = bits.Add64(s, binary.LittleEndian.Uint64(b), c)
+		s, c = bits.Add64(s, binary.LittleEndian.Uint64(b), 0)
+		s += c
 		b = b[8:]
 	}
+	var last uint64
 	if len(b) >= 4 {
-		s, c = bits.Add64(s, uint64(binary.LittleEndian.Uint32(b)), c)
+		last = uint64(binary.LittleEndian.Uint32(b))
 		b = b[4:]
 	}
-	var last uint64
-	for i, octet := range b {
-		last |= uint64(octet) << (8 * i)
+	if len(b) >= 2 {
+		last += uint64(binary.LittleEndian.Uint16(b))
+		b = b[2:]
 	}
-	s, c = bits.Add64(s, last, c)
-	s, c = bits.Add64(s, 0, c)
+	if len(b) > 0 {
+		last += uint64(b[0])
+	}
+	s, c = bits.Add64(s, last, 0)
 	return bits.ReverseBytes16(fold(s + c))
 }
 
@@ -312,6 +323,9 @@ func (c *coverage) pseudoWords(frame []byte) uint64 {
 func (c *coverage) addressWords(frame []byte) uint64 {
 	if c.address == 4 {
 		return uint64(binary.BigEndian.Uint32(frame[c.src:])) + uint64(binary.BigEndian.Uint32(frame[c.dst:])) + uint64(c.protocol)
+	}
+	if c.dst == c.src+16 { // as without a routing header
+		return uint64(sum(frame[c.src:c.src+32])) + uint64(c.protocol)
 	}
 	return uint64(sum(frame[c.src:c.src+16])) + uint64(sum(frame[c.dst:c.dst+16])) + uint64(c.protocol)
 }
