@@ -34,9 +34,19 @@ func (a *app) newManCommand() *cobra.Command {
 			if err := doc.GenManTree(root, header, args[0]); err != nil {
 				return fmt.Errorf("manual pages: %w", err)
 			}
-			pages, err := os.ReadDir(args[0])
-			a.Note("wrote %d manual pages into %s", len(pages), args[0])
-			return err
+			a.Note("wrote %d manual pages into %s", pages(root), args[0])
+			return nil
 		},
 	}
+}
+
+// pages returns how many commands with a page there are from cmd on.
+func pages(cmd *cobra.Command) int {
+	n := 1
+	for _, sub := range cmd.Commands() {
+		if sub.IsAvailableCommand() {
+			n += pages(sub)
+		}
+	}
+	return n
 }

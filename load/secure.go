@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"time"
 
+	"wirelab/internal/spoken"
+
 	"wirelab/internal/sys"
 	"wirelab/internal/sys/stream"
 )
@@ -151,17 +153,14 @@ func (l *loop) takeHandshakes() {
 
 // tlsReason names why a handshake failed, the same for every client.
 func tlsReason(err error) string {
-	var untrusted *tls.CertificateVerificationError
-	var record tls.RecordHeaderError
+	var errno syscall.Errno
 	switch {
-	case errors.As(err, &untrusted):
-		return untrusted.Err.Error()
-	case errors.As(err, &record):
-		return "the server does not speak it"
 	case errors.Is(err, io.EOF):
 		return "closed by the server"
+	case errors.As(err, &errno):
+		return sys.ErrorName(errno)
 	}
-	return sys.ErrorName(err)
+	return spoken.Error(err)
 }
 
 // trySend is [stream.TrySend] on the connection of c. With TLS all is taken, unless records

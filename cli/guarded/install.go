@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"wirelab/cli/term"
+	"wirelab/internal/atomicfile"
 	"wirelab/internal/sys"
 )
 
@@ -65,7 +66,7 @@ func (i *installation) run(ctx context.Context, c *term.Console, k kind) error {
 	case i.remove:
 		return i.uninstall(ctx, c, name, path)
 	}
-	if err := writeUnit(path, unit); err != nil {
+	if err := atomicfile.Write(path, []byte(unit), 0o644); err != nil {
 		return privileged(err)
 	}
 	fmt.Fprintf(c.Stdout, "written: %s\n", path)
@@ -75,14 +76,6 @@ func (i *installation) run(ctx context.Context, c *term.Console, k kind) error {
 		}
 	}
 	return i.systemctl(ctx, c, [][]string{{"daemon-reload"}, {"enable", name}})
-}
-
-// writeUnit replaces the file whole.
-func writeUnit(path, text string) error {
-	if err := os.WriteFile(path+".new", []byte(text), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
 }
 
 func (i *installation) uninstall(ctx context.Context, c *term.Console, name, path string) error {

@@ -3,6 +3,7 @@ package look
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"wirelab/cli/term"
@@ -19,11 +20,11 @@ type savedHead struct {
 func (a *app) printHeads(heads ...savedHead) error {
 	var b strings.Builder
 	for _, h := range heads {
-		m := h.saved.Machine
-		lines := []string{
-			h.name + ", saved " + h.saved.SavedAt.Local().Format("2006-01-02 15:04:05"),
-			h.saved.Command,
-			fmt.Sprintf("%s, %s, %s, %s", m.CPU, term.Counted(uint64(max(m.Cores, 0)), "core"), m.Kernel, m.Go),
+		lines := []string{h.name + savedAt(h.saved)}
+		for _, line := range []string{h.saved.Command, machineText(&h.saved.Machine)} {
+			if line != "" {
+				lines = append(lines, line)
+			}
 		}
 		indent := ""
 		if h.letter != "" {
@@ -39,6 +40,23 @@ func (a *app) printHeads(heads ...savedHead) error {
 	}
 	_, err := fmt.Fprintln(a.Stdout, b.String())
 	return err
+}
+
+// savedAt says when a report was saved, if it does.
+func savedAt(s *report.Saved) string {
+	if s.SavedAt.IsZero() {
+		return ""
+	}
+	return ", saved " + s.SavedAt.Local().Format("2006-01-02 15:04:05")
+}
+
+// machineText describes a machine, as far as it is known.
+func machineText(m *report.Machine) string {
+	known := []string{m.CPU, "", m.Kernel, m.Go}
+	if m.Cores > 0 {
+		known[1] = term.Counted(uint64(m.Cores), "core")
+	}
+	return strings.Join(slices.DeleteFunc(known, func(s string) bool { return s == "" }), ", ")
 }
 
 // savedPrinter returns what prints a report as the command did that saved it, if

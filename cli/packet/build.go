@@ -1,6 +1,7 @@
 package packet
 
 import (
+	"context"
 	"encoding/hex"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"wirelab/cli/term"
+	"wirelab/internal/atomicfile"
 	"wirelab/packet"
 	"wirelab/wire/capfile"
 )
@@ -33,7 +35,7 @@ func (a *app) newBuildCommand() *cobra.Command {
 			"  wirelab packet build tcp dport=80 flags=syn opts=mss:1460,sackok --as yaml\n" +
 			"  wirelab packet build udp sport=inc:1000-1009 / zero 10 --count 10 -w a.pcapng\n" +
 			"  wirelab packet build icmp / zero 3000 --mtu 1500 -o json",
-		RunE: func(_ *cobra.Command, args []string) error { return a.build(&f, args) },
+		RunE: func(cmd *cobra.Command, args []string) error { return a.build(cmd.Context(), &f, args) },
 	}
 	f.add(cmd)
 	flags := cmd.Flags()
@@ -60,7 +62,7 @@ type frameJSON struct {
 	Length int    `json:"length_bytes"`
 }
 
-func (a *app) build(f *buildFlags, args []string) error {
+func (a *app) build(ctx context.Context, f *buildFlags, args []string) error {
 	s, err := f.spec(args)
 	if err != nil {
 		return err
@@ -80,7 +82,7 @@ func (a *app) build(f *buildFlags, args []string) error {
 		return term.Usagef("%w", err)
 	}
 	if f.write != "" {
-		if err := a.writeFrames(f.write, t.Link(), frames); err != nil {
+		if err := a.writeFrames(ctx, f.write, t.Link(), frames); err != nil {
 			return err
 		}
 		a.Note("%s written to %s", term.Counted(uint64(len(frames)), "frame"), f.write)
@@ -126,8 +128,14 @@ func (a *app) printFrames(result builtJSON, frames [][]byte) error {
 }
 
 // writeFrames writes a capture file, a microsecond between frames.
-func (a *app) writeFrames(name string, link packet.LinkType, frames [][]byte) (err error) {
-	out, err := os.Create(name)
+func (a *app) writeFrames(ctx context.Context, name string, link packet.LinkType, frames [][]byte) (err error) {
+	out, err := term.Await(ctx, func() (*os.File, error) {
+		target, err := atomicfile.Follow(name)
+		if err != nil {
+			return nil, err
+		}
+		return os.Create(target)
+	})
 	if err != nil {
 		return err
 	}

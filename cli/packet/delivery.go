@@ -9,38 +9,10 @@ import (
 	"time"
 
 	"wirelab/cli/term"
+	"wirelab/internal/setting"
 	"wirelab/report"
 	"wirelab/wire"
 )
-
-// countFlag is a number such as 10000, 100k or 1M.
-type countFlag uint64
-
-func (f *countFlag) String() string { return strconv.FormatUint(uint64(*f), 10) }
-
-// Type names the flag's values in the help.
-func (f *countFlag) Type() string { return "number" }
-
-// Set takes a number.
-func (f *countFlag) Set(s string) error {
-	n, err := parseCount(s)
-	*f = countFlag(n)
-	return err
-}
-
-func parseCount(s string) (uint64, error) {
-	digits, factor := s, 1.0
-	for suffix, f := range map[string]float64{"k": 1e3, "K": 1e3, "M": 1e6, "m": 1e6, "G": 1e9} {
-		if rest, ok := strings.CutSuffix(s, suffix); ok {
-			digits, factor = rest, f
-		}
-	}
-	v, err := strconv.ParseFloat(digits, 64)
-	if err != nil || !(v >= 0) || v*factor > 1e18 {
-		return 0, errors.New("expected a number such as 10000, 100k or 1.5M")
-	}
-	return uint64(v*factor + 0.5), nil
-}
 
 // rateFlag is frames a second; max, the zero value of number, is as fast as it goes.
 type rateFlag float64
@@ -61,12 +33,15 @@ func (f *rateFlag) Set(s string) error {
 		*f = 0
 		return nil
 	}
-	n, err := parseCount(strings.TrimSuffix(s, "/s"))
-	if err == nil && n == 0 {
-		err = errors.New("expected a number above 0, or max")
+	rate, err := setting.ParseRate(s)
+	if err == nil && rate <= 0 {
+		err = errors.New("is not above 0")
 	}
-	*f = rateFlag(n)
-	return err
+	if err != nil {
+		return fmt.Errorf("%w; write it as 100, 50k or 50k/s, or max", err)
+	}
+	*f = rateFlag(rate)
+	return nil
 }
 
 // deliveryReport is what became of a flood or a replay, counted in four places:

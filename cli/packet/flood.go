@@ -22,7 +22,7 @@ const (
 type floodFlags struct {
 	wayFlags
 	rate     rateFlag
-	count    countFlag
+	count    uint64
 	duration time.Duration
 	save     term.SaveFlag
 }
@@ -49,7 +49,7 @@ func (a *app) newFloodCommand() *cobra.Command {
 	f.add(cmd, strings.Join(wire.Backends(), ", "))
 	flags := cmd.Flags()
 	flags.VarP(&f.rate, "rate", "r", "frames a second, such as 100k; max: as fast as it goes")
-	flags.VarP(&f.count, "count", "n", "how many frames, such as 1M")
+	flags.Uint64VarP(&f.count, "count", "n", f.count, "how `many` frames, such as 1M")
 	flags.DurationVar(&f.duration, "duration", 0, "stop after this `time`, whatever the count; without --count there is no other end")
 	f.save.Add(cmd)
 	return cmd
@@ -77,7 +77,7 @@ func (a *app) flood(cmd *cobra.Command, f *floodFlags, args []string) error {
 	if f.via == "packet" {
 		f.via = "sendmmsg"
 	}
-	w, err := f.find(args, uint64(f.count))
+	w, err := f.find(args, f.count)
 	if err != nil {
 		return privileged(err)
 	}
@@ -113,13 +113,13 @@ func (a *app) runFlood(ctx context.Context, f *floodFlags, w *way) (deliveryRepo
 		ctx, cancel = context.WithTimeout(ctx, f.duration)
 		defer cancel()
 	}
-	progress := a.Progress(term.Plan{Label: "flood", Unit: "frames", Total: uint64(f.count), Until: f.duration})
+	progress := a.Progress(term.Plan{Label: "flood", Unit: "frames", Total: f.count, Until: f.duration})
 	if f.count == 1<<50 {
 		progress = a.Progress(term.Plan{Label: "flood", Unit: "frames", Until: f.duration})
 	}
 	flood := wire.Flood{
 		Device: w.device, Raw: w.raw, Size: len(w.first), Varies: w.spec.Varies(), Fill: w.filler(),
-		Count: uint64(f.count), Rate: float64(f.rate), Via: f.via, Progress: progress.Update,
+		Count: f.count, Rate: float64(f.rate), Via: f.via, Progress: progress.Update,
 	}
 	d, err := flood.Run(ctx)
 	progress.Clear()

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -69,15 +70,23 @@ func (a *app) openSource(ctx context.Context, name string, words []string) (*sou
 		if strings.HasSuffix(name, ".gz") {
 			if in, err = gzip.NewReader(file); err != nil {
 				s.Close()
-				return nil, fmt.Errorf("read %s: %w", name, err)
+				return nil, reading(name, err)
 			}
 		}
 	}
 	if s.reader, err = capfile.NewReader(in); err != nil {
 		s.Close()
-		return nil, fmt.Errorf("read %s: %w", name, err)
+		return nil, reading(name, err)
 	}
 	return s, nil
+}
+
+// reading says which file it was that could not be read, unless err does.
+func reading(name string, err error) error {
+	if path := (*fs.PathError)(nil); errors.As(err, &path) {
+		return err
+	}
+	return fmt.Errorf("read %s: %w", name, err)
 }
 
 func (s *source) Close() {

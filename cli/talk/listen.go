@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"wirelab/cli/term"
+	"wirelab/internal/atomicfile"
 	"wirelab/load/connect"
 )
 
@@ -139,12 +140,12 @@ func (a *app) openWaiter(ctx context.Context, network string, args []string, f *
 	}
 	if network == "unix" {
 		network = unixNetwork(f.datagram)
-	} else {
-		address = listenAddress(address)
+	} else if address, err = listenAddress(address); err != nil {
+		return nil, err
 	}
 	w, err := connect.Listen(ctx, network, address, options, f.keep)
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s %s: %w", network, address, err)
+		return nil, fmt.Errorf("listen on %s %s: %w", network, address, explainListen(err, network, address))
 	}
 	return w, nil
 }
@@ -154,7 +155,11 @@ func openSaved(name string) (io.WriteCloser, error) {
 	if name == "" {
 		return discard{}, nil
 	}
-	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	target, err := atomicfile.Follow(name)
+	if err != nil {
+		return nil, fmt.Errorf("--save: %w", err)
+	}
+	file, err := os.OpenFile(target, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("--save: %w", err)
 	}

@@ -11,7 +11,6 @@ import (
 
 	"wirelab/cli/config"
 	"wirelab/cli/term"
-	"wirelab/internal/setting"
 	"wirelab/lab/impair"
 	"wirelab/lab/relay"
 	"wirelab/load/connect"
@@ -23,7 +22,7 @@ type relayFlags struct {
 	hex                           bool
 	delay, jitter                 []time.Duration
 	lose, double, reorder, damage []float64
-	rate                          []string
+	rate                          []float64
 	seed                          uint64
 	readyFile                     string
 	family                        term.Family
@@ -70,7 +69,7 @@ func (a *app) newRelayOf(network string) *cobra.Command {
 		flags.Float64SliceVar(&f.reorder, "reorder", nil, "let this `share` overtake: it is not delayed")
 	}
 	flags.Float64SliceVar(&f.damage, "corrupt", nil, "turn a bit in this `share` of what passes")
-	flags.StringSliceVar(&f.rate, "rate", nil, "let so many `bits` a second pass, such as 1M")
+	flags.Float64SliceVar(&f.rate, "rate", nil, "let so many `bits` a second pass, such as 1M")
 	flags.Uint64Var(&f.seed, "seed", 1, "`number` that chances follow from")
 	flags.StringVar(&f.readyFile, "ready-file", "", "`file` to write a JSON line to when the relay listens")
 	return cmd
@@ -102,19 +101,12 @@ func relayExample(network string) string {
 }
 
 // way returns the impairments of a direction: 0 to the target, 1 back.
-func (f *relayFlags) way(direction int) (impair.Config, error) {
-	c := impair.Config{
+func (f *relayFlags) way(direction int) impair.Config {
+	return impair.Config{
 		Delay: ofPair(f.delay, direction), Jitter: ofPair(f.jitter, direction), Loss: ofPair(f.lose, direction),
 		Double: ofPair(f.double, direction), Reorder: ofPair(f.reorder, direction), Corrupt: ofPair(f.damage, direction),
+		Rate: ofPair(f.rate, direction),
 	}
-	if text := ofPair(f.rate, direction); text != "" {
-		rate, err := setting.ParseRate(text)
-		if err != nil {
-			return c, term.Usagef("--rate %s: %v", text, err)
-		}
-		c.Rate = rate
-	}
-	return c, nil
 }
 
 // ofPair returns the value of a direction where one value stands for both.
@@ -163,9 +155,9 @@ func (a *app) runRelay(cmd *cobra.Command, network string, args []string, f *rel
 		return term.Usagef("%w", err)
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("relay: %w", term.ExplainHost(err)), logs.Close())
+		return errors.Join(fmt.Errorf("relay: %w", term.ExplainHost(explainListen(err, network, cfg.Listen))), logs.Close())
 	}
-	if err := a.announceListening(network, r.Addr(), "relay to "+args[1], f.readyFile); err != nil {
+	if err := a.announceListening(network, r.Addr(), "relay to "+cfg.Target, f.readyFile); err != nil {
 		return errors.Join(err, r.Close(), logs.Close())
 	}
 	begun := time.Now()
@@ -177,7 +169,9 @@ func (a *app) runRelay(cmd *cobra.Command, network string, args []string, f *rel
 func (f *relayFlags) config(settings *config.Config, network string, args []string) (cfg relay.Config, err error) {
 	cfg = relay.Config{Network: network, Listen: args[0], TargetNetwork: network, Seed: f.seed}
 	if network != "unix" {
-		cfg.Listen = listenAddress(args[0])
+		if cfg.Listen, err = listenAddress(args[0]); err != nil {
+			return cfg, err
+		}
 	}
 	path, isPath := strings.CutPrefix(args[1], "unix:")
 	switch {
@@ -192,22 +186,8 @@ func (f *relayFlags) config(settings *config.Config, network string, args []stri
 			return cfg, err
 		}
 	}
-	if cfg.To, err = f.way(0); err != nil {
-		return cfg, err
-	}
-	cfg.From, err = f.way(1)
-	return cfg, err
-}
-
-// listenAddress makes HOST:PORT of a port, :PORT or HOST:PORT.
-func listenAddress(arg string) string {
-	if strings.Trim(arg, "0123456789") == "" {
-		return "127.0.0.1:" + arg
-	}
-	if strings.HasPrefix(arg, ":") {
-		return "127.0.0.1" + arg
-	}
-	return arg
+	cfg.To, cfg.From = f.way(0), f.way(1)
+	return cfg, nil
 }
 
 // relayView shows what passes, with who sent it.

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"wirelab/internal/setting"
+	"wirelab/internal/spoken"
 	"wirelab/internal/sys"
 	"wirelab/observe"
 )
@@ -98,9 +99,9 @@ func (c *Console) Report(ctx context.Context, cmd *cobra.Command, err error) {
 			}
 		}
 	case errors.As(err, &usage):
-		c.Complain(fmt.Sprintf("%v; see '%s --help'", err, cmd.CommandPath()))
+		c.Complain(fmt.Sprintf("%s; see '%s --help'", spoken.Error(err), cmd.CommandPath()))
 	default:
-		c.Complain(err.Error())
+		c.Complain(spoken.Error(err))
 	}
 }
 

@@ -45,7 +45,11 @@ func figureReader(kind, unit string) func(string) (string, error) {
 	case "float64":
 		return readRate
 	case "intSlice":
-		return readCounts
+		return listOf(readCount)
+	case "durationSlice":
+		return listOf(readDuration)
+	case "float64Slice":
+		return listOf(readRate)
 	}
 	return nil
 }
@@ -86,16 +90,19 @@ func readCount(s string) (string, error) {
 	return strconv.FormatUint(n, 10), asIn(err, "100, 10k or 1.5M")
 }
 
-func readCounts(s string) (string, error) {
-	var all []string
-	for word := range strings.SplitSeq(s, ",") {
-		n, err := readCount(word)
-		if err != nil {
-			return "", err
+// listOf returns what reads several figures between commas.
+func listOf(read func(string) (string, error)) func(string) (string, error) {
+	return func(s string) (string, error) {
+		var all []string
+		for word := range strings.SplitSeq(s, ",") {
+			text, err := read(word)
+			if err != nil {
+				return "", err
+			}
+			all = append(all, text)
 		}
-		all = append(all, n)
+		return strings.Join(all, ","), nil
 	}
-	return strings.Join(all, ","), nil
 }
 
 func readRate(s string) (string, error) {

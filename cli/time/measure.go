@@ -257,7 +257,10 @@ func explainMeasure(err error) error {
 	case err == nil || errors.As(err, &kiss):
 		return err
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("%w; nothing listens there: wirelab serve udp answers STAMP, wirelab serve ntp NTP", err)
+		var asked *probe.AskError
+		if errors.As(err, &asked) {
+			return fmt.Errorf("nothing listens at %s; wirelab serve udp answers STAMP, wirelab serve ntp NTP", asked.Peer)
+		}
 	case errors.Is(err, stamp.ErrEcho):
 		return fmt.Errorf("%w; wirelab serve udp --handler timediff is one", err)
 	case errors.Is(err, probe.ErrNoAnswer):

@@ -10,6 +10,8 @@ import (
 	"io"
 	"math"
 	"time"
+
+	"wirelab/internal/spoken"
 )
 
 // Schema names the form of the lines that Serve reads.
@@ -128,7 +130,7 @@ func (s *session) answer(line []byte, failed error) (any, error) {
 	}
 	var e eventLine
 	if err := json.Unmarshal(line, &e); err != nil {
-		return nil, err
+		return nil, errors.New(spoken.Error(err))
 	}
 	order, err := s.event(&e)
 	if err != nil {

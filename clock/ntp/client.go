@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"time"
 
+	"wirelab/internal/human"
+
 	"wirelab/clock"
 	"wirelab/clock/probe"
 )
@@ -47,7 +49,7 @@ type RefusedError struct {
 }
 
 func (e *RefusedError) Error() string {
-	return fmt.Sprintf("%v; %d datagrams were refused, the last because %v", e.Wait, e.Count, e.Err)
+	return fmt.Sprintf("%v; %s, the last because %v", e.Wait, human.Counted(uint64(e.Count), "refused datagram"), e.Err)
 }
 
 // Unwrap returns both causes.

@@ -103,6 +103,17 @@ func (c *Conn) Close() error {
 	return c.conn.Close()
 }
 
+// An AskError is a question that was not answered.
+type AskError struct {
+	Peer netip.AddrPort
+	Err  error // ErrNoAnswer, that of the context, or the system's
+}
+
+func (e *AskError) Error() string { return fmt.Sprintf("ask %s: %v", e.Peer, e.Err) }
+
+// Unwrap returns the cause.
+func (e *AskError) Unwrap() error { return e.Err }
+
 // Times are when a question left and when its answer came, both of the same source.
 type Times struct{ Sent, Received clock.Stamp }
 
@@ -130,7 +141,7 @@ func (c *Conn) Ask(ctx context.Context, question []byte, timeout time.Duration, 
 	sent := clock.Now()
 	c.asked = sent.Time
 	if _, err := c.writer.Write(c.question[:]); err != nil {
-		return Times{}, fmt.Errorf("ask %s: %w", c.cfg.Peer, err)
+		return Times{}, &AskError{c.cfg.Peer, err}
 	}
 	kernel, user, err := c.await(accept)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -140,7 +151,7 @@ func (c *Conn) Ask(ctx context.Context, question []byte, timeout time.Duration, 
 		}
 	}
 	if err != nil {
-		return Times{}, fmt.Errorf("ask %s: %w", c.cfg.Peer, err)
+		return Times{}, &AskError{c.cfg.Peer, err}
 	}
 	if left, ok := c.sendStamp(c.question[0].ID); ok && kernel.Source != clock.User {
 		return Times{left, kernel}, nil

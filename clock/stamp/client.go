@@ -14,6 +14,8 @@ import (
 	"net/netip"
 	"time"
 
+	"wirelab/internal/human"
+
 	"wirelab/clock"
 	"wirelab/clock/probe"
 )
@@ -112,7 +114,7 @@ func (s *Sender) Exchange(ctx context.Context) (Answer, error) {
 	})
 	if err != nil {
 		if answer.Refused > 0 {
-			err = fmt.Errorf("%w; %d datagrams were refused, the last because %w", err, answer.Refused, answer.RefusedFor)
+			err = fmt.Errorf("%w; %s, the last because %w", err, human.Counted(uint64(answer.Refused), "refused datagram"), answer.RefusedFor)
 		}
 		return answer, err
 	}

@@ -1,9 +1,14 @@
 package steer
 
 import (
+	"errors"
 	"math/bits"
 	"net/netip"
+	"strings"
 	"time"
+
+	"wirelab/clock/probe"
+	"wirelab/internal/spoken"
 
 	"wirelab/clock/discipline"
 )
@@ -125,7 +130,10 @@ func (d *Daemon) sourceStatus(i int, now Reading) SourceStatus {
 		st.Bound = max(s.last.Delay, 0)/2 + s.last.Dispersion + s.last.RootDelay/2 + s.last.RootDispersion
 	}
 	if s.err != nil {
-		st.Error = s.err.Error()
+		st.Error = spoken.Error(s.err)
+		if asked := (*probe.AskError)(nil); errors.As(s.err, &asked) { // the name says whom
+			st.Error = strings.ReplaceAll(st.Error, asked.Error(), spoken.Error(asked.Err))
+		}
 	}
 	for _, selected := range d.order.Selected {
 		st.Selected = st.Selected || selected == name

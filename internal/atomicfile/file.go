@@ -54,6 +54,10 @@ func Create(name string, mode fs.FileMode) (*File, error) {
 		return nil, err
 	}
 	f.draft, err = os.CreateTemp(filepath.Dir(target), "."+filepath.Base(target)+".*")
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		path.Op, path.Path = "write", name // nobody knows the draft
+	}
 	if err != nil {
 		return nil, err
 	}

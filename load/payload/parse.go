@@ -160,7 +160,11 @@ func unescape(s string) ([]byte, error) {
 }
 
 func parseHex(s string) ([]byte, error) {
-	return hex.DecodeString(strings.NewReplacer(" ", "", ":", "").Replace(s))
+	b, err := hex.DecodeString(strings.NewReplacer(" ", "", ":", "").Replace(s))
+	if err != nil {
+		return nil, errors.New("not hexadecimal: each byte has two digits, such as 0a ff")
+	}
+	return b, nil
 }
 
 func readBounded(path string) ([]byte, error) {

@@ -447,8 +447,10 @@ func (r *abused) sendNoise(i int, echoed bool) error {
 // slowHandler takes its time over every new connection, as a busy server does.
 type slowHandler struct{}
 
+const opening = 100 * time.Millisecond // how long it takes
+
 func (h slowHandler) Open(*tcp.Conn) tcp.Session {
-	time.Sleep(100 * time.Millisecond)
+	time.Sleep(opening)
 	return h
 }
 
@@ -458,17 +460,22 @@ func (slowHandler) Handle(in []byte, _ bool, out []byte) (int, []byte, tcp.Next)
 
 func (slowHandler) Close() {}
 
-// A byte and a reset that both come before the server has begun to receive end the
-// connection, with no idle timeout to help.
-func TestResetsBeforeTheFirstReceiveAreSeen(t *testing.T) {
+// A byte and a reset that both come before the server has looked end the connection, with
+// no idle timeout to help: while it is being opened, and while it is known for long and the
+// server is busy with another one.
+func TestResetsBeforeTheServerLooksAreSeen(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, engine string) {
-		s := &abused{running: serve(t, engine, "discard", func(cfg *tcp.Config) { cfg.Handler = slowHandler{} })}
-		for range 3 {
+		s := &abused{running: serve(t, engine, "discard", func(cfg *tcp.Config) { cfg.Handler, cfg.Loops = slowHandler{}, 1 })}
+		connect := func(pause time.Duration) *net.TCPConn {
 			c, err := s.connect()
 			if err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(20 * time.Millisecond) // it is being opened now, or the test shows less
+			time.Sleep(pause)
+			return c
+		}
+		known := connect(2 * opening)
+		for _, c := range []*net.TCPConn{connect(opening / 5), known} { // one is being opened now
 			if _, err := c.Write([]byte("x")); err != nil {
 				t.Fatal(err)
 			}

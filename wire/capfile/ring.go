@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"wirelab/internal/atomicfile"
 )
 
 // Ring writes a capture to files of a bounded size and keeps the newest of them.
@@ -50,7 +52,11 @@ func (r *Ring) open() error {
 	r.number++
 	out := r.Into
 	if out == nil {
-		file, err := os.OpenFile(r.name(r.number), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+		name, err := atomicfile.Follow(r.name(r.number))
+		if err != nil {
+			return err
+		}
+		file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 		if err != nil {
 			return err
 		}
