@@ -23,6 +23,9 @@ func TestPsOfAStoppedProcess(t *testing.T) {
 	defer s.cmd.Process.Signal(syscall.SIGCONT)
 	begun := time.Now()
 	out, err := s.command("ps").CombinedOutput()
+	if took := time.Since(begun); took > 7*time.Second { // two, and what a busy machine adds
+		t.Errorf("it took %v", took)
+	}
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != term.ExitFailed {
 		t.Errorf("%v", err)
@@ -54,9 +57,9 @@ func TestPsWithoutDescriptors(t *testing.T) {
 					c.Close()
 				}
 			})
-			for end := time.Now().Add(20 * time.Second); s.tcp().Events["accept_starved"] == 0 && s.tcp().Refused["max_conns"] == 0; {
+			for end := time.Now().Add(20 * time.Second); s.tcp().Refused["max_conns"] == 0; {
 				if time.Now().After(end) {
-					t.Fatalf("never starved: %+v", s.tcp())
+					t.Fatalf("connections have taken all descriptors: %+v", s.tcp())
 				}
 			}
 			for range 5 {

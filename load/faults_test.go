@@ -206,7 +206,11 @@ func TestClientsGoOnAfterASlowAnswer(t *testing.T) {
 // A server that is gone for good ends the run, a moment later.
 func TestClientsGiveUpOnAServerThatIsGone(t *testing.T) {
 	t.Parallel()
+	begun := time.Now()
 	r := mustRun(t, Config{Target: killedServer(t, 64, 20), Clients: 3, Duration: time.Hour})
+	if took := time.Since(begun); took < 4*time.Second {
+		t.Errorf("after %v, in which its pauses did not grow", took)
+	}
 	if r.Received == 0 || r.Retries != 3*mostFailures || r.Verify() == nil || r.Interrupted {
 		t.Errorf("%v: %+v", r.Verify(), r)
 	}

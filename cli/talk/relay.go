@@ -151,7 +151,7 @@ func (a *app) runRelay(cmd *cobra.Command, network string, args []string, f *rel
 	logs := a.OpenClientLogs(settings)
 	cfg.Log = logs.Component("relay")
 	r, err := relay.Listen(cmd.Context(), cfg)
-	if errors.Is(err, impair.ErrConfig) {
+	if errors.Is(err, impair.ErrConfig) || errors.Is(err, relay.ErrTarget) {
 		return term.Usagef("%w", err)
 	}
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -100,7 +101,32 @@ func Listen(ctx context.Context, cfg Config) (*Relay, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.isTarget() {
+		r.Close()
+		return nil, fmt.Errorf("%w: %s is where it listens itself", ErrTarget, cfg.Target)
+	}
 	return r, nil
+}
+
+// ErrTarget reports a target that nothing can be relayed to.
+var ErrTarget = errors.New("the target makes no sense")
+
+// isTarget reports whether the relay would relay to itself, without end.
+func (r *Relay) isTarget() bool {
+	if r.cfg.TargetNetwork == "unix" {
+		return r.cfg.Network == "unix" && r.cfg.Target == r.cfg.Listen
+	}
+	own, err := netip.ParseAddrPort(r.Addr())
+	if err != nil { // a path
+		return false
+	}
+	targets := r.targets
+	if target, err := netip.ParseAddrPort(r.cfg.Target); err == nil {
+		targets = []netip.AddrPort{target}
+	}
+	return slices.ContainsFunc(targets, func(a netip.AddrPort) bool {
+		return a.Port() == own.Port() && (a.Addr().Unmap() == own.Addr().Unmap() || own.Addr().IsUnspecified() && a.Addr().IsLoopback())
+	})
 }
 
 // check returns an error for what cannot be relayed, or not in that way.

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -206,6 +207,31 @@ func TestConfigIsChecked(t *testing.T) {
 	}
 	if _, err := relay.Listen(t.Context(), relay.Config{Network: "sctp"}); err == nil {
 		t.Error("sctp is relayed")
+	}
+}
+
+// A relay to itself would go on without end, with a client more for each turn.
+func TestNoRelayToItself(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+	l.Close()
+	path := filepath.Join(t.TempDir(), "sock")
+	for _, cfg := range []relay.Config{
+		{Network: "tcp", Listen: "127.0.0.1:" + port, Target: "127.0.0.1:" + port},
+		{Network: "tcp", Listen: "0.0.0.0:" + port, Target: "127.0.0.1:" + port},
+		{Network: "udp", Listen: "127.0.0.1:" + port, Target: "localhost:" + port},
+		{Network: "udp", Listen: "[::1]:" + port, Target: "[::1]:" + port},
+		{Network: "unix", Listen: path, Target: path},
+	} {
+		if r, err := relay.Listen(t.Context(), cfg); !errors.Is(err, relay.ErrTarget) {
+			t.Errorf("%+v: %v", cfg, err)
+			if err == nil {
+				r.Close()
+			}
+		}
 	}
 }
 

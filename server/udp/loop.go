@@ -34,9 +34,10 @@ type echoWatch struct {
 	service bool
 }
 
-// saw looks at a datagram of the peer, and reports whether it is time to ask.
-func (e *echoWatch) saw(payload []byte) (ask bool) {
-	if e.answer == 0 || fingerprint(payload) != e.answer {
+// saw looks at a datagram of the peer, and reports whether it is time to ask. One whose
+// answer is endless counts as an echo.
+func (e *echoWatch) saw(payload []byte, endless bool) (ask bool) {
+	if !endless && (e.answer == 0 || fingerprint(payload) != e.answer) {
 		e.echoes = 0
 		return false
 	}

@@ -2,6 +2,7 @@ package udp_test
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"wirelab/clock"
 	"wirelab/internal/require"
 	"wirelab/server/udp"
 )
@@ -36,11 +38,15 @@ func spoof(t *testing.T, from, to netip.AddrPort, payload string) {
 // it must come to an end, whatever they are.
 func TestLoopsEnd(t *testing.T) {
 	const line = "2026-11-22T10:03:04.123456Z is what a clock said, and a long line has room for the answer"
+	test := func(size int) string { // a test packet
+		return string(clock.SenderPacket{Timestamp: clock.NTP.Encode(time.Now()), Estimate: 1}.Append(nil, size))
+	}
 	for _, tt := range []struct{ a, b, payload string }{
+		{"timediff", "timediff", test(44)}, {"timediff", "echo", test(44)}, {"timediff", "timediff", test(14)}, {"timediff", "echo", test(14)},
 		{"echo", "echo", "hello"}, {"timediff", "echo", "hello"}, {"echo", "echo", ""}, {"timediff", "timediff", "hello"},
 		{"timediff", "echo", line}, {"timediff", "timediff", line}, {"timediff", "echo", "1795342984.123456 "},
 	} {
-		t.Run(tt.a+" "+tt.b+" "+tt.payload[:min(len(tt.payload), 10)], func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s %s %.10q", tt.a, tt.b, tt.payload), func(t *testing.T) {
 			a, b := serve(t, tt.a), serveBeside(t, tt.b)
 			spoof(t, b.Addr(), a.Addr(), tt.payload)
 			last := uint64(0)

@@ -44,6 +44,7 @@ type findings struct {
 	sent                 time.Time
 	event                string
 	stamped, final       bool
+	endless              bool
 	empty                bool
 	stampOffset          int
 	stampFormat          clock.Format
@@ -91,6 +92,10 @@ func (d *Datagram) AnswerEmpty() { d.findings.empty = true }
 // a third party, and two of them would answer each other for ever.
 func (d *Datagram) SetFinal() { d.findings.final = true }
 
+// SetEndless says that the answer looks like a question, though not like the one that it is
+// the answer to: so a peer that answers it in kind is not known by its repeating it.
+func (d *Datagram) SetEndless() { d.findings.endless = true }
+
 // Handler describes a Responder that a UDP server can be given by name.
 type Handler struct {
 	Name    string
@@ -111,6 +116,10 @@ func Handlers() []Handler {
 type datagramEcho struct{}
 
 func (datagramEcho) Respond(d *Datagram, out []byte) []byte {
+	if isReflection(d.Payload) {
+		d.Count(EventNotAnsweredAnswer)
+		return out
+	}
 	d.AnswerEmpty()
 	return append(out, d.Payload...)
 }

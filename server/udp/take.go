@@ -168,7 +168,7 @@ func (w *worker) respond(p *peer, c *counted, read *datagram.Datagram) {
 	case d.Peer.Port() == w.ownPort && !f.final:
 		f.event = EventNotAnsweredPort
 	default:
-		ask := !f.final && p.echo.saw(d.Payload)
+		ask := !f.final && p.echo.saw(d.Payload, f.endless)
 		p.echo.answered(answer)
 		c.answer = w.slot[:len(answer)]
 		w.list(read, answer)

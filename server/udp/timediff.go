@@ -38,8 +38,8 @@ const (
 	EventUnrecognised = "unrecognised" // neither text with a timestamp nor a test packet
 	EventNoRoom       = "no_room"      // the datagram is shorter than the shortest line
 
-	// EventNotAnsweredAnswer counts lines of another such server, or this one's own: two
-	// could go on for ever with telling each other the time.
+	// EventNotAnsweredAnswer counts lines of another such server, or this one's own, and
+	// reflections: two could go on for ever with telling each other the time.
 	EventNotAnsweredAnswer = "not_answered_answer"
 )
 
@@ -58,6 +58,10 @@ func (h TimeDiff) Respond(d *Datagram, out []byte) []byte {
 	}
 	if isTestPacket(d.Payload, d.Received.Time) {
 		return h.reflect(d, out)
+	}
+	if isReflection(d.Payload) {
+		d.Count(EventNotAnsweredAnswer)
+		return out
 	}
 	d.Count(EventUnrecognised)
 	d.AnswerEmpty()
@@ -106,8 +110,9 @@ func (h TimeDiff) reflect(d *Datagram, out []byte) []byte {
 		return out
 	}
 	d.StampAnswer(clock.SentOffset, packet.Estimate.Format())
-	// A reflection whose T2 is not cut is no test packet.
-	if !isTestPacket(out[start:], d.Received.Time) {
+	if isTestPacket(out[start:], d.Received.Time) { // of one so short that T2 is cut
+		d.SetEndless()
+	} else {
 		d.SetFinal()
 	}
 	return out
@@ -184,6 +189,19 @@ func isTestPacket(b []byte, received time.Time) bool {
 		return known && off <= plausible
 	}
 	return packet.Estimate.Valid() || known && off <= plausibleDecade
+}
+
+// isReflection reports whether a datagram is what a reflector of STAMP has made of one that a
+// reflector made: by its three stamps, of which the first was sent back, it was answered
+// within a minute. Senders send none; but a reflector that reflects whatever comes, and a
+// service that sends it back, go on for ever, each time with other stamps.
+func isReflection(b []byte) bool {
+	const t3, t2, t1, end = 4, 16, 28, 36
+	if len(b) < end {
+		return false
+	}
+	sent, received, began := binary.BigEndian.Uint64(b[t3:]), binary.BigEndian.Uint64(b[t2:]), binary.BigEndian.Uint64(b[t1:])
+	return began < received && received <= sent && sent-began < uint64(plausible/time.Second)<<32
 }
 
 func allZero(b []byte) bool {

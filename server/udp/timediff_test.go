@@ -58,6 +58,45 @@ func TestTimeDiffAnswersText(t *testing.T) {
 	}
 }
 
+// Two servers of which one has been sent a datagram in the name of the other would tell each
+// other the time for ever, each time another one.
+func TestTimeDiffAnswersNoAnswer(t *testing.T) {
+	answer, _ := respondAt(TimeDiff{}, []byte("1795341784.122335"+strings.Repeat(" ", 60)), 17)
+	if got, d := respondAt(TimeDiff{}, answer, 1); len(got) > 0 || d.findings.event != EventNotAnsweredAnswer {
+		t.Errorf("%q is answered with %q, %+v", answer, got, d.findings)
+	}
+}
+
+// A stranger's reflector that reflects whatever comes, reflections too, is answered no more once
+// it has reflected what it made: whatever its clock says, and whatever it began with.
+func TestReflectorsAreNotAnswered(t *testing.T) {
+	first := map[string][]byte{
+		"zeros": make([]byte, 44), "a test packet": clock.SenderPacket{Timestamp: clock.NTP.Encode(testReceived.Time), Estimate: 1}.Append(nil, 60),
+	}
+	for name, question := range first {
+		for _, h := range []Responder{TimeDiff{}, datagramEcho{}} {
+			for _, off := range []time.Duration{0, -time.Hour, 1000 * time.Hour} {
+				rounds := 0
+				for b := question; len(b) > 0; rounds++ {
+					at := testReceived.Time.Add(off + time.Duration(rounds)*time.Second)
+					reflection, err := clock.AppendReflection(nil, b, clock.Reflection{Received: at, Sent: at.Add(time.Millisecond)})
+					if err != nil {
+						t.Fatal(err)
+					}
+					if b, _ = respondAt(h, reflection, 1); rounds > 3 {
+						t.Fatalf("%T answers for ever, which began with %s, a clock being off by %v", h, name, off)
+					}
+				}
+			}
+		}
+	}
+	for _, text := range []string{"", strings.Repeat("tick", 20), strings.Repeat("\x00", 64), "message 000000000001 of 000000000009, and so on", strings.Repeat("0123456789ab", 5)} {
+		if isReflection([]byte(text)) {
+			t.Errorf("%q is taken for a reflection", text)
+		}
+	}
+}
+
 // TestTimeLineAlwaysFits tries every room with numbers of every length.
 func TestTimeLineAlwaysFits(t *testing.T) {
 	for room := range 70 {
