@@ -60,7 +60,7 @@ func TestErrorsSpeakToPeople(t *testing.T) {
 		"relay udp 0 127.0.0.1:5 --delay 5":                                  `--delay: "5" is a duration without unit; write it as 500ms`,
 		"relay udp 0 127.0.0.1:5 --lose x":                                   `--lose: "x" is not a number`,
 		"relay udp 0 127.0.0.1:5 --rate fast":                                `--rate: "fast" is not a number; write it as 100, 50k`,
-		"serve tcp --tls-cert text --tls-key text":                           "load TLS certificate text with key text",
+		"serve tcp --tls-cert text --tls-key text":                           "load TLS certificate: failed to find any PEM data",
 		"time measure 127.0.0.1:1 -n 1":                                      "nothing listens at 127.0.0.1:1; wirelab serve udp answers STAMP",
 		"time measure 127.0.0.1:1 --protocol ntp -n 1":                       "nothing listens at 127.0.0.1:1; ",
 		"time measure nosuchhost.invalid":                                    "nosuchhost.invalid",

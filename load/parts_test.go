@@ -126,7 +126,7 @@ func TestOverTLS(t *testing.T) {
 		})
 	}
 	for name, cfg := range map[string]Config{
-		"TLS: x509":      {Target: echoing, TLS: &tls.Config{ServerName: "localhost"}},
+		"TLS: its certificate is signed by nobody": {Target: echoing, TLS: &tls.Config{ServerName: "localhost"}},
 		"does not speak": {Target: serveStream(t, func(c *net.TCPConn) { c.Write([]byte("hello, who are you?\n")); echo(c) }), TLS: any},
 		"timed out":      {Target: serveStream(t, drainAll(new(atomic.Uint64))), TLS: any, Timeout: 100 * time.Millisecond},
 	} {

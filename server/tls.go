@@ -19,7 +19,7 @@ import (
 func LoadTLS(certFile, keyFile string) (*tls.Config, error) {
 	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
 	if err != nil {
-		return nil, fmt.Errorf("load TLS certificate %s with key %s: %w", certFile, keyFile, err)
+		return nil, fmt.Errorf("load TLS certificate: %w", err)
 	}
 	return tlsConfig(cert), nil
 }
