@@ -55,8 +55,8 @@ func (r *Replay) Run(ctx context.Context) (Delivery, error) {
 	run := replayRun{replay: r, sender: s, delivery: &d, buffer: make([]byte, 0, 1<<20)}
 	err = run.loop(ctx)
 	d.Elapsed = time.Since(run.start)
-	if d.Accepted > 1 && d.Elapsed > 0 {
-		d.Rate = float64(d.Accepted-1) / d.Elapsed.Seconds()
+	if d.Accepted > 1 {
+		d.Rate = float64(d.Accepted-1) / run.last.Sub(run.start).Seconds()
 	}
 	d.Interrupted = ctx.Err() != nil
 	if counted := counts.finish(&d); err == nil {
@@ -71,7 +71,8 @@ type replayRun struct {
 	sender   *frame.Packets
 	delivery *Delivery
 	start    time.Time
-	first    int64 // time of the first frame
+	last     time.Time // when a batch was last sent
+	first    int64     // time of the first frame
 	batch    [][]byte
 	buffer   []byte // what the batch points into
 }
@@ -164,7 +165,7 @@ func (r *replayRun) flush(ctx context.Context) error {
 		if err != nil {
 			return &sys.OpError{Op: "replay", Object: fmt.Sprintf("frame %d (%d bytes)", r.delivery.Accepted+1, len(rest[n])), Err: err}
 		}
-		rest = rest[n:]
+		rest, r.last = rest[n:], time.Now()
 	}
 	r.batch, r.buffer = r.batch[:0], r.buffer[:0]
 	if r.replay.Progress != nil {
