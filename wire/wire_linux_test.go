@@ -379,3 +379,27 @@ func TestPeers(t *testing.T) {
 		}
 	})
 }
+
+// Frames that are on their way still are waited for, and those that are lost not for ever.
+func TestCountsWaitForFrames(t *testing.T) {
+	s := newSpace(t)
+	s.do(t, func() {
+		for arrive, calls := range map[uint64]int{3: 3, 2: 51} {
+			c := counting{device: device(t, "va")}
+			now, err := c.device.Counters()
+			if err != nil {
+				t.Fatal(err)
+			}
+			looked := 0
+			c.before.Sent, c.past.Received = now.Sent-3, 100
+			c.peer = &Peer{Name: "vb", counters: func() (Counters, error) {
+				looked++
+				return Counters{Received: 100 + min(uint64(looked), arrive)}, nil
+			}}
+			d := Delivery{Accepted: 3}
+			if err := c.finish(&d); err != nil || d.Interface != 3 || d.Received != arrive || looked != calls {
+				t.Errorf("%d arrive: looked %d times, want %d: %+v, %v", arrive, looked, calls, d, err)
+			}
+		}
+	})
+}
