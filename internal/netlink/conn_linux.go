@@ -19,7 +19,7 @@ const (
 	receiveBuffer = 8 << 20          // asked for, so that answers are not lost
 	attempts      = 100              // at a dump that others interrupt
 	patience      = 30 * time.Second // with a kernel that does not answer
-	windowCount   = 64               // unread acknowledgements at once
+	windowCount   = 256              // messages at once: if all fail, their answers fit the smallest receive buffer
 	windowBytes   = 64 << 10
 )
 
@@ -103,9 +103,9 @@ func (c *Conn) Join(group int) error {
 	return err
 }
 
-// Execute sends all messages of e and has each acknowledged, up to 64 at a
-// time. It returns the first failure and sends nothing more after its window;
-// what came behind it in the window has been carried out. e can be sent again.
+// Execute sends all messages of e, up to 256 at a time. It returns the first failure and
+// sends nothing more after its window; what came behind it in the window has been
+// carried out. e can be sent again.
 func (c *Conn) Execute(e *Encoder, describe Describe) error {
 	var first error
 	err := c.ExecuteEach(e, func(_ int, failed error) bool {
@@ -127,9 +127,10 @@ func (c *Conn) ExecuteEach(e *Encoder, result func(index int, err error) bool, d
 		return e.err
 	}
 	first := c.number(e.count)
-	rest := e.stamp(first, c.port, flagAck)
+	rest := e.stamp(first, c.port, 0)
 	for index, more := 0, true; more && len(rest) > 0; {
-		length, count := window(rest)
+		length, last, count := window(rest)
+		rest[last+6] |= flagAck
 		if err := c.send(rest[:length]); err != nil {
 			op, object := describe(index)
 			return &sys.OpError{Op: op, Object: object, Err: err}
@@ -146,37 +147,44 @@ func (c *Conn) ExecuteEach(e *Encoder, result func(index int, err error) bool, d
 	return nil
 }
 
-// window returns how many bytes and messages at the front of b are sent at once.
-func window(b []byte) (length, count int) {
+// window returns how many bytes and messages at the front of b are sent at once, and
+// where the last of them begins.
+func window(b []byte) (length, last, count int) {
 	for length < len(b) && count < windowCount {
 		next := int(binary.NativeEndian.Uint32(b[length:]))
 		if count > 0 && length+next > windowBytes {
 			break
 		}
+		last = length
 		length += next
 		count++
 	}
-	return length, count
+	return length, last, count
 }
 
-// acknowledged reads the acknowledgements of count messages.
+// acknowledged reads the answers to count messages: of those that failed, and of the
+// last. The kernel takes them in order, so that one without an answer is done when a
+// later one has one.
 func (c *Conn) acknowledged(first uint32, count int, told func(index int, v verdict)) error {
-	for seen := 0; seen < count; {
+	for next := 0; next < count; {
 		buf, err := c.answer()
 		if err != nil {
 			return err
 		}
 		for m := range Messages(buf).All() {
 			index := m.Sequence - first
-			if m.Kind != kindError || m.Port != c.port || index >= uint32(count) {
+			if m.Kind != kindError || m.Port != c.port || index < uint32(next) || index >= uint32(count) {
 				continue
 			}
 			v, err := verdictOf(m)
 			if err != nil {
 				return err
 			}
-			told(int(index), v)
-			seen++
+			for ; next < int(index); next++ {
+				told(next, verdict{})
+			}
+			told(next, v)
+			next++
 		}
 	}
 	return nil

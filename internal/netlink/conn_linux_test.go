@@ -254,13 +254,18 @@ func TestExecuteTellsOfEach(t *testing.T) {
 	_, c := namespace(t, unix.NETLINK_ROUTE)
 	lo := uint32(1)
 	var e Encoder
-	for i := range 200 {
+	for i := range 600 {
 		e.Message(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL)
 		e.Raw([]byte{unix.AF_INET, 32, 0, 0, byte(lo), 0, 0, 0})
 		e.Bytes(unix.IFA_LOCAL, []byte{10, 64, 37, byte(i % 150)})
 	}
 	var failed []int
+	told := 0
 	if err := c.ExecuteEach(&e, func(i int, err error) bool {
+		if i != told {
+			t.Fatalf("message %d is told of after %d others", i, told)
+		}
+		told++
 		if err != nil {
 			failed = append(failed, i)
 		}
@@ -268,7 +273,7 @@ func TestExecuteTellsOfEach(t *testing.T) {
 	}, Named("add", "address")); err != nil {
 		t.Fatal(err)
 	}
-	if len(failed) != 50 || failed[0] != 150 {
+	if len(failed) != 450 || failed[0] != 150 {
 		t.Errorf("failed: %v", failed)
 	}
 	if err := c.Execute(&e, func(i int) (string, string) { return "add", fmt.Sprint("address ", i) }); !errors.Is(err, unix.EEXIST) || !strings.Contains(err.Error(), "address 0") {
