@@ -91,11 +91,10 @@ func (r *replayRun) loop(ctx context.Context) error {
 		if d.Asked == 0 {
 			r.first = f.Time
 		}
-		if due := r.due(&f); due > time.Since(r.start) {
-			if err := r.flush(ctx); err != nil {
+		if due, paced := r.due(&f); paced {
+			if err := r.await(ctx, due); err != nil {
 				return err
 			}
-			r.wait(ctx, due)
 		}
 		if ctx.Err() != nil {
 			break
@@ -115,27 +114,34 @@ func firstOf(a, b error) error {
 	return b
 }
 
-// due returns when a frame is to leave, from the start on.
-func (r *replayRun) due(f *capfile.Frame) time.Duration {
+// due returns when a frame is to leave, from the start on, or false if that is at once.
+func (r *replayRun) due(f *capfile.Frame) (time.Duration, bool) {
 	switch {
 	case r.replay.Rate > 0:
-		return time.Duration(float64(r.delivery.Asked) / r.replay.Rate * 1e9)
+		return time.Duration(float64(r.delivery.Asked) / r.replay.Rate * 1e9), true
 	case r.replay.Speed > 0 && f.Timed:
-		return time.Duration(float64(f.Time-r.first) / r.replay.Speed)
+		return time.Duration(float64(f.Time-r.first) / r.replay.Speed), true
 	}
-	return 0
+	return 0, false
 }
 
-func (r *replayRun) wait(ctx context.Context, due time.Duration) {
+// await sends what was due before and waits, and takes down how late the frame is.
+func (r *replayRun) await(ctx context.Context, due time.Duration) error {
+	if due > time.Since(r.start) {
+		if err := r.flush(ctx); err != nil {
+			return err
+		}
+	}
 	for ctx.Err() == nil {
 		left := due - time.Since(r.start)
 		if left <= 0 {
 			late := &r.delivery.Late
 			late.Count, late.Sum, late.Max = late.Count+1, late.Sum-left, max(late.Max, -left)
-			return
+			break
 		}
 		process.Sleep(min(max(left, leastSleep), mostSleep))
 	}
+	return nil
 }
 
 // add puts a frame into the batch, and sends the batch once it is full.

@@ -50,11 +50,11 @@ func TestReplayTimes(t *testing.T) {
 			if d.Elapsed < one.span || d.Elapsed > one.span+10*time.Second {
 				t.Errorf("%s: took %v, not %v", name, d.Elapsed, one.span)
 			}
-			if fastest := float64(one.frames-1) / one.span.Seconds(); one.span > 0 && (d.Rate > fastest || d.Rate <= 0 || d.Late.Count != one.frames-1) {
+			if fastest := float64(one.frames-1) / one.span.Seconds(); one.span > 0 && (d.Rate > fastest || d.Rate <= 0 || d.Late.Count != one.frames) {
 				t.Errorf("%s: %v/s, at most %v; late %+v", name, d.Rate, fastest, d.Late)
 			}
-			if one.frames == 0 && d.Rate != 0 {
-				t.Errorf("%s: %v/s", name, d.Rate)
+			if one.frames == 0 && d.Rate != 0 || one.span == 0 && d.Late.Count != 0 {
+				t.Errorf("%s: %v/s, late %+v", name, d.Rate, d.Late)
 			}
 		}
 	})
