@@ -3,6 +3,7 @@ package handlers
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -28,6 +29,7 @@ type Chat struct {
 
 	mu      sync.Mutex
 	members map[*chatter]string // nickname
+	here    string              // the answer to /who until the members change; empty: not yet made
 }
 
 // NewChat returns a chat without members. show is told all that is said, for
@@ -51,7 +53,7 @@ func (h *Chat) Open(c *tcp.Conn) tcp.Session {
 	for h.taken(nick, s) {
 		nick += "_"
 	}
-	h.members[s] = nick
+	h.members[s], h.here = nick, ""
 	// Pushed, not answered: what others say from now on comes after it, and so does
 	// every answer.
 	c.Push(fmt.Appendf(nil, "* welcome, you are %s; %d here. /nick NAME  /who  /quit\n", nick, len(h.members)))
@@ -70,6 +72,7 @@ func (s *chatter) Close() {
 	defer h.mu.Unlock()
 	nick := h.members[s]
 	delete(h.members, s)
+	h.here = ""
 	h.announce(s, "* %s has left", nick)
 }
 
@@ -133,19 +136,20 @@ func (h *Chat) rename(s *chatter, nick string) string {
 	if before := h.members[s]; before != nick {
 		h.tell(s, "* %s is now %s", before, nick)
 	}
-	h.members[s] = nick
+	h.members[s], h.here = nick, ""
 	return fmt.Sprintf("* you are %s\n", nick)
 }
 
+// who answers /who. To sort the names for each of thousands of lines that a peer may send
+// at once would keep its loop from all others.
 func (h *Chat) who() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	nicks := make([]string, 0, len(h.members))
-	for _, nick := range h.members {
-		nicks = append(nicks, nick)
+	if h.here == "" {
+		nicks := slices.Sorted(maps.Values(h.members))
+		h.here = fmt.Sprintf("* %d here: %s\n", len(nicks), strings.Join(nicks, " "))
 	}
-	slices.Sort(nicks)
-	return fmt.Sprintf("* %d here: %s\n", len(nicks), strings.Join(nicks, " "))
+	return h.here
 }
 
 // announce tells of a coming and going, to the people at the server always.
