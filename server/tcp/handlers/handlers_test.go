@@ -227,6 +227,6 @@ func ExampleAll() {
 	// daytime     the time as a line of text, then the end (RFC 867)
 	// time        the time as 32 bits, seconds since 1900, then the end (RFC 868)
 	// chat        a line goes to every other connection
-	// timediff    a line with a timestamp is answered with its difference to the server's clock
-	// throughput  as many bytes as fit, either way: for 'wirelab load tcp --throughput'
+	// timediff    a line with a time is answered with how late it came
+	// throughput  as many bytes as fit, either way: for load tcp --throughput
 }
