@@ -233,22 +233,29 @@ func TestConfirmOverSSH(t *testing.T) {
 	}
 }
 
-// TestLockedOut takes away the address that people log in to. It is back at the
-// deadline, though all of the session is killed that made the change.
+// TestLockedOut takes away the address that people log in to, and the way out. They are
+// back at the deadline, though all of the session is killed that made the change.
 func TestLockedOut(t *testing.T) {
 	h := newRemoteHost(t)
-	h.write("wirelab.yaml", "addresses:\n  eth0: {exclusive: true, addresses: [10.213.9.9/24]}\n")
+	h.must("ip", "-n", h.server, "route", "add", "default", "via", "10.213.1.2")
+	h.write("wirelab.yaml", "addresses:\n  eth0: {exclusive: true, addresses: [10.213.9.9/24], routes: [default via 10.213.9.1]}\n")
 	type result struct {
 		out string
 		err error
 	}
 	ended := make(chan result, 1)
 	go func() {
-		out, err := h.ssh("{ wirelab address apply --confirm 8s --wait >apply.out 2>&1 & } ; sleep 2; kill -9 $! $PPID; kill -9 -$$", "-S", "none")
+		out, err := h.ssh("{ wirelab address apply --confirm 8s --wait >apply.out 2>&1 & } ; sleep 2; ip route >route.out; kill -9 $! $PPID; kill -9 -$$", "-S", "none")
 		ended <- result{out, err}
 	}()
 	h.waitReachable(false)
 	h.waitReachable(true)
+	if then, _ := os.ReadFile(h.file("route.out")); !strings.Contains(string(then), "default via 10.213.9.1") {
+		t.Errorf("the wrong way out was not there: %s", then)
+	}
+	if now := h.must("ip", "-n", h.server, "route"); !strings.Contains(now, "default via 10.213.1.2") || strings.Contains(now, "10.213.9") {
+		t.Errorf("the way out is not back: %s", now)
+	}
 	if r := <-ended; r.err == nil {
 		t.Errorf("the session lived: %s", r.out)
 	}

@@ -11,32 +11,70 @@ import (
 	"wirelab/firewall/simulate"
 )
 
-// While one policy after the other is applied, rule by rule, a storm of packets
-// sees of each packet the verdict of one of the policies that can be in force, and
-// never that of a mixture; but for one packet at most that was under way when a batch took
-// effect: its rules are then those of the old generation (nft_do_chain), and the elements of
-// sets those of the new one (nft_genmask_cur). A batch changes the policies of chains first: when they came
-// last, dozens of packets met the new rules with the old policy.
+const storms = 100 // policies that are applied during a storm
+
+// While one policy after the other is applied, a storm of packets sees of each the verdict
+// of one of the policies that can be in force, and not that of a mixture; but for the packet
+// that a processor is just deciding when a batch takes effect. The kernel chooses the rules of
+// a chain when a packet enters it (nft_do_chain); what they look up in sets, and the policy
+// at their end, is that of the moment (nft_genmask_cur, nft_base_chain_policy). A map of
+// several fields with ranges is even filled last of all (nft_set_commit_update). It is so for
+// everybody: of these policies this tears one packet in 3,000 changes, nft -f one in six.
 func TestStormDuringApplies(t *testing.T) {
-	const applies = 100
-	h := mustNew(t)
-	programs := make([]*firewall.Program, applies+1)
-	simulators := make([]*simulate.Simulator, applies+1)
 	g := newGenerator(4711)
-	for i := range programs {
+	var programs []*firewall.Program
+	for len(programs) <= storms {
 		policy := g.policy()
-		for strings.Contains(policy, "  nat:\n") { // NAT decides before the filter does, by itself
-			policy = g.policy()
+		if strings.Contains(policy, "  nat:\n") { // NAT decides before the filter does, by itself
+			continue
 		}
 		program, text, err := possible(policy)
 		if err != nil {
 			t.Fatalf("%v\n%s", err, text)
 		}
-		programs[i], simulators[i] = program, simulate.New(proofHost(), program)
+		programs = append(programs, program)
 	}
 	packets := make([]Packet, 200)
 	for i := range packets {
 		packets[i] = g.packet()
+	}
+	if torn := storm(t, programs, packets); torn > 2 {
+		t.Errorf("%d packets got a verdict that is neither the old nor the new", torn)
+	}
+}
+
+// Where rules alone change, no packet ever meets a mixture.
+func TestStormOfRules(t *testing.T) {
+	var programs []*firewall.Program
+	for i := range storms + 1 {
+		var rules strings.Builder
+		for n := range 100 { // none of which is in two policies that follow one another
+			fmt.Fprintf(&rules, "    - drop udp/%d from 10.9.%d.%d%s\n", 1000+n, n, i%2+1, []string{"", " on eth0"}[n%2])
+		}
+		rules.WriteString([]string{"    - accept udp/7 on eth0\n", "    - accept udp/7 from 10.64.37.0/24\n"}[i%2])
+		program, errs := compile("firewall:\n  policy: {in: drop}\n  in:\n" + rules.String())
+		if errs != nil || len(program.Sets) > 0 {
+			t.Fatal(errs, program.Sets)
+		}
+		programs = append(programs, program)
+	}
+	packets := make([]Packet, 200)
+	for i := range packets {
+		packets[i] = Packet{Protocol: 17, Source: addr("10.64.37.9"), Destination: addr("10.64.37.35"), In: "eth0", SourcePort: 50000, DestinationPort: 7}
+	}
+	if torn := storm(t, programs, packets); torn > 0 {
+		t.Errorf("%d packets were dropped that all policies accept", torn)
+	}
+}
+
+// storm applies one program after the other during a storm of the packets, and returns
+// how many got a verdict that none of the programs had for them that can have been in
+// force.
+func storm(t *testing.T, programs []*firewall.Program, packets []Packet) (torn int) {
+	h := mustNew(t)
+	simulators := make([]*simulate.Simulator, len(programs))
+	for i, p := range programs {
+		simulators[i] = simulate.New(proofHost(), p)
 	}
 	if err := h.Load(programs[0]); err != nil {
 		t.Fatal(err)
@@ -44,8 +82,7 @@ func TestStormDuringApplies(t *testing.T) {
 	var begun, done atomic.Int64
 	finished := make(chan error, 1)
 	go func() { finished <- h.Do(func() error { return applyAll(programs, &begun, &done) }) }()
-	torn := 0
-	for storms := 0; ; storms++ {
+	for count := 1; ; count++ {
 		from := done.Load()
 		outcomes, err := h.Try(packets)
 		if err != nil {
@@ -63,11 +100,8 @@ func TestStormDuringApplies(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
-			if torn > 1 {
-				t.Errorf("%d packets got a verdict that is neither the old nor the new", torn)
-			}
-			t.Logf("%d storms of %d packets, %d torn", storms, len(packets), torn)
-			return
+			t.Logf("%d storms of %d packets, %d torn", count, len(packets), torn)
+			return torn
 		default:
 		}
 	}
