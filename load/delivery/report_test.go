@@ -24,6 +24,21 @@ func counted(sent uint64, before, after receiver.Report) Sender {
 	return Sender{Sent: sent, Before: before, After: after}
 }
 
+// Of one datagram there is no rate, nor of several that came at the same time or by a clock
+// that was set back.
+func TestRateOfFewArrivals(t *testing.T) {
+	for _, tt := range []struct {
+		received uint64
+		took     time.Duration
+		want     float64
+	}{{1, time.Second, 0}, {2, time.Second, 2}, {2, 0, 0}, {2, -time.Second, 0}, {3, time.Nanosecond, 3e9}} {
+		a := arrivals{received: tt.received, first: serverBegan, last: serverBegan.Add(tt.took)}
+		if got := a.perSecond(); got != tt.want {
+			t.Errorf("%d within %v: %v/s, want %v", tt.received, tt.took, got, tt.want)
+		}
+	}
+}
+
 func TestAccount(t *testing.T) {
 	for name, tc := range map[string]struct {
 		senders []Sender
