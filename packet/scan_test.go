@@ -3,6 +3,7 @@ package packet
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"testing"
 )
 
@@ -63,6 +64,31 @@ func TestMalformed(t *testing.T) {
 		Scan(template.Link(), frame[:captured], len(frame), &h)
 		if one, got := h.Malformed(); got != want || got && one.Layer != UDP {
 			t.Errorf("%d bytes captured: %t, %v %v", captured, got, one.Layer, one.Fault)
+		}
+	}
+}
+
+// Errors carry the datagram that caused them; nothing else of ICMP does.
+func TestQuotes(t *testing.T) {
+	inner, _ := build(t, "ip / udp / zero 20")
+	inner6, _ := build(t, "ip6 / udp / zero 20")
+	for kind := range 256 {
+		for _, tt := range []struct {
+			line   string
+			inner  []byte
+			layer  Layer
+			quotes []int
+		}{
+			{"ip / icmp type=%d / hex %x", inner, IPv4, []int{3, 4, 5, 11, 12}},
+			{"ip6 / icmp6 type=%d / hex %x", inner6, IPv6, []int{1, 2, 3, 4}},
+		} {
+			frame, template := build(t, fmt.Sprintf(tt.line, kind, tt.inner))
+			var h Headers
+			Scan(template.Link(), frame, len(frame), &h)
+			quoted := slices.ContainsFunc(h.All(), func(one Header) bool { return one.Quoted && one.Layer == tt.layer })
+			if want := slices.Contains(tt.quotes, kind); quoted != want {
+				t.Errorf("%v type %d: quoted %t, want %t", h.List[1].Layer, kind, quoted, want)
+			}
 		}
 	}
 }

@@ -116,3 +116,30 @@ func TestClassesOfRecords(t *testing.T) {
 		}
 	}
 }
+
+// Set fills in what the user has left open, and nothing else.
+func TestSet(t *testing.T) {
+	s, err := ParseLine("ip ttl=3 / udp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, value := range []string{"192.0.2.1", "192.0.2.2"} {
+		if err := s.Set(IPv4, "src", value, ByDevice); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := s.Set(IPv4, "ttl", "9", ByDevice); err != nil {
+		t.Error(err)
+	}
+	if got := s.CLI(); got != "ip ttl=3 src=192.0.2.1 / udp" {
+		t.Error(got)
+	}
+	for _, wrong := range []struct {
+		layer       Layer
+		name, value string
+	}{{TCP, "sport", "1"}, {UDP, "ttl", "1"}, {UDP, "sport", "65536"}} {
+		if err := s.Set(wrong.layer, wrong.name, wrong.value, ByDevice); err == nil {
+			t.Errorf("%v %s=%s is taken", wrong.layer, wrong.name, wrong.value)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/big"
 	"math/rand/v2"
 	"testing"
@@ -320,10 +321,35 @@ func TestAbsurdRecord(t *testing.T) {
 	}
 }
 
+// Blocks that are not known may be empty.
+func TestEmptyBlock(t *testing.T) {
+	f := (&file{order: binary.BigEndian}).section().linkInterface(1).block(99).packet(0, 1, []byte("good"), 4)
+	if got, _, err := readAll(t, bytes.NewReader(f.bytes)); len(got) != 1 || err != nil {
+		t.Errorf("%d frames, %v", len(got), err)
+	}
+}
+
+func TestInterfacesAreBounded(t *testing.T) {
+	f := (&file{order: binary.LittleEndian}).section()
+	for range maxInterfaces {
+		f.linkInterface(1)
+	}
+	f.packet(maxInterfaces-1, 1, []byte("good"), 4)
+	at := int64(len(f.bytes))
+	f.linkInterface(1)
+	got, _, err := readAll(t, bytes.NewReader(f.bytes))
+	var damage *DamageError
+	if len(got) != 1 || !errors.As(err, &damage) || damage.Offset != at {
+		t.Errorf("%d frames, %v; want damage at %d", len(got), err, at)
+	}
+}
+
 func TestResolutions(t *testing.T) {
+	const most = math.MaxInt64 / 1_000_000_000 // seconds
 	rapid.Check(t, func(t *rapid.T) {
 		tsresol := byte(rapid.IntRange(0, 255).Draw(t, "tsresol"))
 		ticks := rapid.Uint64().Draw(t, "ticks")
+		offset := rapid.OneOf(rapid.Just(int64(0)), rapid.Int64Range(-most, most), rapid.Int64()).Draw(t, "offset")
 		base := big.NewInt(10)
 		if tsresol&0x80 != 0 {
 			base = big.NewInt(2)
@@ -331,19 +357,17 @@ func TestResolutions(t *testing.T) {
 		unit := new(big.Int).Exp(base, big.NewInt(int64(tsresol&0x7f)), nil)
 		want := new(big.Int).Mul(new(big.Int).SetUint64(ticks), big.NewInt(1e9))
 		want.Div(want, unit)
-		r := newResolution(tsresol, 0)
+		fits := want.IsInt64() && offset >= -most
+		want.Add(want, new(big.Int).Mul(big.NewInt(offset), big.NewInt(1e9)))
+		fits = fits && want.IsInt64()
+		r := newResolution(tsresol, offset)
 		got, ok := r.nanoseconds(ticks)
-		if ok != want.IsInt64() || ok && got != want.Int64() {
-			t.Errorf("%d ticks of resolution %#x: %d, %t, want %v", ticks, tsresol, got, ok, want)
+		if ok != fits || ok && got != want.Int64() {
+			t.Errorf("%d ticks of resolution %#x from %d s: %d, %t, want %v", ticks, tsresol, offset, got, ok, want)
 		}
 	})
-	r := newResolution(6, -3)
-	if got, _ := r.nanoseconds(5_000_001); got != 2_000_001_000 {
-		t.Errorf("with an offset of -3 s: %d", got)
-	}
 }
 
-// A second opinion, where pcapgo is right.
 func TestAgreesWithPcapgo(t *testing.T) {
 	var buf bytes.Buffer
 	w, err := NewWriter(&buf, PcapNG, "a file")
