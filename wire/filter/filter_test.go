@@ -32,7 +32,7 @@ var filters = []string{
 	"tcp[2:2] = 80", "udp[4:2] > 20", "udp[8:4] = 0x01020304", "icmp[icmptype] = icmp-echo", "icmp[0] = 8 or icmp[0] = 0", "icmp[icmptype] != icmp-echoreply",
 	"icmp6[icmp6type] = icmp6-echo", "icmp6[0] = 135", "arp[6:2] = 1", "ip[ip[0] & 0xf] > 10", "tcp[(tcp[12] & 0xf0) >> 2] = 0x47",
 	"tcp[((tcp[12:1] & 0xf0) >> 2):4] = 0x47455420", "ip[8] = ip[9] + 58", "ip[2:2] - ((ip[0] & 0xf) << 2) > 20", "tcp[0:2] > tcp[2:2]",
-	"(ip[0] & 0xf) * 4 > 20", "(len > 60) and (tcp or udp)", "ip[1] ^ 0xff = 0xff", "ip[8] / 2 = 32", "ip[8] - 1 >= 63",
+	"(ip[0] & 0xf) * 4 > 20", "(len > 60) and (tcp or udp)", "ip[1] ^ 0xff = 0xff", "ip[8] / 2 = 32", "ip[8] - 1 >= 63", "ip[8] << 31 = 0", "1 << 31 > len",
 	"not ip", "not tcp and not udp", "not port 80", "! host 10.0.0.1", "tcp and not port 22", "tcp port 80 and host 10.0.0.1",
 	"ip or ip6 and tcp", "arp or tcp port 80 and host 10.0.0.1", "(arp or tcp) and host 10.0.0.1", "not (tcp or udp)", "not host 10.0.0.1 and 10.0.0.2",
 	"host 10.0.0.1 && tcp || udp", "tcp port 80 and (((ip[2:2] - ((ip[0]&0xf)<<2)) - ((tcp[12]&0xf0)>>2)) != 0)",
@@ -306,6 +306,37 @@ func TestRefuses(t *testing.T) {
 	}
 	if _, err := Compile(strings.Repeat("(", 10_000), Options{Link: 1}); err == nil {
 		t.Error("10,000 parentheses")
+	}
+}
+
+// A filter of several link types tells each frame by its own.
+func TestLinks(t *testing.T) {
+	links, err := NewLinks("tcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw := make([]byte, 40)
+	raw[0], raw[9] = 0x45, 6
+	ethernet := append([]byte{12: 8, 13: 0}, raw...)
+	clone := links.Clone()
+	for range 2 {
+		for _, l := range []*Links{links, clone} {
+			for link, frame := range map[uint16][]byte{linkRaw: raw, linkEthernet: ethernet} {
+				if passed, err := l.Match(link, frame, len(frame)); !passed || err != nil {
+					t.Errorf("link type %d: %t, %v", link, passed, err)
+				}
+			}
+			if passed, _ := l.Match(linkRaw, ethernet, len(ethernet)); passed {
+				t.Error("an Ethernet header is taken for IP")
+			}
+		}
+	}
+	vlan, err := NewLinks("vlan 5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := vlan.Match(linkRaw, raw, len(raw)); err == nil {
+		t.Error("raw frames have VLAN tags")
 	}
 }
 
