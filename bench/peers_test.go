@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,22 +21,30 @@ func buildPeer(t *testing.T, name string) (programs, peer) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	built, err := build(t.Context(), t.TempDir(), "", []string{closedLoop, plainLoop, openLoop, p.program})
+	return buildAll(t, p.program), p
+}
+
+// buildAll builds the generator and these programs.
+func buildAll(t *testing.T, names ...string) programs {
+	t.Helper()
+	built, err := build(t.Context(), t.TempDir(), "", append(names, closedLoop, plainLoop, openLoop))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return built, p
+	return built
 }
 
 // TestPeersEcho checks that what is measured does its work: an echo that loses or
 // changes bytes is cheap.
 func TestPeersEcho(t *testing.T) {
-	for _, p := range peers() {
-		if p.program == wirelab {
-			continue // its own tests are elsewhere
-		}
+	others := slices.DeleteFunc(peers(), func(p peer) bool { return p.program == wirelab }) // whose own tests are elsewhere
+	var names []string
+	for _, p := range others {
+		names = append(names, p.program)
+	}
+	built := buildAll(t, names...)
+	for _, p := range others {
 		t.Run(p.name, func(t *testing.T) {
-			built, p := buildPeer(t, p.name)
 			s, err := startServer(t.Context(), p, built)
 			if err != nil {
 				skipWithoutRing(t, err)
