@@ -83,7 +83,7 @@ func TestCaptureLoopbackOnce(t *testing.T) {
 			if ok != (n < 3) || err != nil {
 				t.Fatalf("frame %d: %t, %v", n, ok, err)
 			}
-			if ok && (f.Flags&capfile.FlagChecksumNotReady == 0 || f.Flags&capfile.FlagChecksumValid != 0 || f.Flags&capfile.FlagSegmented != 0) {
+			if ok && (f.Flags&3 != capfile.FlagInbound || f.Flags&capfile.FlagChecksumNotReady == 0 || f.Flags&capfile.FlagChecksumValid != 0 || f.Flags&capfile.FlagSegmented != 0) {
 				t.Errorf("frame %d has flags %x", n, f.Flags)
 			}
 		}

@@ -272,6 +272,10 @@ func TestFloodReports(t *testing.T) {
 		if _, complaints, status = run(t, words("flood --iface va eth dst=02:00:00:00:00:09 / ip dst=inc:10.0.0.1-11.0.0.255 / udp --rate max --count 100M")...); status != 2 || !strings.Contains(complaints, "from 10.0.0.1 to 11.0.0.255 is a public address") {
 			t.Errorf("status %d: %s", status, complaints)
 		}
+		out, complaints, status = run(t, words("flood ip dst=127.0.0.1 / udp dport=9 --rate 1000 --duration 100ms -o json")...)
+		if err := json.Unmarshal([]byte(out), &r); err != nil || status != 0 || r.Interrupted || r.Asked != r.Accepted || r.Asked == 0 || r.Asked > 5000 {
+			t.Errorf("status %d: %s%s", status, out, complaints)
+		}
 		out, _, status = run(t, words("flood ip dst=127.0.0.1 / udp dport=9 --rate 1000 --count 100")...)
 		if status != 0 || !strings.Contains(out, "by way of   raw") || !strings.Contains(out, "accepted    100 by the kernel") {
 			t.Errorf("status %d: %s", status, out)
@@ -305,6 +309,65 @@ func TestCaptureAndReplay(t *testing.T) {
 		}
 		if _, complaints, status = run(t, "replay", three, "--iface", "lo"); status != 0 {
 			t.Errorf("status %d: %s", status, complaints)
+		}
+	})
+}
+
+// Of a damaged capture all frames before the damage are sent, and its place is told.
+func TestReplayDamaged(t *testing.T) {
+	inPair(t, func() {
+		file := filepath.Join(t.TempDir(), "cut.pcap")
+		if _, complaints, status := run(t, words("build eth dst=02:00:00:00:00:09 / ip dst=10.64.37.35 / udp / text hello --count 3 -w "+file)...); status != 0 {
+			t.Fatal(complaints)
+		}
+		whole, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(file, whole.Size()-1); err != nil {
+			t.Fatal(err)
+		}
+		out, complaints, status := run(t, "replay", file, "--iface", "va", "--fast")
+		if status != 1 || !strings.Contains(out, "received    2 by the counter of vb") || !strings.Contains(complaints, "cut.pcap: ") || !strings.Contains(complaints, "ends inside") {
+			t.Errorf("status %d: %s%s", status, out, complaints)
+		}
+	})
+}
+
+// With --complete a checksum that was left to a device is computed; without it the frame
+// is as it was captured.
+func TestReplayCompletes(t *testing.T) {
+	inPair(t, func() {
+		dir := t.TempDir()
+		capture, err := wire.OpenCapture(wire.CaptureConfig{Device: mustFind(t, "vb"), Latency: time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer capture.Close()
+		replayed := func(checksum, network string, flags ...string) string {
+			file := filepath.Join(dir, "one.pcapng")
+			line := "build eth dst=02:00:00:00:00:09 src=02:00:00:00:00:01 / " + network + " / udp sport=40000 dport=9" + checksum + " / text hello -w " + file
+			if _, complaints, status := run(t, words(line)...); status != 0 {
+				t.Fatal(complaints)
+			}
+			if _, complaints, status := run(t, append(words("replay "+file+" --iface va --fast"), flags...)...); status != 0 {
+				t.Fatal(complaints)
+			}
+			var f capfile.Frame
+			if ok, err := capture.Next(&f, 5*time.Second); !ok || err != nil {
+				t.Fatal("no frame", err)
+			}
+			return fmt.Sprintf("%x", f.Data)
+		}
+		// The sums of the pseudo headers, not complemented.
+		for network, sum := range map[string]string{"ip src=10.64.37.1 dst=10.64.37.35 id=1": "5ec2", "ip6 src=fd00::1 dst=fd00::2": "fa22"} {
+			right := replayed("", network)
+			if got := replayed(" csum=0x"+sum, network, "--complete"); got != right {
+				t.Errorf("%s: completed\n%s, right\n%s", network, got, right)
+			}
+			if got := replayed(" csum=0x"+sum, network); got == right || !strings.Contains(got, sum+"68656c6c6f") {
+				t.Errorf("%s: unchanged\n%s", network, got)
+			}
 		}
 	})
 }
