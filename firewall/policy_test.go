@@ -90,3 +90,46 @@ func TestEveryMistakeIsReported(t *testing.T) {
 		}
 	}
 }
+
+// What is right is taken, and becomes as many rules of the kernel as it has to.
+func TestRulesOfTheKernel(t *testing.T) {
+	tests := []struct {
+		list, rule string
+		want       int
+	}{
+		{"in", "accept", 1},
+		{"in", "accept tcp/22", 1},
+		{"in", "accept tcp/22, udp/53", 2},
+		{"in", "accept icmp, icmp/8", 2}, // a type does not narrow what comes before it
+		{"in", "accept icmp/8, icmp/13", 1},
+		{"in", "accept to local", 1},
+		{"in", "accept from 10.0.0.0/8", 1},
+		{"in", "accept from azAZ09_-", 2}, // one for each family
+		{"in", "accept to local from azAZ09_-", 2},
+		{"in", "accept from not 10.0.0.0/8", 2},
+		{"in", "accept on eth*, wg0", 2},
+		{"in", "accept limit 5/second per source", 2},
+		{"in", "reject udp/53 with port-unreachable", 1},
+		{"in", "reject with host-unreachable", 1},
+		{"in", "reject tcp/53 with tcp-reset", 1},
+		{"nat", "dnat on eth1 -> 10.64.37.9", 1},
+		{"nat", "dnat tcp/80 on eth1 -> 10.64.37.9:81", 1},
+		{"nat", "masquerade out eth1", 1},
+	}
+	for _, tt := range tests {
+		p, errs := parse(t, "firewall:\n  implicit: none\n  nets: {azAZ09_-: [10.0.0.0/8, \"fd00::/8\"]}\n  policy: {in: accept, forward: accept}\n  "+
+			tt.list+":\n    - '"+tt.rule+"'\n  expect: [accept ping 10.0.0.1, drop tcp 10.0.0.1 -> :1]\n")
+		if errs != nil {
+			t.Errorf("%s: %v", tt.rule, errs)
+			continue
+		}
+		program, errs := p.Compile()
+		count := 0
+		for i := range program.Chains {
+			count += len(program.Chains[i].Rules)
+		}
+		if errs != nil || count != tt.want || len(p.Expect) != 2 {
+			t.Errorf("%s: %d rules, want %d; %d expectations; %d mistakes", tt.rule, count, tt.want, len(p.Expect), len(errs))
+		}
+	}
+}
