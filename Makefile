@@ -43,7 +43,7 @@ test-all:
 	$(race) $(race_test) -timeout 15m ./server/tcp ./cli ./load ./...
 
 soak: packages ## the tests that make test shortens, in full
-	WIRELAB_SOAK=1 $(race) $(race_test) -timeout 60m ./server/...
+	WIRELAB_SOAK=1 $(race) $(race_test) -timeout 60m ./server/... ./cli
 
 check: ## gofmt, vet, staticcheck, and whether it and its tests compile for macOS
 	@bad=$$(gofmt -l .) && [ -z "$$bad" ] || { echo "gofmt these: $$bad"; exit 1; }
