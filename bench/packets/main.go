@@ -325,17 +325,18 @@ func (b *bench) makeMixed(name string) error {
 
 // capturing writes a million frames a second into a file. A core that sends over a veth
 // receives too, and has no time for so many: as a device with several queues would, the
-// veth spreads two floods over both cores.
+// veth spreads two floods over both cores. Each is paced somewhat faster, because the
+// last run of live frames ends late.
 func (b *bench) capturing() error {
 	if err := b.makePair("ca", "cb", 2); err != nil {
 		return err
 	}
-	each := int(b.paced.Seconds() * 500_000)
+	each := int(b.paced.Seconds() * 600_000)
 	capture := b.begin(b.wirelab, "packet", "capture", "--iface", "cb", "-o", "json", "-w", filepath.Join(b.dir, "capture.pcapng"),
 		"--count", fmt.Sprint(2*each), "--duration", (4*b.paced + 5*time.Second).String())
 	time.Sleep(time.Second)
-	one := b.beginFlood("ca", "--rate", "500k", "--count", fmt.Sprint(each), "--via", "live")
-	two, err := b.beginFlood("ca", "--rate", "500k", "--count", fmt.Sprint(each), "--via", "live")()
+	one := b.beginFlood("ca", "--rate", "600k", "--count", fmt.Sprint(each), "--via", "live")
+	two, err := b.beginFlood("ca", "--rate", "600k", "--count", fmt.Sprint(each), "--via", "live")()
 	first, failed := one()
 	c, ended := capture()
 	if err := errors.Join(err, failed, ended); err != nil {
