@@ -59,7 +59,7 @@ func sendUntilStuck(c *net.TCPConn, text string) error {
 	narrowPeer(c)
 	chunk := bytes.Repeat([]byte(text), 64<<10/len(text))
 	for sent := 0; sent < 64<<20; {
-		c.SetWriteDeadline(time.Now().Add(500 * time.Millisecond))
+		c.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
 		n, err := c.Write(chunk)
 		sent += n
 		if err != nil && n == 0 {

@@ -155,7 +155,7 @@ func (r *running) stalls() {
 	r.t.Helper()
 	last := uint64(0)
 	r.eventually("nothing moves", func(st tcp.Status) bool {
-		time.Sleep(400 * time.Millisecond)
+		time.Sleep(200 * time.Millisecond)
 		same := st.Traffic.BytesOut == last && last > 0
 		last = st.Traffic.BytesOut
 		return same
