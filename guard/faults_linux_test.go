@@ -60,6 +60,7 @@ func TestGuardStoppedForGood(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = syscall.Kill(p.Holder, syscall.SIGSTOP)
+	t.Cleanup(func() { _ = syscall.Kill(p.Holder, syscall.SIGKILL) }) // where Resolve has not
 	if o, err := g.Resolve(t.Context()); o != nil || err != nil {
 		t.Errorf("within its time: %+v, %v", o, err)
 	}
