@@ -12,9 +12,9 @@ import (
 )
 
 // Resolve settles a change whose holding process is gone: it restores the old
-// state, unless the change was confirmed; one that was made alone it remembers. It returns how the change ended, nil if
-// there was nothing to do, which is also the case while a holding process is at
-// work. Every command that is about to read or change the state calls it first.
+// state, unless the change was confirmed; one that was made alone it remembers. It
+// returns how the change ended, nil if there was nothing to do, which is also the case
+// while a holding process is at work. Every command that is about to read or change the state calls it first.
 // A holding process that has missed its deadline by a long time, because somebody
 // stopped it, is ended.
 //
