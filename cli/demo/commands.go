@@ -93,6 +93,7 @@ func checkNames(_ *cobra.Command, args []string) error {
 }
 
 func (d *demo) run(cmd *cobra.Command, args []string) error {
+	term.OutliveReaders()
 	if !d.loopback && os.Geteuid() != 0 {
 		if err := d.runAsRoot(cmd.Context(), args); !errors.Is(err, errNoRoot) {
 			return err
