@@ -286,11 +286,8 @@ func (e *Element) Last() []byte {
 // rule adds the map of the group and returns the rule that looks it up.
 func (g *mapGroup) rule(chain *PolicyChain, rules []Rule, shape string) Rule {
 	first := &rules[0]
-	name := fmt.Sprintf("%s_%08x", chain.Name, uint32(sumOf(shape)))
-	if g.compiler.sets[name]++; g.compiler.sets[name] > 1 {
-		name = fmt.Sprintf("%s_%d", name, g.compiler.sets[name])
-	}
 	slices.SortFunc(g.elements, func(a, b Element) int { return bytes.Compare(a.From, b.From) })
+	name := g.name(chain, shape)
 	g.compiler.program.Sets = append(g.compiler.program.Sets, Set{
 		Name: name, Key: g.fields, Interval: g.ranges, Verdicts: true, Counters: first.Effects.Counter, Elements: g.elements, Place: first.Place,
 	})
@@ -302,6 +299,24 @@ func (g *mapGroup) rule(chain *PolicyChain, rules []Rule, shape string) Rule {
 	}
 	rule.Hash = rule.sum()
 	return rule
+}
+
+// name names the map after its chain and its shape. One of ranges has its elements in its
+// name, too: the kernel does not change those at the same moment as rules, so that with
+// other elements it is another map, which is filled before the rules change.
+func (g *mapGroup) name(chain *PolicyChain, shape string) string {
+	name := fmt.Sprintf("%s_%08x", chain.Name, uint32(sumOf(shape)))
+	if g.ranges {
+		sum := uint64(0)
+		for i := range g.elements {
+			sum = sum*31 + g.elements[i].Hash
+		}
+		name = fmt.Sprintf("%s_%08x", name, uint32(sum))
+	}
+	if g.compiler.sets[name]++; g.compiler.sets[name] > 1 {
+		name = fmt.Sprintf("%s_%d", name, g.compiler.sets[name])
+	}
+	return name
 }
 
 func lineOf(p setting.Place) string { return fmt.Sprintf("line %d", p.Line) }

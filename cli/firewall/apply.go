@@ -95,10 +95,10 @@ func changeTo(k *kernel.Kernel, program *firewall.Program) (*guarded.Change, err
 }
 
 // verify returns an error if the kernel does not have what was applied. Where the
-// ruleset is of the very next generation nobody else has touched it.
+// ruleset is of the generation that the plan led to nobody else has touched it.
 func verify(k *kernel.Kernel, plan *kernel.Plan) error {
 	now, err := k.Generation()
-	if err != nil || now == plan.Generation()+1 {
+	if err != nil || now == plan.Applied() {
 		return err
 	}
 	after, err := k.Plan(plan.Program())
@@ -111,7 +111,7 @@ func verify(k *kernel.Kernel, plan *kernel.Plan) error {
 func planTitle(p *kernel.Plan) string {
 	count := map[kernel.Action]int{}
 	for _, c := range p.Changes {
-		if c.Kind == kernel.Rule || c.Kind == kernel.Element {
+		if (c.Kind == kernel.Rule || c.Kind == kernel.Element) && !c.Map {
 			count[c.Action] += max(1, c.Count)
 		}
 	}

@@ -114,8 +114,8 @@ func (a *app) printChanges(p *kernel.Plan, nft bool) error {
 			line += "  " + paint.Dim(place)
 		}
 		same := c.In+line == last && c.Place.Line > 0
-		if last = c.In + line; same || c.Rule != nil && len(c.Rule.Lookup.Fields) > 0 {
-			continue // one line of the policy, or the rule of a map whose elements are told
+		if last = c.In + line; same || c.Map {
+			continue // one line of the policy, or the rule of a map
 		}
 		title := changeTitle(p, c)
 		if lines[title] == nil {

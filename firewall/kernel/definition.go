@@ -54,6 +54,10 @@ func define(s *firewall.Set) (d definition) {
 	return d
 }
 
+// twofold reports whether the kernel keeps two copies of the elements, and exchanges them after
+// it has put all rules of a change in force: where they are ranges.
+func (d *definition) twofold() bool { return d.flags&setInterval != 0 }
+
 // room returns the size that a set is defined with, 0 for none. Of many single keys
 // the kernel makes a hash table of that size at once, instead of one that grows while
 // it is filled. The set has room to grow by half before it must be defined anew.

@@ -23,6 +23,16 @@ func (w *writer) expression(name string) (outer, inner netlink.Mark) {
 	return outer, w.NestRaw(unix.NFTA_EXPR_DATA)
 }
 
+// counter appends a counter that begins at what has been seen.
+func (w *writer) counter(kind uint16, seen firewall.Traffic) {
+	outer := w.NestRaw(kind)
+	w.String(unix.NFTA_EXPR_NAME, "counter")
+	inner := w.NestRaw(unix.NFTA_EXPR_DATA)
+	w.Big64(unix.NFTA_COUNTER_BYTES, seen.Bytes)
+	w.Big64(unix.NFTA_COUNTER_PACKETS, seen.Packets)
+	w.end(outer, inner)
+}
+
 // registerNumber returns the kernel's number of a register of four bytes, counted
 // from 0.
 func registerNumber(index uint32) uint32 {
@@ -303,10 +313,7 @@ func (w *writer) effects(e *firewall.Effects) {
 		w.limitEffect(e.Limit)
 	}
 	if e.Counter {
-		outer, inner := w.expression("counter")
-		w.Big64(unix.NFTA_COUNTER_BYTES, 0)
-		w.Big64(unix.NFTA_COUNTER_PACKETS, 0)
-		w.end(outer, inner)
+		w.counter(unix.NFTA_LIST_ELEM, firewall.Traffic{})
 	}
 	if e.Log != nil {
 		w.log(e.Log)

@@ -1,6 +1,8 @@
 package kernel
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -69,26 +71,54 @@ func (k *Kernel) Plan(p *firewall.Program) (*Plan, error) {
 	return plan, nil
 }
 
-// Apply carries out the plan in one transaction: whole, or not at all. If anybody
-// has changed the ruleset since the plan was made the error is
-// netlink.ErrChanged, and nothing is altered.
+// Apply carries out the plan: whole, or not at all. One transaction puts it in force; new
+// maps that the kernel cannot fill in that are made before. If anybody has changed
+// the ruleset since the plan was made the error is netlink.ErrChanged, and nothing is
+// altered. A process that is killed may leave new maps behind that no rule uses; the
+// next plan has them go.
 func (k *Kernel) Apply(p *Plan) error {
 	if p.Empty() {
 		return nil
 	}
-	w := newWriter(p.want)
-	w.plan(p)
-	if w.err != nil {
-		return w.err
+	ahead, w := newWriter(p.want), newWriter(p.want)
+	ahead.steps(&p.ahead)
+	w.echo = p.remembered()
+	w.steps(&p.steps)
+	if err := cmp.Or(ahead.err, w.err); err != nil {
+		return err
+	}
+	k.last = nil
+	if err := k.conn.Commit(ahead.Batch, p.live.Generation, ahead.describe); err != nil {
+		return err
 	}
 	var handles []uint64
 	w.Echo = func(m netlink.Message) { handles = append(handles, handleOf(m)) }
-	err := k.conn.Commit(w.Batch, p.live.Generation, w.describe)
-	k.last = nil
-	if err == nil && p.remembered() && len(handles) == len(p.addRules) {
+	err := k.conn.Commit(w.Batch, p.Applied()-1, w.describe)
+	switch {
+	case err != nil:
+		return k.abandon(p, err)
+	case w.echo && len(handles) == len(p.addRules):
 		k.last = p.live.after(p, handles)
 	}
-	return err
+	return nil
+}
+
+// abandon removes what was made ahead for a plan that failed with the error.
+func (k *Kernel) abandon(p *Plan, failed error) error {
+	w := newWriter(p.want)
+	for _, set := range p.ahead.addSets {
+		w.deleteSet(set.Name)
+	}
+	for _, chain := range p.ahead.addChains {
+		w.deleteChain(chain.Name)
+	}
+	if p.ahead.table {
+		w.deleteTable()
+	}
+	if err := k.conn.Commit(w.Batch, 0, w.describe); err != nil {
+		return fmt.Errorf("%w; and maps that no rule uses are left in table %s: %w", failed, p.want.Table, err)
+	}
+	return failed
 }
 
 // Remove deletes the table of a Program, if there is one.
@@ -137,9 +167,9 @@ func (w *writer) whole() {
 	}
 }
 
-// plan appends the steps in an order in which nothing is missing that another
+// steps appends the steps in an order in which nothing is missing that another
 // step needs: rules go before what they refer to, and come after it.
-func (w *writer) plan(p *Plan) {
+func (w *writer) steps(p *steps) {
 	elements := 0
 	for _, step := range p.addElements {
 		elements += len(step.elements)
@@ -150,7 +180,7 @@ func (w *writer) plan(p *Plan) {
 	for _, chain := range p.policies {
 		w.addChain(chain)
 	}
-	if !p.live.Exists || p.wake {
+	if p.table {
 		w.addTable()
 	}
 	for _, step := range p.dropRules {
@@ -174,7 +204,6 @@ func (w *writer) plan(p *Plan) {
 	for _, step := range p.addElements {
 		w.changeElements(newElement, step.set, step.elements)
 	}
-	w.echo = p.remembered()
 	for _, step := range p.addRules {
 		w.addRule(step.chain, step.rule, step.handle)
 	}

@@ -42,6 +42,7 @@ type Change struct {
 	Place  setting.Place
 	Text   string            // as written in the policy; what the kernel knows of it where nobody wrote it
 	Rule   *firewall.Rule    // of Rule
+	Map    bool              // of Rule: it looks up a map whose elements are told one by one
 	Item   *firewall.Element // of Element
 	Count  int               // of elements of a plain set, which are told together
 }
@@ -56,11 +57,14 @@ type Plan struct {
 	live   *State
 	kernel *Kernel  // that live was read from; nil: Compare was given it
 	sets   setIndex // of the Program
+	going  priors
+	ahead  steps // of a transaction before that of the others, which nothing in force depends on
 	steps
 }
 
 // steps are the changes in the form in which they are carried out.
 type steps struct {
+	table        bool // there is none, or it is dormant
 	dropRules    []ruleStep
 	addRules     []ruleStep
 	dropElements []elementStep
@@ -70,7 +74,6 @@ type steps struct {
 	dropChains   []string
 	addChains    []*firewall.Chain
 	policies     []*firewall.Chain // chains that stay, with another policy
-	wake         bool              // the table is dormant
 }
 
 type ruleStep struct {
@@ -87,8 +90,14 @@ type elementStep struct {
 // Empty reports whether there is nothing to do.
 func (p *Plan) Empty() bool { return len(p.Changes) == 0 }
 
-// Generation returns that of the ruleset that the plan was made for.
-func (p *Plan) Generation() uint32 { return p.live.Generation }
+// Applied returns the generation of the ruleset once the plan has been carried out, if
+// nobody else changes it.
+func (p *Plan) Applied() uint32 {
+	if len(p.ahead.addSets) > 0 {
+		return p.live.Generation + 2
+	}
+	return p.live.Generation + 1
+}
 
 // Program returns what the plan is for.
 func (p *Plan) Program() *firewall.Program { return p.want }
@@ -100,13 +109,15 @@ func (p *Plan) Program() *firewall.Program { return p.want }
 func Compare(live *State, want *firewall.Program) *Plan {
 	p := &Plan{want: want, live: live, sets: indexSets(want.Sets)}
 	if !live.Exists {
+		p.table = true
 		p.change(Change{Action: Add, Kind: Table, In: want.Table, Text: want.Table})
 	} else if live.Dormant {
-		p.wake = true
+		p.table = true
 		p.change(Change{Action: Modify, Kind: Table, In: want.Table, Text: want.Table + ": not dormant"})
 	}
 	old, desired := p.compareSets()
 	p.chains(old, desired)
+	p.prepare()
 	return p
 }
 
@@ -122,6 +133,7 @@ func (p *Plan) compareSets() (old, desired *signer) {
 			old.sets[s.Name] = signature
 		}
 	}
+	p.going = p.leaving()
 	for i := range p.want.Sets {
 		s := &p.want.Sets[i]
 		d := define(s)
@@ -129,13 +141,18 @@ func (p *Plan) compareSets() (old, desired *signer) {
 		desired.sets[s.Name] = signature
 		there := p.live.index.of(p.live.Program.Sets, s.Name)
 		fits := there != nil && (s.Dynamic || there.Size == 0 || len(s.Elements) <= int(there.Size))
+		if other := p.going[stem(s.Name)]; there == nil && d.twofold() && other != nil {
+			p.replace(s, other)
+			continue
+		}
 		desired.stays[s.Name] = p.set(s, there, fits && old.sets[s.Name] == signature)
 	}
 	for i := range p.live.Program.Sets {
-		// A set without a name goes with its rule.
-		if s := &p.live.Program.Sets[i]; p.sets.of(p.want.Sets, s.Name) == nil && p.live.sets[i].flags&setAnonymous == 0 {
+		if s := &p.live.Program.Sets[i]; p.goes(i) {
 			p.dropSets = append(p.dropSets, s.Name)
-			p.change(Change{Action: Remove, Kind: Set, In: s.Name, Text: s.Name, Count: len(s.Elements)})
+			if !p.going.told(p, s) {
+				p.change(Change{Action: Remove, Kind: Set, In: s.Name, Text: s.Name, Count: len(s.Elements)})
+			}
 		}
 	}
 	return old, desired
@@ -295,12 +312,13 @@ func (p *Plan) dropChain(c *firewall.Chain, index int) {
 
 func (p *Plan) addRule(chain string, r *firewall.Rule, before uint64) {
 	p.steps.addRules = append(p.steps.addRules, ruleStep{chain, r, before})
-	p.change(Change{Action: Add, Kind: Rule, In: chain, Place: r.Place, Text: r.Text, Rule: r})
+	p.change(Change{Action: Add, Kind: Rule, In: chain, Place: r.Place, Text: r.Text, Rule: r, Map: r.Lookup.Set != ""})
 }
 
 func (p *Plan) dropRule(chain string, r *firewall.Rule, handle uint64) {
 	p.dropRules = append(p.dropRules, ruleStep{chain, r, handle})
-	p.change(Change{Action: Remove, Kind: Rule, In: chain, Place: r.Place, Text: r.Text, Rule: r})
+	replaced := p.going.successor(r.Lookup.Set) != ""
+	p.change(Change{Action: Remove, Kind: Rule, In: chain, Place: r.Place, Text: r.Text, Rule: r, Map: replaced})
 }
 
 // rules compares the rules of a chain that stays: what is not among the rules

@@ -82,6 +82,7 @@ func (r *ruleReader) read(l *listed) (rule firewall.Rule, sealed bool) {
 	rule.Place, rule.Text, rule.Hash, rule.Seen = n.place, n.text, n.hash, l.seen
 	rule.Implicit = rule.Place.Line == 0 && rule.Hash != 0
 	if r.sealed && n.seal != 0 && n.hash != 0 && n.seal == seal(l.expressions) {
+		rule.Lookup.Set = lookedUp(l.expressions)
 		return rule, true
 	}
 	r.rule = &rule

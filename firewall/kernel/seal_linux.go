@@ -74,6 +74,24 @@ func counted(expressions []byte, reset bool) (seen firewall.Traffic) {
 	return seen
 }
 
+// lookedUp returns the name of the map that the last of the expressions looks up, "" if it is
+// another expression.
+func lookedUp(expressions []byte) (name string) {
+	var last netlink.Decoder
+	for all := netlink.Decode(expressions); all.Next(); {
+		last = all.Nested()
+	}
+	if !last.Next() || string(text(last.Bytes())) != "lookup" || !last.Next() {
+		return ""
+	}
+	for d := last.Nested(); d.Next(); {
+		if d.Kind() == unix.NFTA_LOOKUP_SET {
+			name = d.String()
+		}
+	}
+	return name
+}
+
 // note is what wirelab wrote beside a rule or an element.
 type note struct {
 	place setting.Place

@@ -134,13 +134,16 @@ func (w *writer) element(s *firewall.Set, e *firewall.Element, whole bool) {
 }
 
 // elementParts appends what an element carries: its verdict and where it comes
-// from. Its counter comes from the set.
+// from. Its counter comes from the set, unless it has counted before.
 func (w *writer) elementParts(s *firewall.Set, e *firewall.Element) {
 	if !s.Verdicts {
 		return
 	}
 	w.verdict(unix.NFTA_SET_ELEM_DATA, e.Verdict)
 	w.userData(unix.NFTA_SET_ELEM_USERDATA, e.Place, e.Hash, 0, e.Text)
+	if s.Counters && e.Seen != (firewall.Traffic{}) {
+		w.counter(unix.NFTA_SET_ELEM_EXPR, e.Seen)
+	}
 }
 
 // successor adds one to a number in network order, in place. It reports false
