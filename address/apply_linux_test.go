@@ -1,6 +1,7 @@
 package address
 
 import (
+	"net/netip"
 	"os"
 	"strings"
 	"testing"
@@ -129,5 +130,20 @@ func TestSecondariesStay(t *testing.T) {
 		if now := shown(t, "route"); now != routes {
 			t.Errorf("afterwards\n%s, before\n%s", now, routes)
 		}
+	}
+}
+
+// More than fit a window of messages; and behind a failure nothing more is sent.
+func TestManyAtOnce(t *testing.T) {
+	m := inNamespace(t)
+	section, _ := thousand()
+	mustRestore(t, m, mustApply(t, m, section))
+	change := mustPlan(t, m, section)
+	change.After.Routes[0].Hops[0].Via = netip.MustParseAddr("203.0.113.9") // in no network of a
+	if err := m.Apply(t.Context(), change); err == nil || !strings.Contains(err.Error(), "add route 172.16.0.0/24 via 203.0.113.9 dev a") {
+		t.Errorf("%v, want the first route", err)
+	}
+	if n := strings.Count(shown(t, "route"), "172."); n > 256 {
+		t.Errorf("%d routes were added behind it", n)
 	}
 }

@@ -333,7 +333,8 @@ func decodeRule(m netlink.Message) (r Rule, err error) {
 	}
 	family, toBits, fromBits := m.Body[0], int(m.Body[1]), int(m.Body[2])
 	r.IPv6, r.Table = family == unix.AF_INET6, uint32(m.Body[4])
-	r.Opaque = m.Body[7] != actionTable || m.Body[3] != 0 || binary.NativeEndian.Uint32(m.Body[8:])&1 != 0 // tos; inverted
+	tos, flags := m.Body[3], binary.NativeEndian.Uint32(m.Body[8:])
+	r.Opaque = m.Body[7] != actionTable || tos != 0 || flags&unix.FIB_RULE_INVERT != 0
 	d := m.Attributes(header)
 	for d.Next() {
 		switch d.Kind() {

@@ -22,9 +22,7 @@ func (c *Config) checkHere(now *State) setting.Errors {
 		h.route(r)
 	}
 	for _, r := range c.Rules {
-		if r.In != "" && !h.exists(r.In) {
-			h.fail(r.Place, "link %s does not exist%s", r.In, h.meant(r.In))
-		}
+		h.rule(r)
 	}
 	h.sysctls()
 	if d := h.now.DNS; c.DNS != nil && d.manager != "" {
@@ -150,6 +148,24 @@ func (h *here) route(r Route) {
 	}
 	if r.Source.IsValid() && !h.owns(r.Source) {
 		h.fail(r.Place, "src %v is no address of this machine", r.Source)
+	}
+	for _, o := range h.now.Routes {
+		if o.Opaque && o.key() == r.key() {
+			h.fail(r.Place, "route %v is there with more than can be put back (ip route show %v table %s): remove it first, or take another metric", o, destination(o.Destination), tableName(o.Table))
+		}
+	}
+}
+
+// rule finds rules of others from which the kernel would not tell this one when it is
+// removed: it looks only at what the request names.
+func (h *here) rule(r Rule) {
+	if r.In != "" && !h.exists(r.In) {
+		h.fail(r.Place, "link %s does not exist%s", r.In, h.meant(r.In))
+	}
+	for _, o := range h.now.Rules {
+		if o.Opaque && o.sameWords(r) {
+			h.fail(r.Place, "rule %v is there, and says more (ip rule show priority %d): take another priority", r, r.Priority)
+		}
 	}
 }
 

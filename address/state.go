@@ -181,8 +181,14 @@ type routeKey struct {
 func (r Route) key() routeKey { return routeKey{r.Destination, r.Table, r.Metric, r.TOS} }
 
 func (r Rule) key() Rule {
-	r.Mark, r.Opaque = Mark{}, false
+	r.Mark = Mark{}
 	return r
+}
+
+// sameWords reports whether two rules are equal but for what this program cannot express.
+func (r Rule) sameWords(o Rule) bool {
+	r.Opaque, o.Opaque = false, false
+	return r.key() == o.key()
 }
 
 func (s Sysctl) key() string { return s.Key }

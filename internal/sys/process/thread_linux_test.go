@@ -29,7 +29,7 @@ func TestThreadUseCountsThisThread(t *testing.T) {
 		}
 		for begun, n := time.Now(), 0; time.Since(begun) < 5*time.Millisecond; n++ {
 		}
-		unix.Nanosleep(&unix.Timespec{Nsec: 1000}, nil)
+		unix.Nanosleep(&unix.Timespec{Nsec: int64(time.Millisecond)}, nil) // long enough to be a yield on a busy machine
 		after, err := ReadThreadUse()
 		used := after.Sub(before)
 		if err != nil || used.CPU <= 0 || used.Yields == 0 || used.Waited < 0 {
