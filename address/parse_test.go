@@ -2,6 +2,7 @@ package address
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -72,6 +73,7 @@ func TestMistakes(t *testing.T) {
 		{`a: {veth: a}`, "its own other end"},
 		{`a: {veth: b, bridge: []}`, "is a veth already"},
 		{"a: {veth: b}\nb: {bridge: []}", "is a veth already"},
+		{"a: {veth: b}\nc: {veth: b}", "is something else too"},
 		{"a: {bridge: [c]}\nb: {bridge: [c]}", "is a port of bridge a already"},
 		{`a: {vlan: 5}`, "'over' is missing"},
 		{`a: {vlan: 4095, over: b}`, "from 1 to 4094"},
@@ -111,7 +113,8 @@ func TestParse(t *testing.T) {
 	c, errs := read(t, `
 exclusive: true
 eth0: {exclusive: false, addresses: [10.1.0.2/24]}
-eth1: {addresses: [10.64.37.35/24, "fd00::5/64"], mtu: 1400, routes: [default via 10.64.37.1, "default via fd00::1", 10.9.0.0/16]}
+eth1: {addresses: [10.64.37.35/24, "fd00::5/64"], mtu: 1400, routes: [default via 10.64.37.1, "default via fd00::1", 10.9.0.0/16, "fd00:9::/64 via fd00::2 metric 5"]}
+eth2: {mtu: 1280, addresses: ["fd00:2::5/64"], routes: ["fd00:8::/64 via fd00:2::1"]}
 br0: {bridge: [eth1, v1]}
 v0: {veth: v1}
 v1: {mtu: 1300}
@@ -137,11 +140,44 @@ dns: [10.64.37.1]
 	for _, r := range c.Rules {
 		rules = append(rules, r.String())
 	}
-	if want := []string{"default via 10.64.37.1 dev eth1", "default (IPv6) via fd00::1 dev eth1", "10.9.0.0/16 dev eth1"}; !slices.Equal(routes, want) {
+	if want := []string{"default via 10.64.37.1 dev eth1", "default (IPv6) via fd00::1 dev eth1", "10.9.0.0/16 dev eth1",
+		"fd00:9::/64 via fd00::2 dev eth1 metric 5", "fd00:8::/64 via fd00:2::1 dev eth2"}; !slices.Equal(routes, want) {
 		t.Errorf("routes %q", routes)
 	}
 	if want := []string{"from 10.1.0.0/16 table 7 priority 10000", "on eth0 mark 0x5 mask 0xff table main priority 9", "on eth0 mark 0x5 mask 0xff table main priority 9 (IPv6)"}; !slices.Equal(rules, want) {
 		t.Errorf("rules %q", rules)
+	}
+}
+
+// Two routes do the same if all of what they do is equal, whatever the order of hops.
+func TestRoutesThatDoTheSame(t *testing.T) {
+	hop := func(link, via string, weight int) Hop { return Hop{Link: link, Via: netip.MustParseAddr(via), Weight: weight} }
+	one := Route{Destination: netip.MustParsePrefix("10.0.0.0/8"), Table: tableMain, Hops: []Hop{hop("a", "10.1.0.1", 0)}}
+	two := one
+	two.Hops = []Hop{hop("a", "10.1.0.1", 1), hop("b", "10.2.0.1", 2)}
+	turned := two
+	turned.Hops = []Hop{two.Hops[1], hop("a", "10.1.0.1", 0)}
+	if !one.same(one) || !two.same(turned) {
+		t.Error("equal routes differ")
+	}
+	others := []Route{two, {}}
+	for _, change := range []func(*Route){
+		func(r *Route) { r.Type = "blackhole" },
+		func(r *Route) { r.Source = netip.MustParseAddr("10.1.0.2") },
+		func(r *Route) { r.MTU = 1400 },
+		func(r *Route) { r.Opaque = true },
+		func(r *Route) { r.Hops = []Hop{hop("b", "10.1.0.1", 0)} },
+		func(r *Route) { r.Hops = []Hop{hop("a", "10.1.0.2", 0)} },
+		func(r *Route) { r.Hops = []Hop{{Link: "a", Via: one.Hops[0].Via, OnLink: true}} },
+	} {
+		other := one
+		change(&other)
+		others = append(others, other)
+	}
+	for _, other := range others {
+		if one.same(other) || other.same(one) {
+			t.Errorf("%v and %v", one, other)
+		}
 	}
 }
 
