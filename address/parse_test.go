@@ -151,7 +151,9 @@ dns: [10.64.37.1]
 
 // Two routes do the same if all of what they do is equal, whatever the order of hops.
 func TestRoutesThatDoTheSame(t *testing.T) {
-	hop := func(link, via string, weight int) Hop { return Hop{Link: link, Via: netip.MustParseAddr(via), Weight: weight} }
+	hop := func(link, via string, weight int) Hop {
+		return Hop{Link: link, Via: netip.MustParseAddr(via), Weight: weight}
+	}
 	one := Route{Destination: netip.MustParsePrefix("10.0.0.0/8"), Table: tableMain, Hops: []Hop{hop("a", "10.1.0.1", 0)}}
 	two := one
 	two.Hops = []Hop{hop("a", "10.1.0.1", 1), hop("b", "10.2.0.1", 2)}
