@@ -155,6 +155,18 @@ func checkInterval(t *rapid.T, v Interval, number int, length time.Duration, all
 	}
 }
 
+// An answer in the moment in which one interval ends belongs to the next.
+func TestIntervalsEndBeforeTheNextBegins(t *testing.T) {
+	s := new(Intervals)
+	s.Begin(0)
+	s.Answer(0, time.Millisecond)
+	s.Answer(finestInterval, 2*time.Millisecond)
+	_, got := MergeIntervals([]*Intervals{s}, 2*finestInterval)
+	if len(got) != 2 || got[0].LatencyUS == nil || got[1].LatencyUS == nil {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestIntervalsOfNothing(t *testing.T) {
 	if length, got := MergeIntervals([]*Intervals{{}}, time.Hour); length != 0 || got != nil {
 		t.Errorf("never begun: %v, %v", length, got)
