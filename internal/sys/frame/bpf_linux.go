@@ -19,24 +19,24 @@ type operation struct {
 
 // The opcodes that a program here uses.
 const (
-	opLoad8      = 0x79 // dst = *(u64 *)(src + offset)
-	opLoad4      = 0x61
-	opLoad2      = 0x69
-	opLoad1      = 0x71
-	opStore8     = 0x7b // *(u64 *)(dst + offset) = src
-	opStore4     = 0x63
-	opStore2     = 0x6b
-	opStore1     = 0x73
-	opMove       = 0xbf
-	opSet        = 0xb7
-	opAdd        = 0x0f
-	opAddNumber  = 0x07
-	opAndNumber  = 0x57
-	opLeftNumber = 0x67
-	opWide       = 0x18 // dst = a 64-bit number, or the address of a map's value
-	opIfGreater  = 0x2d
-	opCall       = 0x85
-	opExit       = 0x95
+	opLoad8       = 0x79 // dst = *(u64 *)(src + offset)
+	opLoad4       = 0x61
+	opLoad2       = 0x69
+	opLoad1       = 0x71
+	opStore8      = 0x7b // *(u64 *)(dst + offset) = src
+	opStore4      = 0x63
+	opStore2      = 0x6b
+	opStore1      = 0x73
+	opMove        = 0xbf
+	opSet         = 0xb7
+	opAdd         = 0x0f
+	opAddNumber   = 0x07
+	opAndNumber   = 0x57
+	opTimesNumber = 0x27
+	opWide        = 0x18 // dst = a 64-bit number, or the address of a map's value
+	opIfGreater   = 0x2d
+	opCall        = 0x85
+	opExit        = 0x95
 
 	callRedirect = 23 // bpf_redirect(ifindex, flags)
 	mapValue     = 2  // BPF_PSEUDO_MAP_VALUE

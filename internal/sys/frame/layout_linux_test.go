@@ -5,32 +5,42 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"wirelab/internal/require"
 )
 
-// What varies is cut into the largest pieces, and these lie aligned in the table, whose
-// entries are a power of two.
+// A program is made of the words that vary. The last one ends with the frame, so that
+// none of it lies behind.
 func TestLiveLayout(t *testing.T) {
-	for _, one := range []struct {
-		from, count int // the bytes that vary
-		more        int // one more, if it is not 0
-		want        []patch
-		stride      int
-	}{
-		{from: 0, count: 0, stride: 0},
-		{from: 20, count: 1, want: []patch{{20, 0, 1}}, stride: 1},
-		{from: 20, count: 8, want: []patch{{20, 0, 8}}, stride: 8},
-		{from: 20, count: 9, want: []patch{{20, 0, 8}, {28, 8, 1}}, stride: 16},
-		{from: 52, count: 7, more: 10, want: []patch{{52, 0, 4}, {56, 4, 2}, {10, 6, 1}, {58, 7, 1}}, stride: 8},
+	for _, one := range []struct{ size, from, to, words int }{
+		{size: 60, from: 0, to: 0, words: 0},
+		{size: 60, from: 20, to: 21, words: 1},
+		{size: 60, from: 23, to: 25, words: 2},
+		{size: 60, from: 56, to: 60, words: 1},
+		{size: 60, from: 0, to: 60, words: 8},
+		{size: 64, from: 63, to: 64, words: 1},
+		{size: 61, from: 30, to: 61, words: 5},
 	} {
-		l := Live{varying: make([]byte, 64)}
-		for i := range one.count {
-			l.varying[one.from+i] = 0xff
+		base := make([]byte, one.size)
+		fill := func(memory []byte, stride int, n uint64, count int) {
+			for i := range count {
+				copy(memory[i*stride:], base)
+				for at := one.from; at < one.to; at++ {
+					memory[i*stride+at] = byte(n) + byte(i)
+				}
+			}
 		}
-		if one.more != 0 {
-			l.varying[one.more] = 0xff
+		l, err := OpenLive(1, Series{Size: one.size, Fill: fill, Varies: true})
+		require.Supported(t, err)
+		defer l.Close()
+		if err := l.learn(0, 3); err != nil {
+			t.Fatal(err)
 		}
-		if l.layOut(); !slices.Equal(l.patches, one.want) || l.stride != one.stride {
-			t.Errorf("%d bytes from %d: %v, stride %d", one.count, one.from, l.patches, l.stride)
+		if len(l.words) != one.words || one.words > 0 && slices.Max(l.words) > one.size-8 {
+			t.Errorf("%d to %d of %d: words at %v", one.from, one.to, one.size, l.words)
+		}
+		if covered := l.fill(5, 10); one.words > 0 && covered != 10 {
+			t.Errorf("%d to %d of %d: the words cover %d frames of 10", one.from, one.to, one.size, covered)
 		}
 	}
 }

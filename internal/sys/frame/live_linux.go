@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"math/bits"
 	"sync/atomic"
 	"unsafe"
 
@@ -21,8 +20,8 @@ const (
 	tableSize = 32 << 20
 	// maxVarying bounds the bytes in which frames of a series may differ.
 	maxVarying = 256
-	// patchesAt is where the patches begin in the map, behind the counter.
-	patchesAt = 64
+	// entriesAt is where the entries begin in the map, behind the counter.
+	entriesAt = 64
 	// maxLiveFrame is what fits into a page beside what the kernel keeps there.
 	maxLiveFrame = 3400
 	// sample is how many frames are looked at to learn in which bytes they differ.
@@ -41,24 +40,16 @@ const (
 type Live struct {
 	index   int
 	series  Series
-	length  int     // of a frame in memory: its size rounded up to words
-	base    []byte  // the frame that is copied
-	scratch []byte  // some that are looked at
-	varying []byte  // 0xff where the table replaces a byte of the frame
-	patches []patch // the same as pieces of 8, 4, 2 and 1 bytes
-	stride  int     // bytes of the table for one frame, a power of two
-	room    int     // frames that the table holds, a power of two
+	length  int    // of a frame in memory: its size rounded up to words
+	base    []byte // the frame that is copied
+	scratch []byte // some that are looked at
+	varying []byte // 0xff in words that the table replaces
+	words   []int  // where they begin in the frame
+	room    int    // frames that the table holds, a power of two
 
 	program int
 	table   int
 	memory  []byte
-}
-
-// patch is a piece of a frame that comes from the table.
-type patch struct {
-	at   int // in the frame
-	from int // in the frame's entry of the table
-	size int
 }
 
 // OpenLive prepares to send a series on an interface.
@@ -82,7 +73,7 @@ func (l *Live) Send(first uint64, count int) (int, error) {
 	if !l.series.Varies {
 		return l.run(min(count, maxLive))
 	}
-	if len(l.patches) == 0 {
+	if len(l.words) == 0 {
 		if err := l.learn(first, min(count, sample)); err != nil {
 			return 0, err
 		}
@@ -116,25 +107,16 @@ func (l *Live) run(count int) (int, error) {
 }
 
 // fill writes the table and returns how many frames are in it: fewer than count before a
-// frame that differs from the base in bytes that no patch covers.
+// frame that differs from the base in other words than those.
 func (l *Live) fill(first uint64, count int) int {
 	for i := range count {
 		frame := l.frame(first, i, count)
 		if !l.covers(frame) {
 			return i
 		}
-		entry := l.memory[patchesAt+i*l.stride:]
-		for _, p := range l.patches {
-			switch p.size {
-			case 8:
-				*(*uint64)(unsafe.Pointer(&entry[p.from])) = binary.NativeEndian.Uint64(frame[p.at:])
-			case 4:
-				*(*uint32)(unsafe.Pointer(&entry[p.from])) = binary.NativeEndian.Uint32(frame[p.at:])
-			case 2:
-				*(*uint16)(unsafe.Pointer(&entry[p.from])) = binary.NativeEndian.Uint16(frame[p.at:])
-			default:
-				entry[p.from] = frame[p.at]
-			}
+		entry := l.memory[entriesAt+i*8*len(l.words):]
+		for j, at := range l.words {
+			binary.NativeEndian.PutUint64(entry[8*j:], binary.NativeEndian.Uint64(frame[at:]))
 		}
 	}
 	return count
@@ -159,12 +141,12 @@ func (l *Live) covers(f []byte) bool {
 	return difference == 0
 }
 
-// learn makes a program whose patches cover what the frames from first on differ in.
+// learn makes a program whose words cover what the frames from first on differ in.
 func (l *Live) learn(first uint64, count int) error {
 	for n := range count {
 		for i, octet := range l.frame(first, n, count) {
 			if octet != l.base[i] {
-				l.varying[i] = 0xff
+				copy(l.varying[i&^7:], "\xff\xff\xff\xff\xff\xff\xff\xff")
 			}
 		}
 	}
@@ -179,11 +161,11 @@ func (l *Live) build() error {
 	l.release()
 	l.layOut()
 	l.room = maxLive
-	for l.room*l.stride > tableSize {
+	for l.room*8*len(l.words) > tableSize {
 		l.room /= 2
 	}
 	page := unix.Getpagesize()
-	size := (patchesAt + l.room*l.stride + page - 1) / page * page
+	size := (entriesAt + l.room*8*len(l.words) + page - 1) / page * page
 	var err error
 	if l.table, l.memory, err = newMap(size); err != nil {
 		return err
@@ -192,41 +174,19 @@ func (l *Live) build() error {
 	return err
 }
 
-// layOut cuts the varying bytes into pieces that one instruction moves, the largest
-// first so that each is aligned in the table.
+// layOut lists the words that vary. The last one ends with the frame.
 func (l *Live) layOut() {
-	var pieces []patch
-	for i := 0; i < len(l.varying); {
-		end := i
-		for end < len(l.varying) && l.varying[end] != 0 {
-			end++
+	l.words = nil
+	for at := 0; at < l.length; at += 8 {
+		if binary.NativeEndian.Uint64(l.varying[at:]) != 0 {
+			l.words = append(l.words, min(at, l.series.Size-8))
 		}
-		for i < end {
-			size := min(8, 1<<(bits.Len(uint(end-i))-1))
-			pieces = append(pieces, patch{at: i, size: size})
-			i += size
-		}
-		i = max(i, end+1)
-	}
-	l.patches, l.stride = nil, 0
-	from := 0
-	for _, size := range []int{8, 4, 2, 1} {
-		for _, p := range pieces {
-			if p.size == size {
-				l.patches = append(l.patches, patch{p.at, from, size})
-				from += size
-			}
-		}
-	}
-	if from > 0 {
-		l.stride = 1 << bits.Len(uint(from-1))
 	}
 }
 
-// assemble writes the program: count, copy the patches of the frame whose turn it is,
+// assemble writes the program: count, copy the words of the frame whose turn it is,
 // redirect.
 func (l *Live) assemble() []operation {
-	moves := map[int][2]uint8{8: {opLoad8, opStore8}, 4: {opLoad4, opStore4}, 2: {opLoad2, opStore2}, 1: {opLoad1, opStore1}}
 	p := []operation{
 		op(opLoad4, 2, 1, 0, 0), // r2 = data
 		op(opLoad4, 3, 1, 4, 0), // r3 = data_end
@@ -239,17 +199,14 @@ func (l *Live) assemble() []operation {
 		op(opMove, 9, 8, 0, 0),
 		op(opAddNumber, 9, 0, 0, 1),
 		op(opStore8, 7, 9, 0, 0),
+		op(opAndNumber, 8, 0, 0, int32(l.room-1)), // r7 = its entry
+		op(opTimesNumber, 8, 0, 0, int32(8*len(l.words))),
+		op(opAdd, 7, 8, 0, 0),
 	}
-	if l.stride > 0 {
+	for j, at := range l.words {
 		p = append(p,
-			op(opAndNumber, 8, 0, 0, int32(l.room-1)),
-			op(opLeftNumber, 8, 0, 0, int32(bits.TrailingZeros(uint(l.stride)))),
-			op(opAdd, 7, 8, 0, 0))
-	}
-	for _, m := range l.patches {
-		p = append(p,
-			op(moves[m.size][0], 5, 7, int16(patchesAt+m.from), 0),
-			op(moves[m.size][1], 2, 5, int16(m.at), 0))
+			op(opLoad8, 5, 7, int16(entriesAt+8*j), 0),
+			op(opStore8, 2, 5, int16(at), 0))
 	}
 	p = append(p,
 		op(opSet, 1, 0, 0, int32(l.index)),

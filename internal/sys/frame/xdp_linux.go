@@ -1,6 +1,7 @@
 package frame
 
 import (
+	"math/bits"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -11,7 +12,7 @@ import (
 )
 
 const (
-	chunkSize = 2048 // of the memory for frames; the longest frame
+	chunkSize = 2048 // of the memory for frames, in which several may be; the longest frame
 	ringSize  = 4096 // descriptors, a power of two
 	txBudget  = 1024 // frames that one kick may send
 
@@ -24,11 +25,12 @@ const (
 type XDPSocket struct {
 	fd     int
 	series Series
-	memory []byte // ringSize chunks
+	memory []byte // ringSize places for frames
+	stride int    // of them: a power of two, so that none lies across two chunks
 	sent   sharedRing
 	done   sharedRing
-	next   uint32 // chunk for the next frame; chunks are used in turn
-	free   uint32 // chunks that the kernel does not hold
+	next   uint32 // place for the next frame; places are used in turn
+	free   uint32 // places that the kernel does not hold
 }
 
 // sharedRing is a ring of indexes that the kernel shares.
@@ -50,7 +52,7 @@ func OpenXDP(index int, series Series) (*XDPSocket, error) {
 	if err != nil {
 		return nil, sys.NewOpError("open AF_XDP socket", err)
 	}
-	x := &XDPSocket{fd: fd, series: series, free: ringSize}
+	x := &XDPSocket{fd: fd, series: series, free: ringSize, stride: max(64, 1<<bits.Len(uint(series.Size-1)))}
 	if err := x.prepare(index); err != nil {
 		x.Close()
 		return nil, err
@@ -59,7 +61,7 @@ func OpenXDP(index int, series Series) (*XDPSocket, error) {
 }
 
 func (x *XDPSocket) prepare(index int) error {
-	memory, err := unix.Mmap(-1, 0, ringSize*chunkSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_POPULATE)
+	memory, err := unix.Mmap(-1, 0, ringSize*x.stride, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_POPULATE)
 	if err != nil {
 		return sys.NewOpError("map memory for frames", err)
 	}
@@ -135,7 +137,7 @@ func (x *XDPSocket) Send(first uint64, count int) (int, error) {
 	room := min(uint32(count), x.free)
 	x.fill(first, room)
 	for i := range room {
-		at := x.next % ringSize * chunkSize
+		at := int(x.next%ringSize) * x.stride
 		x.next++
 		entry := (produced + i) % ringSize
 		*(*unix.XDPDesc)(unsafe.Add(x.sent.entries, uintptr(entry)*unsafe.Sizeof(unix.XDPDesc{}))) = unix.XDPDesc{Addr: uint64(at), Len: uint32(x.series.Size)}
@@ -146,12 +148,12 @@ func (x *XDPSocket) Send(first uint64, count int) (int, error) {
 	return int(taken), err
 }
 
-// fill writes frames into the next chunks, which may begin again with the first one.
+// fill writes frames into the next places, which may begin again with the first one.
 func (x *XDPSocket) fill(first uint64, count uint32) {
-	chunk := x.next % ringSize
-	some := min(count, ringSize-chunk)
-	x.series.Fill(x.memory[chunk*chunkSize:], chunkSize, first, int(some))
-	x.series.Fill(x.memory, chunkSize, first+uint64(some), int(count-some))
+	place := x.next % ringSize
+	some := min(count, ringSize-place)
+	x.series.Fill(x.memory[int(place)*x.stride:], x.stride, first, int(some))
+	x.series.Fill(x.memory, x.stride, first+uint64(some), int(count-some))
 }
 
 // kick makes the kernel send until it has taken all descriptors up to end, and returns
@@ -160,7 +162,8 @@ func (x *XDPSocket) kick(end uint32) (uint32, error) {
 	first := atomic.LoadUint32(x.sent.consumer)
 	last, since := first, time.Now()
 	for {
-		_, _, errno := unix.Syscall6(unix.SYS_SENDTO, uintptr(x.fd), 0, 0, unix.MSG_DONTWAIT, 0, 0)
+		// Raw for the same reason as in Packets.Send.
+		_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(x.fd), 0, 0, unix.MSG_DONTWAIT, 0, 0)
 		x.reap()
 		switch errno {
 		case 0, unix.EAGAIN, unix.EINTR: // EAGAIN: the budget of one kick is used up
@@ -181,7 +184,7 @@ func (x *XDPSocket) kick(end uint32) (uint32, error) {
 	}
 }
 
-// reap takes back the chunks of frames that have left.
+// reap takes back the places of frames that have left.
 func (x *XDPSocket) reap() {
 	produced, consumed := atomic.LoadUint32(x.done.producer), atomic.LoadUint32(x.done.consumer)
 	if produced != consumed {
