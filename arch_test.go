@@ -95,7 +95,7 @@ var dependencies = map[string]dependency{
 		importers: []string{"internal/sys", "internal/netlink", "wire", "firewall", "address", "lab"},
 		reason:    "system calls that syscall lacks, behind the two doors to the kernel; its constants where the kernel's words are spoken",
 	},
-	"golang.org/x/sync":               {importers: []string{"load", "server", "docs"}, reason: "errgroup: the first failure of a group, and all of them waited for"},
+	"golang.org/x/sync":               {importers: []string{"load", "server", "wire", "docs"}, reason: "errgroup: the first failure of a group, and all of them waited for"},
 	"github.com/klauspost/compress":   {importers: []string{"observe"}, reason: "rotated log files that are compressed with zstd, which timberjack brings"},
 	"golang.org/x/term":               {importers: []string{"cli"}, reason: "line editing, width of the terminal"},
 	"github.com/gopacket/gopacket":    {tests: true, reason: "a second opinion on capture files and layers"},

@@ -109,7 +109,7 @@ func TestCaptureRun(t *testing.T) {
 	s := newSpace(t)
 	s.do(t, func() {
 		c := openCapture(t, CaptureConfig{Device: device(t, "vb")})
-		f := Flood{Device: device(t, "va"), Size: 60, Fill: numbered, Varies: true, Count: 5, Via: "sendmmsg"}
+		f := Flood{Device: device(t, "va"), Size: 60, Filler: numbering, Varies: true, Count: 5, Via: "sendmmsg"}
 		if _, err := f.Run(context.Background()); err != nil {
 			t.Fatal(err)
 		}

@@ -153,6 +153,7 @@ func linkTypeOf(hardware uint16) capfile.LinkType {
 type Peer struct {
 	Name      string
 	Namespace string // its name; "" for this one
+	queues    int    // to receive; 0: nobody knows
 	counters  func() (Counters, error)
 }
 
@@ -196,11 +197,18 @@ func peerAt(index int, namespace string, within func(func() error) error) *Peer 
 		})
 		return d, c, err
 	}
+	receive := 0
 	d, _, err := read()
+	if err == nil {
+		err = within(func() error {
+			receive, _ = queues(index)
+			return nil
+		})
+	}
 	if err != nil {
 		return nil
 	}
-	return &Peer{Name: d.Name, Namespace: namespace, counters: func() (Counters, error) {
+	return &Peer{Name: d.Name, Namespace: namespace, queues: receive, counters: func() (Counters, error) {
 		_, c, err := read()
 		return c, err
 	}}

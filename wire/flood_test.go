@@ -37,6 +37,19 @@ func TestPace(t *testing.T) {
 	}
 }
 
+// Each worker takes on as much as the others at last.
+func TestShare(t *testing.T) {
+	for _, one := range []struct {
+		count         uint64
+		workers, most int
+		want          int
+	}{{0, 2, 512, 512}, {100, 1, 512, 512}, {100, 2, 512, 50}, {101, 2, 512, 51}, {1024, 2, 512, 512}, {1025, 2, 512, 257}, {2_500_000, 2, 1 << 20, 625_000}, {1 << 50, 2, 1 << 20, 1 << 20}} {
+		if got := share(one.count, one.workers, one.most); got != one.want {
+			t.Errorf("%d frames by %d: %d, want %d", one.count, one.workers, got, one.want)
+		}
+	}
+}
+
 // Frames that were paced are one more than the intervals between them.
 func TestRateOfFlood(t *testing.T) {
 	start := time.Now()

@@ -21,10 +21,12 @@ type sender interface {
 
 // job is what a back end is chosen for.
 type job struct {
-	device Device
-	series frame.Series
-	rate   float64 // frames a second; 0: as fast as it goes
-	raw    bool    // IP packets without a link-layer header
+	device  Device
+	series  frame.Series
+	rate    float64 // frames a second; 0: as fast as it goes
+	raw     bool    // IP packets without a link-layer header
+	workers int
+	queue   int // of the device, for one of the workers
 }
 
 // backend is one way to send frames.
@@ -49,7 +51,7 @@ func Backends() []string {
 // that is able and suits.
 var backends = []backend{
 	{"live", 1 << 20, liveSuits, liveAble, func(j job) (sender, error) { return frame.OpenLive(j.device.Index, j.series) }},
-	{"xdp", 1024, always, xdpAble, func(j job) (sender, error) { return frame.OpenXDP(j.device.Index, j.series) }},
+	{"xdp", 1024, always, xdpAble, func(j job) (sender, error) { return frame.OpenXDP(j.device.Index, j.queue, j.series) }},
 	{"sendmmsg", 512, always, framesAble, func(j job) (sender, error) { return openFrames(j, false, 512) }},
 	{"sendto", 64, always, framesAble, func(j job) (sender, error) { return openFrames(j, true, 64) }},
 	{"raw", 64, always, rawAble, func(j job) (sender, error) { return newBatch(&rawSender{}, j.series, 64), nil }},
@@ -129,7 +131,18 @@ func liveAble(j job) error {
 	case !takes:
 		return fmt.Errorf("%s takes no frames from XDP programs, and they would vanish unseen", j.device.Name)
 	}
+	if peer := j.device.Peer(); peer != nil {
+		return enoughQueues(j, peer.queues, peer.Name)
+	}
 	return nil
+}
+
+// enoughQueues refuses more workers than a device has queues for, if that is known.
+func enoughQueues(j job, queues int, device string) error {
+	if queues == 0 || j.workers <= queues {
+		return nil
+	}
+	return fmt.Errorf("%d workers need as many queues, and %s has %d: ethtool -L %s rx %d tx %d", j.workers, device, queues, device, j.workers, j.workers)
 }
 
 func xdpAble(j job) error {
@@ -141,7 +154,8 @@ func xdpAble(j job) error {
 	case j.device.Loopback:
 		return fmt.Errorf("does not reach local addresses by way of %s", j.device.Name)
 	}
-	return nil
+	_, send := queues(j.device.Index)
+	return enoughQueues(j, send, j.device.Name)
 }
 
 func framesAble(j job) error {
@@ -164,8 +178,30 @@ type Refusal struct {
 	Reason string `json:"reason"`
 }
 
-// choose opens the back end with that name, or the first that will do.
-func choose(j job, via string) (sender, backend, []Refusal, error) {
+// openAll opens a sender for each worker, which writes frames of its own and has a queue
+// of its own.
+func (b backend) openAll(j job, filler func() Fill) ([]sender, error) {
+	var all []sender
+	for j.queue = range j.workers {
+		j.series.Fill = filler()
+		s, err := b.open(j)
+		if err != nil {
+			closeAll(all)
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+func closeAll(senders []sender) {
+	for _, s := range senders {
+		s.Close()
+	}
+}
+
+// choose opens the back end with that name, or the first that will do, for each worker.
+func choose(j job, filler func() Fill, via string) ([]sender, backend, []Refusal, error) {
 	var refused []Refusal
 	for _, b := range backends {
 		if via != "" && b.name != via || via == "" && j.raw != (b.name == "raw") {
@@ -175,12 +211,12 @@ func choose(j job, via string) (sender, backend, []Refusal, error) {
 		if err == nil && via == "" {
 			err = b.suits(j)
 		}
-		var s sender
+		var senders []sender
 		if err == nil {
-			s, err = b.open(j)
+			senders, err = b.openAll(j, filler)
 		}
 		if err == nil {
-			return s, b, refused, nil
+			return senders, b, refused, nil
 		}
 		if via != "" {
 			return nil, b, nil, &ViaError{via, err}

@@ -102,6 +102,8 @@ func numbered(memory []byte, stride int, n uint64, count int) {
 	}
 }
 
+func numbering() Fill { return numbered }
+
 // Every back end sends every frame, and the counts agree to the frame.
 func TestFloodCountsAgree(t *testing.T) {
 	s := newSpace(t)
@@ -111,7 +113,7 @@ func TestFloodCountsAgree(t *testing.T) {
 				if via == "live" {
 					acceptLive(t, s, d)
 				}
-				f := Flood{Device: d, Size: 60, Fill: numbered, Varies: true, Count: 50_000, Via: via}
+				f := Flood{Device: d, Size: 60, Filler: numbering, Varies: true, Count: 50_000, Via: via}
 				got, err := f.Run(context.Background())
 				require.Supported(t, err)
 				if got.Accepted != f.Count || got.Interface != f.Count || got.Peer == nil || got.Received != f.Count || got.Check(d.Name) != nil {
@@ -121,6 +123,89 @@ func TestFloodCountsAgree(t *testing.T) {
 					t.Errorf("%+v", got)
 				}
 			}
+		}
+	})
+}
+
+// Two workers send each frame once, by every back end, and the counts agree to the frame.
+func TestFloodOfWorkers(t *testing.T) {
+	s := newSpace(t)
+	s.do(t, func() {
+		ip(t, "link add name wa numtxqueues 2 numrxqueues 2 type veth peer name wb numtxqueues 2 numrxqueues 2")
+		for _, name := range []string{"wa", "wb"} {
+			silence(name)
+			ip(t, "link set "+name+" up")
+		}
+		if err := turnGROOn("wb"); err != nil {
+			t.Fatal(err)
+		}
+		const count = 5000
+		for _, via := range []string{"live", "xdp", "sendmmsg", "sendto"} {
+			c, err := OpenCapture(CaptureConfig{Device: device(t, "wb"), Filter: "ether proto 0x88b5", Latency: time.Millisecond})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			told := uint64(0)
+			f := Flood{Device: device(t, "wa"), Size: 60, Filler: numbering, Varies: true, Count: count, Via: via, Workers: 2, Progress: func(n uint64) { told = n }}
+			got, err := f.Run(context.Background())
+			require.Supported(t, err)
+			if got.Accepted != count || got.Interface != count || got.Received != count || got.Interrupted || told != count || got.Check("wa") != nil {
+				t.Errorf("%s: %+v, told of %d, %v", via, got, told, got.Check("wa"))
+			}
+			seen := make(map[uint64]bool)
+			var frame capfile.Frame
+			for range count {
+				if ok, err := c.Next(&frame, 5*time.Second); !ok || err != nil {
+					t.Fatal(via, "no frame", err)
+				}
+				seen[binary.BigEndian.Uint64(frame.Data[20:])] = true
+			}
+			for n := range uint64(count) {
+				if !seen[n] {
+					t.Fatalf("%s: frame %d is missing, %d of %d came", via, n, len(seen), count)
+				}
+			}
+		}
+	})
+}
+
+// Several workers keep the rate that all have together, and their results when they are
+// interrupted.
+func TestWorkersKeepTheirRate(t *testing.T) {
+	s := newSpace(t)
+	s.do(t, func() {
+		f := Flood{Device: device(t, "va"), Size: 60, Filler: numbering, Varies: true, Count: 10_000, Rate: 20_000, Via: "sendmmsg", Workers: 2}
+		got, err := f.Run(context.Background())
+		if err != nil || got.Rate < f.Rate*0.5 || got.Rate > f.Rate*1.01 || got.Late.Count == 0 || got.Received != f.Count {
+			t.Errorf("%+v, %v", got, err)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+		defer cancel()
+		f.Count, f.Rate = 1<<40, 1000
+		got, err = f.Run(ctx)
+		if err != nil || !got.Interrupted || got.Accepted == 0 || got.Accepted > 1000 || got.Interface != got.Accepted {
+			t.Errorf("%+v, %v", got, err)
+		}
+	})
+}
+
+// More workers than queues are refused where they would get into each other's way.
+func TestWorkersNeedQueues(t *testing.T) {
+	s := newSpace(t)
+	s.do(t, func() {
+		acceptLive(t, s, device(t, "va"))
+		f := Flood{Device: device(t, "va"), Size: 60, Filler: numbering, Count: 10, Workers: 2}
+		for _, via := range []string{"live", "xdp"} {
+			f.Via = via
+			if _, err := f.Run(context.Background()); !errors.Is(err, sys.ErrUnsupported) || !strings.Contains(err.Error(), "2 workers need as many queues") {
+				t.Errorf("%s: %v", via, err)
+			}
+		}
+		f.Via = ""
+		got, err := f.Run(context.Background())
+		if err != nil || got.Via != "sendmmsg" || len(got.Refused) != 2 || got.Received != 10 {
+			t.Errorf("%+v, %v", got, err)
 		}
 	})
 }
@@ -163,7 +248,7 @@ func turnGROOn(name string) error {
 func TestLiveIsRefusedWhereItWouldLie(t *testing.T) {
 	s := newSpace(t)
 	s.do(t, func() {
-		f := Flood{Device: device(t, "va"), Size: 60, Fill: numbered, Count: 10, Via: "live"}
+		f := Flood{Device: device(t, "va"), Size: 60, Filler: numbering, Count: 10, Via: "live"}
 		_, err := f.Run(context.Background())
 		var via *ViaError
 		if !errors.As(err, &via) || !errors.Is(err, sys.ErrUnsupported) || !strings.Contains(err.Error(), "GRO") {
@@ -182,7 +267,7 @@ func TestFloodKeepsItsRate(t *testing.T) {
 	s := newSpace(t)
 	s.do(t, func() {
 		for _, rate := range []float64{1000, 20_000} {
-			f := Flood{Device: device(t, "va"), Size: 60, Fill: numbered, Varies: true, Count: uint64(rate / 2), Rate: rate, Via: "sendmmsg"}
+			f := Flood{Device: device(t, "va"), Size: 60, Filler: numbering, Varies: true, Count: uint64(rate / 2), Rate: rate, Via: "sendmmsg"}
 			got, err := f.Run(context.Background())
 			if err != nil {
 				t.Fatal(err)
@@ -200,7 +285,7 @@ func TestFloodEndsWithItsContext(t *testing.T) {
 	s.do(t, func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 		defer cancel()
-		f := Flood{Device: device(t, "va"), Size: 60, Fill: numbered, Varies: true, Count: 1 << 40, Rate: 1000}
+		f := Flood{Device: device(t, "va"), Size: 60, Filler: numbering, Varies: true, Count: 1 << 40, Rate: 1000}
 		got, err := f.Run(ctx)
 		if err != nil || !got.Interrupted || got.Accepted == 0 || got.Accepted > 1000 || got.Interface != got.Accepted {
 			t.Errorf("%+v, %v", got, err)
@@ -223,7 +308,7 @@ func TestCaptureInTheKernelAndHere(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			f := Flood{Device: device(t, "va"), Size: 60, Fill: numbered, Varies: true, Count: 20, Via: "sendmmsg"}
+			f := Flood{Device: device(t, "va"), Size: 60, Filler: numbering, Varies: true, Count: 20, Via: "sendmmsg"}
 			if _, err := f.Run(context.Background()); err != nil {
 				t.Fatal(err)
 			}
@@ -256,10 +341,12 @@ func TestLiveVLANFilter(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		f := Flood{Device: device(t, "va"), Size: 60, Varies: true, Count: 20, Via: "sendmmsg", Fill: func(memory []byte, stride int, n uint64, count int) {
-			numbered(memory, stride, n, count)
-			for i := range count {
-				copy(memory[i*stride+12:], []byte{0x81, 0, 0, byte(n) + byte(i), 0x88, 0xb5})
+		f := Flood{Device: device(t, "va"), Size: 60, Varies: true, Count: 20, Via: "sendmmsg", Filler: func() Fill {
+			return func(memory []byte, stride int, n uint64, count int) {
+				numbered(memory, stride, n, count)
+				for i := range count {
+					copy(memory[i*stride+12:], []byte{0x81, 0, 0, byte(n) + byte(i), 0x88, 0xb5})
+				}
 			}
 		}}
 		if _, err := f.Run(context.Background()); err != nil {

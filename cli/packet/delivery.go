@@ -54,6 +54,7 @@ type deliveryReport struct {
 	Device      string          `json:"interface"`
 	Via         string          `json:"via"`
 	NotTaken    []wire.Refusal  `json:"not_taken,omitempty"`
+	Workers     int             `json:"workers,omitempty"`
 	Length      int             `json:"length_bytes,omitempty"`
 	Asked       uint64          `json:"asked"`
 	Accepted    uint64          `json:"accepted"`
@@ -131,7 +132,11 @@ func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }
 
 // printDelivery prints the four counts for people.
 func (a *app) printDelivery(head string, r deliveryReport, failed error) error {
-	lines := [][2]string{{"by way of", r.Via + notTaken(r.NotTaken)}}
+	via := r.Via + notTaken(r.NotTaken)
+	if r.Workers > 1 {
+		via = fmt.Sprintf("%s, %d workers%s", r.Via, r.Workers, notTaken(r.NotTaken))
+	}
+	lines := [][2]string{{"by way of", via}}
 	if r.Length > 0 {
 		lines = append(lines, [2]string{"frames", fmt.Sprintf("%d bytes", r.Length)})
 	}

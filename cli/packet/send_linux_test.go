@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -279,6 +280,30 @@ func TestFloodReports(t *testing.T) {
 		out, _, status = run(t, words("flood ip dst=127.0.0.1 / udp dport=9 --rate 1000 --count 100")...)
 		if status != 0 || !strings.Contains(out, "by way of   raw") || !strings.Contains(out, "accepted    100 by the kernel") {
 			t.Errorf("status %d: %s", status, out)
+		}
+	})
+}
+
+// Several workers send what one would have sent, and the report names them.
+func TestFloodOfWorkersReports(t *testing.T) {
+	if runtime.NumCPU() < 2 {
+		t.Skip("there is one processor")
+	}
+	inPair(t, func() {
+		line := "flood --iface va eth dst=02:00:00:00:00:09 / ip src=inc:10.64.37.1-10.64.37.254 dst=10.64.37.35 / udp sport=rand:1024-65535 dport=9 --rate max --count 20k --workers 2"
+		out, complaints, status := run(t, append(words(line), "-o", "json")...)
+		var r deliveryReport
+		if err := json.Unmarshal([]byte(out), &r); err != nil {
+			t.Fatal(err, out, complaints)
+		}
+		if status != 0 || r.Via != "sendmmsg" || r.Workers != 2 || r.Accepted != 20_000 || r.Interface != 20_000 || r.Peer == nil || r.Peer.Received != 20_000 || r.Lost != 0 {
+			t.Errorf("status %d: %s", status, out)
+		}
+		if out, complaints, status = run(t, words(line)...); status != 0 || !strings.Contains(out, "by way of   sendmmsg, 2 workers; not live") {
+			t.Errorf("status %d: %s%s", status, out, complaints)
+		}
+		if _, complaints, status = run(t, append(words(line), "--via", "xdp")...); status != 3 || !strings.Contains(complaints, "2 workers need as many queues, and va has 1: ethtool -L va rx 2 tx 2") {
+			t.Errorf("status %d: %s", status, complaints)
 		}
 	})
 }

@@ -18,7 +18,7 @@ func BenchmarkSenders(b *testing.B) {
 	series := Series{Size: 60, Fill: fill, Varies: true}
 	for name, open := range map[string]func(int) (sender, error){
 		"live": func(i int) (sender, error) { return OpenLive(i, series) },
-		"xdp":  func(i int) (sender, error) { return OpenXDP(i, series) },
+		"xdp":  func(i int) (sender, error) { return OpenXDP(i, 0, series) },
 	} {
 		b.Run(name, func(b *testing.B) {
 			inPair(b, "on", func(a, _ *net.Interface) {

@@ -146,7 +146,7 @@ func openSender(name string, index int, frames [][]byte) (sender, error) {
 	case "live":
 		return OpenLive(index, s)
 	case "xdp":
-		return OpenXDP(index, s)
+		return OpenXDP(index, 0, s)
 	}
 	p, err := OpenPackets(index, name == "sendto")
 	return packetSender{p, frames}, err

@@ -27,9 +27,9 @@ func (*Packets) Close() error                 { return unsupported() }
 
 type XDPSocket struct{}
 
-func OpenXDP(int, Series) (*XDPSocket, error)    { return nil, unsupported() }
-func (*XDPSocket) Send(uint64, int) (int, error) { return 0, unsupported() }
-func (*XDPSocket) Close() error                  { return unsupported() }
+func OpenXDP(int, int, Series) (*XDPSocket, error) { return nil, unsupported() }
+func (*XDPSocket) Send(uint64, int) (int, error)   { return 0, unsupported() }
+func (*XDPSocket) Close() error                    { return unsupported() }
 
 const MaxXDPFrame = 2048
 

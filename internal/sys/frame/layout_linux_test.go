@@ -101,12 +101,12 @@ func TestRingLatency(t *testing.T) {
 func TestXDPWaitsForItsQueue(t *testing.T) {
 	inPair(t, "", func(a, _ *net.Interface) {
 		s := Series{Size: 60, Fill: func([]byte, int, uint64, int) {}}
-		first, err := OpenXDP(a.Index, s)
+		first, err := OpenXDP(a.Index, 0, s)
 		if err != nil {
 			t.Fatal(err)
 		}
 		time.AfterFunc(50*time.Millisecond, func() { first.Close() })
-		second, err := OpenXDP(a.Index, s)
+		second, err := OpenXDP(a.Index, 0, s)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -43,8 +43,9 @@ type sharedRing struct {
 // MaxXDPFrame is the longest frame that an XDPSocket sends, in bytes.
 const MaxXDPFrame = chunkSize
 
-// OpenXDP opens an AF_XDP socket for sending a series on the first queue of an interface.
-func OpenXDP(index int, series Series) (*XDPSocket, error) {
+// OpenXDP opens an AF_XDP socket for sending a series on a queue of an interface, counted
+// from 0. A queue has one socket.
+func OpenXDP(index, queue int, series Series) (*XDPSocket, error) {
 	if series.Size > chunkSize {
 		return nil, &sys.OpError{Op: "send frame through AF_XDP", Err: unix.EMSGSIZE}
 	}
@@ -53,14 +54,14 @@ func OpenXDP(index int, series Series) (*XDPSocket, error) {
 		return nil, sys.NewOpError("open AF_XDP socket", err)
 	}
 	x := &XDPSocket{fd: fd, series: series, free: ringSize, stride: max(64, 1<<bits.Len(uint(series.Size-1)))}
-	if err := x.prepare(index); err != nil {
+	if err := x.prepare(index, queue); err != nil {
 		x.Close()
 		return nil, err
 	}
 	return x, nil
 }
 
-func (x *XDPSocket) prepare(index int) error {
+func (x *XDPSocket) prepare(index, queue int) error {
 	memory, err := unix.Mmap(-1, 0, ringSize*x.stride, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_POPULATE)
 	if err != nil {
 		return sys.NewOpError("map memory for frames", err)
@@ -81,7 +82,7 @@ func (x *XDPSocket) prepare(index int) error {
 	if err := x.mapRings(); err != nil {
 		return err
 	}
-	address := unix.RawSockaddrXDP{Family: unix.AF_XDP, Flags: unix.XDP_COPY | unix.XDP_USE_NEED_WAKEUP, Ifindex: uint32(index)}
+	address := unix.RawSockaddrXDP{Family: unix.AF_XDP, Flags: unix.XDP_COPY | unix.XDP_USE_NEED_WAKEUP, Ifindex: uint32(index), Queue_id: uint32(queue)}
 	// The kernel lets go of a queue some time after the socket that had it was closed.
 	for attempt := 0; ; attempt++ {
 		_, _, errno := unix.Syscall(unix.SYS_BIND, uintptr(x.fd), uintptr(unsafe.Pointer(&address)), unsafe.Sizeof(address))

@@ -57,6 +57,22 @@ func TestDoRunsInsideAndLeavesNothing(t *testing.T) {
 	}
 }
 
+// To stay where one is takes no privilege.
+func TestDoHere(t *testing.T) {
+	n, err := Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	outside, inside := interfaces(t), 0
+	if err := n.Do(func() error {
+		inside = interfaces(t)
+		return nil
+	}); err != nil || inside != outside {
+		t.Errorf("%d interfaces inside, %d outside, %v", inside, outside, err)
+	}
+}
+
 func TestDoReturnsTheErrorAndSurvivesGoexit(t *testing.T) {
 	n := mustNew(t)
 	if err := n.Do(func() error { return fs.ErrClosed }); err != fs.ErrClosed {

@@ -26,6 +26,7 @@ func ThreadID() int                                 { return 0 }
 func DescriptorLimit() (limit, used int, err error) { return 0, 0, sys.ErrUnsupported }
 func ReserveDescriptors(int) error                  { return sys.ErrUnsupported }
 func Sleep(d time.Duration)                         { time.Sleep(d) }
+func PinThread(int) error                           { return sys.ErrUnsupported }
 func SetTimerSlack(time.Duration) error             { return sys.ErrUnsupported }
 func ReadThreadUse() (ThreadUse, error)             { return ThreadUse{}, sys.ErrUnsupported }
 func ThreadCPUTime() (time.Duration, error)         { return 0, sys.ErrUnsupported }

@@ -18,6 +18,24 @@ func SetTimerSlack(slack time.Duration) error {
 	return sys.NewOpError("prctl PR_SET_TIMERSLACK", unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(max(slack, 1)), 0, 0, 0))
 }
 
+// PinThread keeps the calling OS thread on one of the processors that it may use: the
+// nth, counted from 0 and, behind the last, from the first again.
+func PinThread(n int) error {
+	var may, one unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &may); err != nil {
+		return sys.NewOpError("sched_getaffinity", err)
+	}
+	for cpu, left := 0, n%max(may.Count(), 1); ; cpu++ {
+		if !may.IsSet(cpu) {
+			continue
+		}
+		if left--; left < 0 {
+			one.Set(cpu)
+			return sys.NewOpError("sched_setaffinity", unix.SchedSetaffinity(0, &one))
+		}
+	}
+}
+
 // Sleep blocks the calling OS thread for that long, more exactly than time.Sleep, whose
 // timers wake a thread up to a millisecond late. A signal ends it early.
 func Sleep(d time.Duration) {

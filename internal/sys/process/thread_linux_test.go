@@ -38,6 +38,33 @@ func TestThreadUseCountsThisThread(t *testing.T) {
 	})
 }
 
+// Each of the processors that the thread may use is one of the first so many, and they
+// begin again behind the last.
+func TestPinThread(t *testing.T) {
+	onThread(t, func() {
+		var may, first unix.CPUSet
+		if err := unix.SchedGetaffinity(0, &may); err != nil {
+			t.Error(err)
+			return
+		}
+		for n := range may.Count() + 1 {
+			onThread(t, func() {
+				var has unix.CPUSet
+				err := PinThread(n)
+				if err := unix.SchedGetaffinity(0, &has); err != nil {
+					t.Error(err)
+				}
+				if n == 0 {
+					first = has
+				}
+				if err != nil || has.Count() != 1 || (has == first) != (n == 0 || n == may.Count()) {
+					t.Errorf("thread %d: %v, %v", n, has, err)
+				}
+			})
+		}
+	})
+}
+
 func TestTimerSlackIsOfThisThread(t *testing.T) {
 	onThread(t, func() {
 		if err := SetTimerSlack(0); err != nil {
