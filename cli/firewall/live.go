@@ -34,8 +34,10 @@ func advised(err error) error {
 		return fmt.Errorf("%w: another program changed it between plan and apply; nothing was altered: run this again", err)
 	case errors.Is(err, sys.ErrNotPermitted):
 		return fmt.Errorf("%w: the kernel's rules need CAP_NET_ADMIN: run as root, or \"setcap cap_net_admin+ep\" the program", err)
+	case errors.Is(err, kernel.ErrNoExpression):
+		return fmt.Errorf("%w (a module nft_…): nothing was altered; do without in this rule", err)
 	case errors.Is(err, sys.ErrUnsupported):
-		return fmt.Errorf("%w: this kernel has no nf_tables, or lacks an expression of the policy", err)
+		return fmt.Errorf("%w: this kernel has no nf_tables, or lacks a part of the policy", err)
 	}
 	return err
 }

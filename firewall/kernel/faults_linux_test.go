@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"wirelab/firewall"
 	"wirelab/internal/netlink"
 	"wirelab/internal/sys"
@@ -251,6 +253,34 @@ func TestErrorsNameTheRule(t *testing.T) {
 	}
 	if live, err := k.Read(p); err != nil || live.Exists {
 		t.Errorf("the table exists: %t, %v", live.Exists, err)
+	}
+}
+
+// A kernel that lacks an expression of a rule says so in one line, and nothing is altered. A kernel
+// without the module nft_reject_bridge has none for bridges.
+func TestExpressionMissing(t *testing.T) {
+	_, k := namespace(t)
+	p := &firewall.Program{Family: unix.NFPROTO_BRIDGE, Table: "wirelab", Chains: []firewall.Chain{{Name: "input", Hook: firewall.Input, Policy: firewall.Accept}}}
+	mustApply(t, k, p)
+	was, err := k.Save(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := *p
+	changed.Chains = []firewall.Chain{p.Chains[0]}
+	changed.Chains[0].Rules = []firewall.Rule{
+		{Verdict: firewall.Verdict{Kind: firewall.Accept}, Text: "accept"},
+		{Verdict: firewall.Verdict{Kind: firewall.Reject, Answer: firewall.Answer{Type: firewall.ICMPXAnswer}}, Text: "reject", Place: g7()},
+	}
+	err = k.Apply(mustPlan(t, k, &changed))
+	if err == nil {
+		t.Skip("this kernel has reject for bridges")
+	}
+	if want := "add rule of chain input (wirelab.yaml:7:3) reject: not supported here: this kernel lacks the expression reject"; err.Error() != want || !errors.Is(err, ErrNoExpression) || !errors.Is(err, sys.ErrUnsupported) {
+		t.Errorf("error %v, not %s", err, want)
+	}
+	if err := k.Verify(p, was); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -89,14 +89,14 @@ func (k *Kernel) Apply(p *Plan) error {
 	}
 	k.last = nil
 	if err := k.conn.Commit(ahead.Batch, p.live.Generation, ahead.describe); err != nil {
-		return err
+		return lacking(err)
 	}
 	var handles []uint64
 	w.Echo = func(m netlink.Message) { handles = append(handles, handleOf(m)) }
 	err := k.conn.Commit(w.Batch, p.Applied()-1, w.describe)
 	switch {
 	case err != nil:
-		return k.abandon(p, err)
+		return k.abandon(p, lacking(err))
 	case w.echo && len(handles) == len(p.addRules):
 		k.last = p.live.after(p, handles)
 	}

@@ -1,11 +1,16 @@
 package kernel
 
 import (
+	"fmt"
 	"slices"
 
 	"wirelab/firewall"
 	"wirelab/internal/setting"
+	"wirelab/internal/sys"
 )
+
+// ErrNoExpression reports a rule that this kernel cannot take, since it lacks a module.
+var ErrNoExpression = fmt.Errorf("%w: this kernel lacks the expression", sys.ErrUnsupported)
 
 // An Action is what happens to a part of the table.
 type Action byte

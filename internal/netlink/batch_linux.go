@@ -63,17 +63,19 @@ func (c *Conn) Commit(b *Batch, generation uint32, describe Describe) error {
 	}
 	last := b.start
 	first := c.number(b.count + 1)
-	err := c.send(b.close(first, c.port, generation))
+	sent := b.close(first, c.port, generation)
+	err := c.send(sent)
 	b.open(last)
 	if err != nil {
 		return named(err, Named("send", "a batch of nftables"))
 	}
-	a := answers{first: first, last: first + uint32(b.count) - 1, describe: describe, echo: b.Echo}
+	a := answers{sent: sent, first: first, last: first + uint32(b.count) - 1, describe: describe, echo: b.Echo}
 	return c.outcome(&a, before)
 }
 
 // answers collects what the kernel says of a batch.
 type answers struct {
+	sent        Messages
 	first, last uint32 // sequence numbers of the batch's begin and last message
 	describe    Describe
 	echo        func(Message)
@@ -128,22 +130,29 @@ func (a *answers) take(buf Messages, port uint32) error {
 			return err
 		}
 		whole := m.Sequence == a.first
-		if a.failed == nil {
-			a.failed = a.failure(v, int(index)-1, whole)
+		if a.failed == nil && v.errno != 0 {
+			a.failed = a.failure(v, m.Sequence)
 		}
 		a.done = a.done || whole && v.errno != 0 || m.Sequence == a.last
 	}
 	return nil
 }
 
-func (a *answers) failure(v verdict, index int, whole bool) error {
+// failure returns the error of the message that was sent with this number.
+func (a *answers) failure(v verdict, sequence uint32) error {
+	failed := &sys.OpError{Op: "commit", Object: "a batch of nftables", Err: v.errno, Message: v.message}
 	switch {
-	case v.errno == unix.ERESTART && whole:
-		return &sys.OpError{Op: "commit", Object: "a batch of nftables", Err: ErrChanged}
-	case whole:
-		return v.failure(Named("commit", "a batch of nftables"), 0)
+	case sequence != a.first:
+		failed.Op, failed.Object = a.describe(int(sequence-a.first) - 1)
+		for m := range a.sent.All() {
+			if m.Sequence == sequence {
+				failed.Err = v.refused(m)
+			}
+		}
+	case v.errno == unix.ERESTART:
+		failed.Err, failed.Message = ErrChanged, ""
 	}
-	return v.failure(a.describe, index)
+	return failed
 }
 
 // Log subscribes to the packets that rules log to this NFLOG group, with up to

@@ -65,13 +65,25 @@ const (
 	flagCapped   = 0x100
 	flagDetails  = 0x200 // NLM_F_ACK_TLVS
 	attributeMsg = 1     // NLMSGERR_ATTR_MSG
+	attributeAt  = 2     // NLMSGERR_ATTR_OFFS
 )
 
-// verdict is what an acknowledgement says: an errno, 0 for success, and the
-// kernel's explanation.
+// RefusedError is the errno of a message of a batch, with the value of the attribute that
+// the kernel took offence at.
+type RefusedError struct {
+	syscall.Errno
+	Value []byte
+}
+
+// Unwrap returns the errno.
+func (e *RefusedError) Unwrap() error { return e.Errno }
+
+// verdict is what an acknowledgement says: an errno, 0 for success, the kernel's
+// explanation, and where in the message the attribute stands that it is about, 0 if unknown.
 type verdict struct {
 	errno   syscall.Errno
 	message string
+	at      uint32
 }
 
 // verdictOf reads NLMSG_ERROR, or NLMSG_DONE, which begins alike.
@@ -86,18 +98,18 @@ func verdictOf(m Message) (v verdict, err error) {
 		v.errno = syscall.Errno(-code)
 	}
 	if m.Flags&flagDetails != 0 {
-		v.message = explanation(m)
+		v.explain(m)
 	}
 	return v, nil
 }
 
-// explanation returns the text of the extended acknowledgement. It stands
-// behind the request, of which a capped answer repeats only the header.
-func explanation(m Message) string {
+// explain reads the extended acknowledgement. It stands behind the request, of which
+// a capped answer repeats only the header.
+func (v *verdict) explain(m Message) {
 	skip := 4
 	if m.Kind == kindError {
 		if len(m.Body) < 4+headerLength {
-			return ""
+			return
 		}
 		skip += headerLength
 		if m.Flags&flagCapped == 0 {
@@ -105,15 +117,26 @@ func explanation(m Message) string {
 		}
 	}
 	if skip < 0 || skip > len(m.Body) {
-		return ""
+		return
 	}
-	d := Decode(m.Body[skip:])
-	for d.Next() {
-		if d.Kind() == attributeMsg {
-			return d.String()
+	for d := Decode(m.Body[skip:]); d.Next(); {
+		switch d.Kind() {
+		case attributeMsg:
+			v.message = d.String()
+		case attributeAt:
+			v.at = d.Uint32()
 		}
 	}
-	return ""
+}
+
+// refused returns the errno, with the value of the attribute of the message that it is about.
+func (v verdict) refused(m Message) error {
+	if at := int64(v.at) - headerLength; at >= 0 && at < int64(len(m.Body)) {
+		if d := Decode(m.Body[at:]); d.Next() {
+			return &RefusedError{Errno: v.errno, Value: d.Bytes()}
+		}
+	}
+	return v.errno
 }
 
 // failure returns the error that an errno stands for, nil for success.
