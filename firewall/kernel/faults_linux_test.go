@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -405,5 +406,51 @@ func FuzzReadRule(f *testing.F) {
 			t.Fatal(err)
 		}
 		(&signer{program: p}).signature(&rule)
+	})
+}
+
+// What the kernel lists of a table, and what is said to be a snapshot of one, can be any bytes.
+func FuzzListing(f *testing.F) {
+	p := newGenerator(4).next()
+	w := newWriter(p)
+	w.whole()
+	for m := range w.Messages().All() {
+		var e netlink.Encoder
+		e.Message(m.Kind, 0)
+		e.Raw(m.Body)
+		f.Add([]byte(e.Messages()))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r := &reader{fields: indexFields()}
+		live := &State{Exists: true, Program: firewall.Program{Family: p.Family, Table: p.Table}}
+		chain := firewall.Chain{Name: "input"}
+		var set firewall.Set
+		var is definition
+		for m := range netlink.Messages(data).All() {
+			switch m.Kind {
+			case newSet:
+				set, is, _ = readSet(m.Attributes(4))
+			case newElement:
+				set.Elements = joined(r.listedElements(netlink.Messages(data), &is), &set, &is)
+				live.Program.Sets, live.sets = append(live.Program.Sets, set), append(live.sets, is)
+			case newChain:
+				chain, _ = readChain(p.Family, m.Attributes(4))
+			case newRule:
+				if l, err := list(m.Attributes(4)); err == nil {
+					rule, sealed := newRuleReader(r, live).read(&l)
+					chain.Rules, live.rules = append(chain.Rules, rule), [][]known{append(slices.Concat(live.rules...), known{l.handle, sealed})}
+				}
+			}
+		}
+		if live.Program.Chains = []firewall.Chain{chain}; len(chain.Rules) == 0 {
+			live.rules = [][]known{nil}
+		}
+		live.index = indexSets(live.Program.Sets)
+		if Compare(live, p).Empty() {
+			t.Error("nothing to do")
+		}
+		if err := checkSnapshot(p, data); err == nil && !slices.Equal(lasting(data), lasting(data)) {
+			t.Error("a snapshot differs from itself")
+		}
 	})
 }

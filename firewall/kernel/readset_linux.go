@@ -87,10 +87,13 @@ func (r *reader) elements(t *State, s *firewall.Set, k *definition) error {
 	e.String(unix.NFTA_SET_ELEM_LIST_TABLE, t.Program.Table)
 	e.String(unix.NFTA_SET_ELEM_LIST_SET, s.Name)
 	all, err := r.ask(&e, "elements of set "+s.Name)
-	if err != nil {
-		return err
+	if err == nil {
+		s.Elements = joined(r.listedElements(all, k), s, k)
 	}
-	var elements []kernelElement
+	return err
+}
+
+func (r *reader) listedElements(all netlink.Messages, k *definition) (elements []kernelElement) {
 	for m := range all.All() {
 		d := m.Attributes(4)
 		for d.Next() {
@@ -104,8 +107,7 @@ func (r *reader) elements(t *State, s *firewall.Set, k *definition) error {
 			}
 		}
 	}
-	s.Elements = joined(elements, s, k)
-	return nil
+	return elements
 }
 
 func (r *reader) element(d netlink.Decoder) (e kernelElement, ok bool) {

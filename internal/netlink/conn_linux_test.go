@@ -1,6 +1,8 @@
 package netlink
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -356,5 +358,19 @@ func TestReceiveOutlastsExchanges(t *testing.T) {
 	time.AfterFunc(20*time.Millisecond, func() { c.Close() })
 	if _, err := c.Receive(); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// Messages go in windows of so many, and of so many bytes, but never of none.
+func TestWindow(t *testing.T) {
+	for _, test := range []struct{ size, messages, want int }{
+		{16, 3, 3}, {16, windowCount + 1, windowCount}, {windowBytes / 2, 3, 2}, {windowBytes/2 + 4, 3, 1}, {windowBytes * 2, 2, 1},
+	} {
+		one := make([]byte, test.size)
+		binary.NativeEndian.PutUint32(one, uint32(test.size))
+		length, last, count := window(bytes.Repeat(one, test.messages))
+		if count != test.want || length != count*test.size || last != length-test.size {
+			t.Errorf("%d messages of %d bytes: %d of %d bytes, the last at %d", test.messages, test.size, count, length, last)
+		}
 	}
 }

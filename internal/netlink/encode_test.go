@@ -2,7 +2,9 @@ package netlink
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
+	"syscall"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -150,6 +152,68 @@ func TestBatchCanBeSentAgain(t *testing.T) {
 			t.Fatalf("% x\n% x", first, again)
 		}
 	})
+}
+
+// The kernel ends a dump that failed with four bytes of errno, and points into what it refuses.
+func TestVerdicts(t *testing.T) {
+	minus := func(errno syscall.Errno) []byte { return binary.NativeEndian.AppendUint32(nil, -uint32(errno)) }
+	for _, kind := range []uint16{kindDone, kindError} {
+		if v, err := verdictOf(Message{Kind: kind, Body: minus(syscall.EINTR)}); err != nil || v.errno != syscall.EINTR {
+			t.Errorf("kind %d: %+v, %v", kind, v, err)
+		}
+	}
+	if v, err := verdictOf(Message{Kind: kindDone}); err != nil || v.errno != 0 {
+		t.Errorf("%+v, %v", v, err)
+	}
+	var sent, answer Encoder
+	sent.Netfilter(1, 0, 0, 0)
+	sent.String(1, "refused")
+	answer.Message(kindError, flagDetails|flagCapped)
+	answer.Raw(append(minus(syscall.ENOENT), make([]byte, headerLength)...))
+	answer.String(attributeMsg, "why")
+	answer.Uint32(attributeAt, headerLength+4)
+	for m := range answer.Messages().All() {
+		v, err := verdictOf(m)
+		if err != nil || v.message != "why" {
+			t.Fatalf("%+v, %v", v, err)
+		}
+		for request := range sent.Messages().All() {
+			var refused *RefusedError
+			if err := v.refused(request); !errors.As(err, &refused) || string(refused.Value) != "refused\x00" || !errors.Is(err, syscall.ENOENT) {
+				t.Errorf("error %#v", err)
+			}
+			v.at = 1 << 31 // behind its end
+			if err := v.refused(request); err != syscall.ENOENT {
+				t.Errorf("error %#v", err)
+			}
+		}
+	}
+}
+
+func TestEdgesOfMessages(t *testing.T) {
+	var e Encoder
+	e.Message(5, 0)
+	count := 0
+	for m := range e.Messages().All() {
+		if count++; m.Kind != 5 || len(m.Body) != 0 {
+			t.Errorf("%+v", m)
+		}
+	}
+	if count != 1 {
+		t.Errorf("%d messages in a header alone", count)
+	}
+	mark := e.Nest(1)
+	e.Big32(2, 7)
+	e.End(mark)
+	if d := Decode(e.Since(mark)); !d.Next() || d.Kind() != 2 || d.Big32() != 7 {
+		t.Errorf("since: % x", e.Since(mark))
+	}
+	if _, ok, err := ParseLog(Message{Kind: logPacket + 1}); ok || err != nil {
+		t.Errorf("a message of another kind is a logged packet: %v", err)
+	}
+	if _, ok, _ := ParseLog(Message{Kind: logPacket, Body: make([]byte, 4)}); !ok {
+		t.Error("a logged packet is none")
+	}
 }
 
 func FuzzMessages(f *testing.F) {
