@@ -1,6 +1,8 @@
 package firewall
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -62,6 +64,59 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
+func TestMistakesOfNAT(t *testing.T) {
+	for rule, want := range map[string]string{
+		"masquerade out eth0":               "",
+		"masquerade tcp/80 -> :1024-2047":   "",
+		"redirect tcp/81 -> :8081":          "",
+		"snat from 10.0.0.0/8 -> 192.0.2.1": "",
+		"forward tcp/80 -> 192.168.1.1:80":  "",
+		"dnat tcp/80 -> :8080":              "",
+		"masquerade -> 192.0.2.1":           "snat takes one",
+		"redirect tcp/81":                   "a port of this host",
+		"redirect tcp/81 -> 192.0.2.1:8081": "a port of this host",
+		"snat from 10.0.0.0/8":              "expected where to",
+		"dnat tcp/80":                       "expected where to",
+		"dnat -> 192.0.2.1:80":              "needs a protocol with ports",
+		"dnat icmp/8 -> 192.0.2.1:80":       "needs a protocol with ports",
+	} {
+		file, _ := setting.Read("wirelab.yaml", []byte("firewall:\n  nat:\n    - "+rule+"\n"))
+		section, _ := file.Get("firewall")
+		if errs := check(section); want == "" && errs != nil || want != "" && (errs == nil || !strings.Contains(errs.Error(), want)) {
+			t.Errorf("%s: %v, want %q", rule, errs, want)
+		}
+	}
+}
+
+func TestNetsFromFiles(t *testing.T) {
+	dir := t.TempDir()
+	check := func(content []byte, want string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, "nets.txt"), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		file, _ := setting.Read(filepath.Join(dir, "wirelab.yaml"), []byte("firewall:\n  nets: {some: [file nets.txt]}\n  in: [accept from some]\n"))
+		section, _ := file.Get("firewall")
+		p, errs := Parse(section)
+		if want != "" {
+			if errs == nil || !strings.Contains(errs.Error(), want) {
+				t.Errorf("%v, want %q", errs, want)
+			}
+			return
+		}
+		if errs != nil {
+			t.Fatal(errs)
+		}
+		program, _ := p.Compile()
+		if set := program.Set("some_4"); set == nil || len(set.Elements) != 2 {
+			t.Errorf("set %+v", set)
+		}
+	}
+	check([]byte("# mine\n10.0.0.0/8\n\n192.0.2.1 ; why\n"), "")
+	check([]byte("10.0.0.0/8\nexample.org\n"), "nets.txt:2:1: ")
+	check(make([]byte, maxNetFile+1), "is larger than")
+}
+
 // Of thousands of bad lines each is told, with its place, and soon; and a word without
 // end is told in short.
 func TestEveryMistakeIsReported(t *testing.T) {
@@ -102,6 +157,7 @@ func TestRulesOfTheKernel(t *testing.T) {
 		{"in", "accept tcp/22, udp/53", 2},
 		{"in", "accept icmp, icmp/8", 2}, // a type does not narrow what comes before it
 		{"in", "accept icmp/8, icmp/13", 1},
+		{"in", "accept icmp/8, icmp/0", 1},
 		{"in", "accept to local", 1},
 		{"in", "accept from 10.0.0.0/8", 1},
 		{"in", "accept from azAZ09_-", 2}, // one for each family
