@@ -49,7 +49,7 @@ func lacking(err error) error {
 	case "", "immediate", "lookup", "dynset":
 		return err
 	default:
-		return &sys.OpError{Op: failed.Op, Object: failed.Object, Err: fmt.Errorf("%w %s", ErrNoExpression, name)}
+		return &sys.OpError{Op: failed.Op, Object: failed.Object, Err: fmt.Errorf("%w: %w %s", sys.ErrUnsupported, ErrNoExpression, name)}
 	}
 }
 

@@ -1,16 +1,15 @@
 package kernel
 
 import (
-	"fmt"
+	"errors"
 	"slices"
 
 	"wirelab/firewall"
 	"wirelab/internal/setting"
-	"wirelab/internal/sys"
 )
 
 // ErrNoExpression reports a rule that this kernel cannot take, since it lacks a module.
-var ErrNoExpression = fmt.Errorf("%w: this kernel lacks the expression", sys.ErrUnsupported)
+var ErrNoExpression = errors.New("this kernel lacks the expression")
 
 // An Action is what happens to a part of the table.
 type Action byte
