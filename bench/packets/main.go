@@ -301,28 +301,6 @@ func (b *bench) reading() error {
 	return nil
 }
 
-// makeMixed writes a file of packets of several kinds and lengths.
-func (b *bench) makeMixed(name string) error {
-	specs := []string{
-		"eth / ip src=inc:10.64.37.1-10.64.37.254 dst=10.64.37.35 / udp sport=rand:1024-65535 dport=9 / zero 18",
-		"eth / ip dst=10.64.37.35 / tcp sport=rand:1024-65535 dport=80 seq=inc:1 flags=ack,psh / zero 400",
-		"eth / ip6 dst=2001:db8::1 / tcp sport=rand:1024-65535 dport=443 / zero 100",
-		"eth / ip dst=10.64.37.35 / icmp type=echo seq=inc:0-65535 / zero 56",
-		"eth / vlan id=5 / ip dst=10.64.37.35 / tcp sport=rand:1024-65535 dport=22 / zero 1000",
-	}
-	var parts []string
-	for i, s := range specs {
-		part := filepath.Join(b.dir, fmt.Sprintf("part%d.pcap", i))
-		args := append([]string{"packet", "build", "-w", part, "--count", "100000"}, strings.Fields(s)...)
-		if _, err := b.time(b.wirelab, args...); err != nil {
-			return err
-		}
-		parts = append(parts, part)
-	}
-	_, err := b.time("mergecap", append([]string{"-F", "nsecpcap", "-w", name}, parts...)...)
-	return err
-}
-
 // capturing writes a million frames a second into a file. A core that sends over a veth
 // receives too, and has no time for so many: as a device with several queues would, the
 // veth spreads two floods over both cores. Each is paced somewhat faster, because the
