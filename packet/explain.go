@@ -307,11 +307,13 @@ func (e *explainer) described(at int) int {
 
 // workOut works the checksum of all[i] out, step by step; nil where it has none.
 func workOut(frame []byte, all []Header, i int, known Offload) *ChecksumSteps {
-	var check Check
-	if !check.verify(frame, all, i, known) {
+	h := &all[i]
+	at, ok := checksumOf(frame, h)
+	if !ok {
 		return nil
 	}
-	h := &all[i]
+	check := Check{Layer: h.Layer, Offset: at, Found: word(frame, at)}
+	check.Verdict, check.Right = judge(frame, all, i, known, check.Found)
 	s := &ChecksumSteps{Verdict: check.Verdict, Offset: check.Offset, Found: hex16(check.Found), Why: why(frame, all, i, check)}
 	var c coverage
 	if !c.find(frame, all, i) || !verifiable(frame, h, &c) {

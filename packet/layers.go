@@ -442,8 +442,7 @@ func linkOf(first Layer) LinkType {
 
 // guess looks behind UDP for a layer by its port, and takes it only if the bytes
 // can be that. It returns Data otherwise.
-func guess(udp, content []byte) Layer {
-	sport, dport := binary.BigEndian.Uint16(udp), binary.BigEndian.Uint16(udp[2:])
+func guess(sport, dport uint16, content []byte) Layer {
 	for _, e := range portNumbers {
 		port := uint16(e.number)
 		switch {

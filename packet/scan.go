@@ -1,7 +1,5 @@
 package packet
 
-import "encoding/binary"
-
 // MaxHeaders is how many headers of a frame are told apart, its data and trailers
 // among them. What is behind them is Data.
 const MaxHeaders = 16
@@ -53,6 +51,9 @@ type Headers struct {
 	Original int // bytes that it had on the wire
 	layers   uint64
 	faulty   bool
+
+	short head        // of a header that is shorter than that
+	gaps  [8][2]int32 // behind length fields, inner ones last
 }
 
 // All returns the headers. The slice is part of h.
@@ -97,15 +98,15 @@ func Scan(link LinkType, frame []byte, original int, h *Headers) {
 	original = max(original, len(frame))
 	h.N, h.Link, h.Captured, h.Original, h.layers, h.faulty = 0, link, len(frame), original, 0, false
 	var s scanner
-	s.h, s.frame, s.rest, s.end = h, frame, frame, original
-	s.layer = firstLayer(link, frame)
-	for s.layer != Data && h.N < MaxHeaders-3 {
-		if !s.header() {
-			s.layer = Data
-		}
+	s.h, s.frame, s.there, s.end = h, frame, len(frame), original
+	layer := firstLayer(link, frame)
+	for layer != Data && h.N < MaxHeaders-3 {
+		h.N++
+		layer = s.header(&h.List[h.N-1], layer)
 	}
-	if s.layer != Data && h.List[h.N-1].Fault == NoFault {
-		s.blame(&h.List[h.N-1], TooManyHeader)
+	if last := &h.List[max(h.N-1, 0)]; layer != Data && last.Fault == NoFault {
+		last.Fault = TooManyHeader
+		s.blame(last)
 	}
 	s.finish()
 }
@@ -115,110 +116,128 @@ func Scan(link LinkType, frame []byte, original int, h *Headers) {
 type scanner struct {
 	h        *Headers
 	frame    []byte
-	rest     []byte // what was captured of what is left for the layer
-	at, end  int    // what is left for the layer
-	layer    Layer
+	at, end  int // what is left for the next layer
+	there    int // the end of what was captured of it
 	quoted   bool
 	fragment bool
 	gapCount int
-	gaps     [8][2]int32
 }
 
-// add appends a header that reaches from where the scanner is to end.
-func (s *scanner) add(layer Layer, from, end int) *Header {
-	h := &s.h.List[s.h.N]
-	s.h.N++
+// rest returns what was captured of what is left for the next layer.
+func (s *scanner) rest() []byte { return s.frame[s.at:s.there] }
+
+// begin makes h the header of what reaches from one place to another.
+func (s *scanner) begin(h *Header, layer Layer, from, end int) {
 	h.Layer, h.Fault, h.Quoted, h.Partial, h.FromFrame = layer, NoFault, s.quoted, s.fragment, false
 	h.Offset, h.Length, h.End = int32(from), 0, int32(end)
 	if !s.quoted {
-		s.h.layers |= 1 << layer
+		s.h.layers |= 1 << (layer & 63)
 	}
-	return h
 }
 
-// blame notes what is wrong with a header.
-func (s *scanner) blame(h *Header, f Fault) {
-	h.Fault = f
+// blame remembers that a header has a fault, and reports whether nothing behind it can be
+// told.
+func (s *scanner) blame(h *Header) bool {
 	s.h.faulty = s.h.faulty || !h.Quoted
+	return h.Fault != ShortHeader && h.Fault != LongContent
 }
 
-// header takes the next header. It reports false where nothing more can be told.
-func (s *scanner) header() bool {
-	l, here := layouts[s.layer], s.rest
-	h := s.add(s.layer, s.at, s.end)
-	length := l.fixed
-	if l.conditional && len(here) >= l.fixed {
-		length = l.size(here)
+// header takes the next header. It returns the layer that follows, Data where nothing
+// more can be told.
+func (s *scanner) header(h *Header, layer Layer) (next Layer) {
+	s.begin(h, layer, s.at, s.end)
+	l, here := layouts[layer], s.rest()
+	var first *head
+	if len(here) >= len(first) {
+		first = (*head)(here)
+	} else {
+		s.h.short = head{}
+		copy(s.h.short[:], here)
+		first = &s.h.short
 	}
-	if len(here) < length {
-		s.blame(h, ShortHeader)
-		s.consume(h, len(here))
-		return false
+	length := int(l.lengths[first[l.lengthAt&15]])
+	if uint(length-1) >= uint(len(here)) { // not told, or more than there is
+		if length = s.length(h, l, here, first); length < l.fixed {
+			s.blame(h)
+			return Data
+		}
 	}
+	h.Length = int32(length)
+	s.at += length
+	if l.extent.mask != 0 {
+		value := l.extent.raw(first)
+		if end := int(h.Offset) + l.extent.bytes(value); end != s.end || value == 0 || first[0]&l.nibble != l.version<<4 {
+			s.content(h, l, first, value, end)
+		}
+	}
+	if h.Fault != NoFault && s.blame(h) {
+		return Data
+	}
+	if next = s.follow(l, first); s.at < s.end {
+		return next
+	}
+	return Data
+}
+
+// length finds the length of a header where one byte does not tell it, or tells what is
+// wrong.
+func (s *scanner) length(h *Header, l *layout, here []byte, first *head) int {
+	least := l.fixed
+	if len(here) >= l.fixed {
+		least = l.size(here)
+	}
+	length := least
 	switch {
-	case l.header.width > 0:
-		length = s.stated(h, length, l.header.read(here), len(here))
-	case l.tail == dnsRecords || l.tail == ndOptions && isND(here):
+	case len(here) < least:
+		h.Fault = ShortHeader
+		s.consume(h, len(here))
+		return 0
+	case l.header.mask != 0:
+		length = l.header.read(first)
+	case l.open && (l.layer == DNS || isND(here)):
 		length = len(here)
 	}
-	s.consume(h, length)
 	switch {
-	case l.extent.width > 0:
-		s.content(h, l, here)
-	case l.layer == Ethernet:
-		s.lengthOf8023(here)
+	case length < least:
+		h.Fault = ShortLength
+		return least
+	case length <= len(here):
+		return length
+	case s.at+length > s.end:
+		h.Fault = LongHeader
+	default: // cut by the capture
+		h.Fault = ShortHeader
 	}
-	if h.Fault != NoFault && h.Fault != ShortHeader && h.Fault != LongContent {
-		return false
-	}
-	return s.follow(h, l, here)
+	return len(here)
 }
 
 // consume makes the next bytes those of the header.
 func (s *scanner) consume(h *Header, length int) {
 	h.Length = int32(length)
 	s.at += length
-	s.rest = s.rest[length:]
-}
-
-// stated returns the header's length as its length field says, or as far as it goes.
-func (s *scanner) stated(h *Header, least, length, there int) int {
-	switch {
-	case length < least:
-		s.blame(h, ShortLength)
-		return least
-	case length <= there:
-		return length
-	case s.at+length > s.end:
-		s.blame(h, LongHeader)
-	default: // cut by the capture
-		s.blame(h, ShortHeader)
-	}
-	return there
 }
 
 // content narrows the end to what the header's length field says.
-func (s *scanner) content(h *Header, l *layout, here []byte) {
-	value := l.extent.raw(here)
+func (s *scanner) content(h *Header, l *layout, first *head, value uint16, end int) {
 	if l.version != 0 {
 		switch {
-		case h.Fault == NoFault && here[0]>>4 != l.version:
-			s.blame(h, WrongVersion)
+		case h.Fault == NoFault && first[0]>>4 != l.version:
+			h.Fault = WrongVersion
 			return
 		case value == 0: // as in packets that a device is yet to cut into segments
 			h.FromFrame = true
 			return
 		}
 	}
-	end := int(h.Offset) + l.extent.bytes(value)
 	switch {
+	case end == s.end:
 	case end < s.at && h.Fault == NoFault:
-		s.blame(h, ShortContent)
+		h.Fault = ShortContent
 	case end > s.end:
 		if h.Fault == NoFault && !s.fragment {
-			s.blame(h, LongContent)
+			h.Fault = LongContent
 		}
-		s.fragment = s.fragment || s.layer != UDP // what was sent is not all here
+		s.fragment = s.fragment || l.layer != UDP // what was sent is not all here
 	case h.Fault == NoFault:
 		s.narrow(end)
 		h.End = int32(end)
@@ -230,74 +249,57 @@ func (s *scanner) narrow(end int) {
 	if end >= s.end {
 		return
 	}
-	if s.gapCount < len(s.gaps) {
-		s.gaps[s.gapCount] = [2]int32{int32(end), int32(s.end)}
+	if s.gapCount < len(s.h.gaps) {
+		s.h.gaps[s.gapCount] = [2]int32{int32(end), int32(s.end)}
 		s.gapCount++
 	}
 	s.end = end
-	s.rest = s.rest[:min(len(s.rest), end-s.at)]
+	s.there = min(s.there, end)
 }
 
-// lengthOf8023 narrows a frame whose type field is a length.
-func (s *scanner) lengthOf8023(here []byte) {
-	if length := int(binary.BigEndian.Uint16(here[12:])); length < 0x600 && s.at+length <= s.end {
-		s.narrow(s.at + length)
-	}
-}
-
-// follow decides which layer comes next.
-func (s *scanner) follow(h *Header, l *layout, here []byte) bool {
+// follow decides which layer comes next, if there is more.
+func (s *scanner) follow(l *layout, first *head) Layer {
 	switch l.next {
 	case noSpace:
-		s.layer = Data
-		if quotes(l.layer, here) {
-			s.quoted, s.layer, s.fragment = true, quotedLayer(s.rest), false
+		if quotes(l.layer, first[0]) {
+			s.quoted, s.fragment = true, false
+			return quotedLayer(s.rest())
 		}
+		return Data
 	case onlyEthernet:
-		s.layer = Ethernet
+		return Ethernet
 	case udpPorts:
-		s.layer = Data
-		if !s.quoted && !s.fragment {
-			s.layer = guess(here, s.rest)
+		if s.quoted || s.fragment {
+			return Data
 		}
-	default:
-		s.layer = layerIn(l.above, l.number.raw(here))
-		s.fragments(l, here)
+		return guess(first.word(0), first.word(2), s.rest())
+	case loopbackFamilies:
+		return layerIn(l.above, uint32(first.word(0))<<16|uint32(first.word(2)))
 	}
-	return len(s.rest) > 0 || s.layer != Data && s.at < s.end
-}
-
-// fragments notes what the fragment fields of IP say.
-func (s *scanner) fragments(l *layout, here []byte) {
-	var offset, more uint16
-	switch l.layer {
-	case IPv4:
-		word := binary.BigEndian.Uint16(here[6:])
-		offset, more = word&0x1fff, word&0x2000
-	case Fragment:
-		word := binary.BigEndian.Uint16(here[2:])
-		offset, more = word>>3, word&1
-	case GRE:
-		if here[0]&0x40 != 0 { // a list of routes of unknown length
-			s.layer = Data
+	number := l.number.raw(first)
+	next := layerIn(l.above, uint32(number))
+	if next == Data && l.layer == Ethernet && number < 0x600 { // the length of IEEE 802.3
+		s.narrow(s.at + int(number))
+	}
+	if word := first.word(l.pieces.at); word&l.pieces.any != 0 {
+		s.fragment = true
+		if word&l.pieces.offset != 0 {
+			return Data
 		}
-		return
-	default:
-		return
 	}
-	s.fragment = s.fragment || offset != 0 || more != 0
-	if offset != 0 {
-		s.layer = Data
+	if l.layer == GRE && first[0]&0x40 != 0 { // a list of routes of unknown length
+		return Data
 	}
+	return next
 }
 
 // finish adds what is left: data, and what lies behind the lengths, inner first.
 func (s *scanner) finish() {
-	if len(s.rest) > 0 {
+	if s.at < s.there {
 		s.remains(Data, s.at, s.end)
 	}
 	for i := s.gapCount - 1; i >= 0; i-- {
-		if gap := s.gaps[i]; int(gap[0]) < len(s.frame) {
+		if gap := s.h.gaps[i]; int(gap[0]) < len(s.frame) {
 			s.remains(Trailer, int(gap[0]), int(gap[1]))
 		}
 	}
@@ -305,18 +307,20 @@ func (s *scanner) finish() {
 
 func (s *scanner) remains(layer Layer, from, end int) {
 	if s.h.N < MaxHeaders {
-		s.add(layer, from, end).Length = int32(min(end, len(s.frame)) - from)
+		h := &s.h.List[s.h.N]
+		s.h.N++
+		s.begin(h, layer, from, end)
+		h.Length = int32(min(end, len(s.frame)) - from)
 	}
 }
 
-// quotes reports whether the message carries the datagram that caused it.
-func quotes(layer Layer, here []byte) bool {
+// quotes reports whether a message of the type carries the datagram that caused it.
+func quotes(layer Layer, kind byte) bool {
 	switch layer {
 	case ICMP:
-		t := here[0]
-		return t == 3 || t == 4 || t == 5 || t == 11 || t == 12
+		return kind >= 3 && kind <= 5 || kind == 11 || kind == 12
 	case ICMPv6:
-		return here[0] >= 1 && here[0] <= 4
+		return kind >= 1 && kind <= 4
 	}
 	return false
 }

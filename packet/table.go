@@ -1,6 +1,9 @@
 package packet
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 // A Layer names a protocol header, or a piece of payload, of the field table.
 // The zero Layer is no layer.
@@ -80,40 +83,52 @@ type layout struct {
 	places // derived by lay
 }
 
-// places are the positions that a walk over headers needs, in bytes.
+// places are what a walk over headers needs of a layout.
 type places struct {
-	fixed       int        // length of the fields that are always there
-	conditional bool       // some fields depend on others
-	sizes       []int      // of all fields, by the first byte, where that alone decides which there are
+	fixed       int         // length of the fields that are always there, in bytes
+	conditional bool        // some fields depend on others
+	open        bool        // options or records may reach to the end
+	lengths     [256]uint16 // of the header, by the byte at lengthAt; 0: that byte does not tell
+	lengthAt    uint8
+	nibble      byte       // the bits of the first byte that hold the version
 	protocol    byte       // its number among those of IP
 	above       []numbered // the layers that may come next
 	header      position   // header length
 	extent      position   // length of header and content
 	number      position   // of the next layer
-	checksum    position
+	pieces      pieces     // what fragments say
+	checksum    int        // offset
 }
 
-// A position is a field of at most 32 bits inside a header; width 0: there is none. All
-// headers have two bytes at least: a smaller field is read with the one beside it.
+// head is the beginning of a header, which has all that a walk reads, zeros behind it if it
+// is shorter.
+type head [16]byte
+
+// word returns the 16 bits at an even offset.
+func (h *head) word(at uint8) uint16 { return binary.BigEndian.Uint16(h[at&14:]) }
+
+// A position is a field inside 16 bits of a head. A mask of 0: there is no such field.
 type position struct {
-	at, width int // bytes
-	from      int // where what is read begins
-	shift     uint
-	mask      uint32
-	unit, add int // value*unit+add is bytes
+	at    uint8 // where the 16 bits begin: even
+	shift uint8
+	mask  uint16
+	scale uint8 // value<<scale+add is bytes
+	add   int
 }
 
-// read returns the value in bytes of the header. The header must hold the field.
-func (p *position) read(h []byte) int { return p.bytes(p.raw(h)) }
+// read returns the value in bytes.
+func (p *position) read(h *head) int { return p.bytes(p.raw(h)) }
 
-func (p *position) bytes(value uint32) int { return int(value)*p.unit + p.add }
+func (p *position) bytes(value uint16) int { return int(value)<<(p.scale&31) + p.add }
 
 // raw returns the value as it stands there.
-func (p *position) raw(h []byte) uint32 {
-	if p.width > 2 {
-		return binary.BigEndian.Uint32(h[p.from:]) >> (p.shift & 31) & p.mask
-	}
-	return uint32(binary.BigEndian.Uint16(h[p.from:])) >> (p.shift & 31) & p.mask
+func (p *position) raw(h *head) uint16 { return h.word(p.at) >> (p.shift & 15) & p.mask }
+
+// pieces is the 16-bit word that says whether the content is a fragment: it is if a bit of
+// any is set, and not the first one if a bit of offset is.
+type pieces struct {
+	at          uint8
+	any, offset uint16
 }
 
 // A field is one row of a layout. Its offset is the sum of the widths above it.
@@ -244,40 +259,49 @@ func lay(l layout) *layout {
 	}
 	l.protocol = byte(numberOfLayer(ipProtocols, l.layer))
 	l.above = numbersOf(l.next)
-	l.sizes = l.sizesByType()
+	l.open = l.tail == dnsRecords || l.tail == ndOptions
+	switch l.layer {
+	case IPv4:
+		l.nibble, l.pieces = 0xf0, pieces{at: 6, any: 0x3fff, offset: 0x1fff}
+	case IPv6:
+		l.nibble = 0xf0
+	case Fragment:
+		l.pieces = pieces{at: 2, any: 0xfff9, offset: 0xfff8}
+	}
+	l.measure()
 	return &l
 }
 
-// sizesByType returns the length of the fields for every first byte, nil where it does not
-// decide, or decides nothing.
-func (l *layout) sizesByType() []int {
+// measure finds the lengths of the header that a single byte decides.
+func (l *layout) measure() {
 	for i := range l.fields {
-		if c := &l.fields[i].when; c.mask != 0 && (c.mask != 0xff00 || c.at != 0) {
-			return nil
+		c := &l.fields[i].when
+		if c.mask != 0 && (c.mask != 0xff00 || c.at != 0) || l.tail == dnsRecords {
+			return
 		}
 	}
-	if !l.conditional {
-		return nil
+	for i := range l.lengths {
+		var h head
+		h[l.lengthAt] = byte(i)
+		length := l.size(h[:])
+		switch {
+		case l.header.mask != 0:
+			length = l.header.read(&h)
+		case l.open && isND(h[:]):
+			continue
+		}
+		if length >= l.fixed {
+			l.lengths[i] = uint16(length)
+		}
 	}
-	sizes := make([]int, 256)
-	for first := range sizes {
-		sizes[first] = l.size([]byte{byte(first), 0})
-	}
-	return sizes
 }
 
 // note remembers the position of a field that walks over headers need.
 func (l *layout) note(f *field) {
-	p := position{at: f.bit / 8, width: (f.bits + 7) / 8, unit: f.unit, add: f.add, mask: 1<<f.bits - 1}
-	length := 2
-	if p.width > 2 {
-		length = 4
-	}
-	p.from = max(p.at+p.width-length, 0)
-	p.shift = uint((p.from+length)*8 - f.bits - f.bit)
+	p := position{at: uint8(f.bit / 16 * 2), shift: uint8(16 - f.bits - f.bit%16), mask: 1<<f.bits - 1, scale: uint8(bits.Len(uint(f.unit)) - 1), add: f.add}
 	switch f.by {
 	case headerLength:
-		l.header = p
+		l.header, l.lengthAt = p, uint8(f.bit/8)
 	case totalLength:
 		l.extent = p
 	case payloadLength:
@@ -286,7 +310,7 @@ func (l *layout) note(f *field) {
 	case nextNumber:
 		l.number = p
 	case checksum:
-		l.checksum = p
+		l.checksum = f.bit / 8
 	}
 }
 
@@ -294,9 +318,6 @@ func (l *layout) note(f *field) {
 func (l *layout) size(h []byte) int {
 	if !l.conditional {
 		return l.fixed
-	}
-	if l.sizes != nil && len(h) >= 2 {
-		return l.sizes[h[0]]
 	}
 	bits := 0
 	for i := range l.fields {

@@ -52,41 +52,48 @@ type Check struct {
 // and appends them to checks. It allocates nothing if checks has room for
 // MaxHeaders. Quoted datagrams are not judged.
 func Verify(frame []byte, h *Headers, known Offload, checks []Check) []Check {
-	for i := range h.All() {
-		one := &h.List[i]
-		if one.Quoted || layouts[one.Layer].sum == noSum {
+	all := h.All()
+	for i := range all {
+		one := &all[i]
+		if layouts[one.Layer].sum == noSum || one.Quoted {
 			continue
 		}
-		checks = append(checks, Check{})
-		if !checks[len(checks)-1].verify(frame, h.All(), i, known) {
-			checks = checks[:len(checks)-1]
+		if at, ok := checksumOf(frame, one); ok {
+			found := word(frame, at)
+			verdict, right := judge(frame, all, i, known, found)
+			checks = append(checks, Check{}) // filled in where it is: copying would wait for its own writes
+			c := &checks[len(checks)-1]
+			c.Layer, c.Verdict, c.Offset, c.Found, c.Right = one.Layer, verdict, at, found, right
 		}
 	}
 	return checks
 }
 
-// verify judges the checksum of one header. It reports false if the header has
-// none, or if even the field was not captured.
-func (c *Check) verify(frame []byte, all []Header, i int, known Offload) bool {
+// checksumOf returns where the checksum of a header stands in the frame. It reports false
+// if the header has none, or if even the field was not captured.
+func checksumOf(frame []byte, h *Header) (at int, ok bool) {
+	at = int(h.Offset) + layouts[h.Layer].checksum
+	return at, at+2 <= int(h.Offset+h.Length) && (h.Layer != GRE || frame[h.Offset]&0x80 != 0)
+}
+
+// judge returns the verdict on the checksum of all[i], which is found there, and what is
+// right, 0 where that is unknown.
+func judge(frame []byte, all []Header, i int, known Offload, found uint16) (v Verdict, right uint16) {
 	h := &all[i]
-	at := int(h.Offset) + layouts[h.Layer].checksum.at
-	if at+2 > int(h.Offset+h.Length) || h.Layer == GRE && frame[h.Offset]&0x80 == 0 {
-		return false
-	}
-	c.Layer, c.Offset, c.Found = h.Layer, at, binary.BigEndian.Uint16(frame[at:])
-	absent := h.Layer == UDP && c.Found == 0 && underIPv4(all[:i])
-	if absent {
-		c.Verdict = Absent
-	}
-	var over coverage
-	switch {
-	case !over.find(frame, all, i) || !verifiable(frame, h, &over):
+	absent := found == 0 && h.Layer == UDP && underIPv4(all[:i])
+	var cover coverage
+	switch whole := cover.find(frame, all, i) && verifiable(frame, h, &cover); {
+	case absent && whole:
+		return Absent, complement(cover.rest(frame), true)
 	case absent:
-		c.Right = complement(over.rest(frame), true)
-	default:
-		c.judge(frame, h, &over, known)
+		return Absent, 0
+	case !whole:
+		return Unverified, 0
+	case h.Fault == NoFault && found != 0 && found != 0xffff && cover.sound(frame): // as nearly always
+		return Good, found
 	}
-	return true
+	rest := cover.rest(frame)
+	return cover.doubt(frame, h, known, found, rest), complement(rest, h.Layer == UDP)
 }
 
 // verifiable reports whether all that is covered was captured, in one piece.
@@ -100,30 +107,22 @@ func verifiable(frame []byte, h *Header, c *coverage) bool {
 	return !h.Partial && h.Fault != ShortHeader
 }
 
-// judge compares the field with the sum of what is covered.
-func (c *Check) judge(frame []byte, h *Header, cover *coverage, known Offload) {
-	sane := h.Fault == NoFault && c.Found != 0 && c.Found != 0xffff
-	if sane && cover.sound(frame) {
-		c.Verdict, c.Right = Good, c.Found // as nearly always
-		return
-	}
-	rest := cover.rest(frame)
+// doubt judges what does not just add up; rest is the sum without the checksum.
+func (c *coverage) doubt(frame []byte, h *Header, known Offload, found, rest uint16) Verdict {
 	udp := h.Layer == UDP
-	c.Right = complement(rest, udp)
 	switch {
-	case udp && (c.Found == 0 || h.Fault == LongContent || h.Fault == ShortContent):
-		c.Verdict = Bad
+	case udp && (found == 0 || h.Fault == LongContent || h.Fault == ShortContent):
+		return Bad
 	case h.Layer != IPv4 && (h.Fault == LongHeader || h.Fault == ShortLength):
-		c.Verdict = Bad // TCP drops it before it looks
-	case fold(uint64(rest)+uint64(c.Found)) == 0xffff:
-		c.Verdict = Good
-	case cover.pseudo && known == OffloadValid:
-		c.Verdict = Good // whatever stands there: Linux believes the device
-	case cover.pseudo && h.Layer != ICMPv6 && (known == OffloadPending || isPartial(frame, cover, c.Found)):
-		c.Verdict = Partial
-	default:
-		c.Verdict = Bad
+		return Bad // TCP drops it before it looks
+	case fold(uint64(rest)+uint64(found)) == 0xffff:
+		return Good
+	case c.pseudo && known == OffloadValid:
+		return Good // whatever stands there: Linux believes the device
+	case c.pseudo && h.Layer != ICMPv6 && (known == OffloadPending || isPartial(frame, c, found)):
+		return Partial
 	}
+	return Bad
 }
 
 // isPartial reports whether the field holds what a host leaves to its device: the
@@ -154,7 +153,7 @@ func network(below []Header) (*Header, bool) {
 func (c *coverage) find(frame []byte, all []Header, i int) bool {
 	h := &all[i]
 	l := layouts[h.Layer]
-	c.at, c.from, c.to = int(h.Offset)+l.checksum.at, int(h.Offset), int(h.End)
+	c.at, c.from, c.to = int(h.Offset)+l.checksum, int(h.Offset), int(h.End)
 	switch l.sum {
 	case headerSum:
 		c.to = c.from + int(h.Length)
@@ -250,12 +249,15 @@ func lastSourceRoute(options []byte) (int, bool) {
 }
 
 // sum returns the ones' complement sum of b as big-endian 16-bit words, an odd
-// last byte padded with zero, folded to 16 bits (RFC 1071). It adds eight bytes at
-// a time in the machine's order and swaps at the end, as section 2 (B) allows.
-// Adding the last carry of a run cannot carry again: a sum that carried is at
-// most 2^64-2.
-func sum(b []byte) uint16 {
-	var s, c uint64
+// last byte padded with zero, folded to 16 bits (RFC 1071).
+func sum(b []byte) uint16 { return bits.ReverseBytes16(fold(accumulate(0, b))) }
+
+// accumulate adds b to s, eight bytes at a time in the machine's order: what it returns is
+// to be folded, and then swapped, as section 2 (B) of RFC 1071 allows. Adding the last
+// carry of a run cannot carry again: a sum that carried is at most 2^64-2.
+func accumulate(s uint64, b []byte) uint64 {
+	var c uint64
+	all := b
 	for len(b) >= 64 {
 		s, c = bits.Add64(s, binary.LittleEndian.Uint64(b), 0)
 		s, c = bits.Add64(s, binary.LittleEndian.Uint64(b[8:]), c)
@@ -274,19 +276,15 @@ func sum(b []byte) uint16 {
 		b = b[8:]
 	}
 	var last uint64
-	if len(b) >= 4 {
-		last = uint64(binary.LittleEndian.Uint32(b))
-		b = b[4:]
-	}
-	if len(b) >= 2 {
-		last += uint64(binary.LittleEndian.Uint16(b))
-		b = b[2:]
-	}
-	if len(b) > 0 {
-		last += uint64(b[0])
+	if len(all) >= 8 {
+		last = binary.LittleEndian.Uint64(all[len(all)-8:]) >> (64 - 8*len(b))
+	} else {
+		for i, octet := range b {
+			last |= uint64(octet) << (8 * i)
+		}
 	}
 	s, c = bits.Add64(s, last, 0)
-	return bits.ReverseBytes16(fold(s + c))
+	return s + c
 }
 
 // fold adds the 16-bit words of s, carries included, until one is left: adding a
@@ -338,7 +336,8 @@ func (c *coverage) rest(frame []byte) uint16 {
 
 // sound reports whether all that is covered adds up, the checksum included.
 func (c *coverage) sound(frame []byte) bool {
-	return fold(c.pseudoWords(frame)+uint64(sum(frame[c.from:c.to]))) == 0xffff
+	pseudo := bits.ReverseBytes16(fold(c.pseudoWords(frame)))
+	return fold(accumulate(uint64(pseudo), frame[c.from:c.to])) == 0xffff
 }
 
 // complement makes the checksum of a sum. Where zero says that there is none, as

@@ -74,9 +74,9 @@ func TestZeroAndAllOnes(t *testing.T) {
 	for layer, field := range map[Layer]string{TCP: "win", UDP: "sport"} {
 		frame, template := build(t, fmt.Sprintf("%v %s=0 / zero 2", layer, field))
 		h := template.headers[1]
-		right := word(frame, int(h.Offset)+layouts[layer].checksum.at)
+		right := word(frame, int(h.Offset)+layouts[layer].checksum)
 		frame, _ = build(t, fmt.Sprintf("%v %s=%d / zero 2", layer, field, right))
-		at := int(h.Offset) + layouts[layer].checksum.at
+		at := int(h.Offset) + layouts[layer].checksum
 		if want := map[Layer]uint16{TCP: 0, UDP: 0xffff}[layer]; word(frame, at) != want {
 			t.Errorf("%v: %04x, want %04x", layer, word(frame, at), want)
 		}
