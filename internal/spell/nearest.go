@@ -12,7 +12,7 @@ func Nearest(word string, known []string) string {
 	if len(word) > maxWord {
 		return ""
 	}
-	nearest, least := "", len(word)/3+2
+	nearest, least := "", max(1, len(word)/3)+1
 	for _, k := range known {
 		if d := distance(word, k); d < least {
 			nearest, least = k, d

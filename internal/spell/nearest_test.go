@@ -12,7 +12,7 @@ func TestNearest(t *testing.T) {
 	tests := map[string]string{
 		"serv": "serve", "sevre": "serve", "conect": "connect", "lod": "load",
 		"prot": "port", "max_con": "max_conns", "max-conns": "max_conns",
-		"banana": "", "": "", "x": "", strings.Repeat("p", 1000): "",
+		"banana": "", "lost": "", "pot": "port", "sport": "port", "": "", "x": "", strings.Repeat("p", 1000): "",
 	}
 	for word, want := range tests {
 		if got := Nearest(word, known); got != want {
