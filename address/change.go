@@ -47,7 +47,7 @@ func (c *Config) removeOthers(target *State, now *State) {
 		}
 	}
 	for _, r := range now.Routes {
-		if _, named := routes[r.key()]; c.exclusive[r.Link] && !named && r.Protocol != protoKernel && r.Protocol != protoRA && !r.Opaque {
+		if _, named := routes[r.key()]; c.exclusive[r.Link] && !named && r.Protocol != protoKernel && r.Protocol != protoRA {
 			r.Mark = Mark{Absent: true, Place: c.link(r.Link).Place}
 			target.Routes = append(target.Routes, r)
 		}
@@ -188,15 +188,37 @@ func (s *State) pickRoutes(target *State, touched map[string]bool) []Route {
 			sources[a.Prefix.Addr()] = true
 		}
 	}
+	separate := s.separateRoutes()
 	for _, r := range s.Routes {
 		on := slices.ContainsFunc(r.Hops, func(h Hop) bool { return touched[h.Link] })
-		if r.Protocol == protoKernel || r.Opaque || named[r.key()] || !on && !(r.Source.IsValid() && sources[r.Source]) {
+		if r.Protocol == protoKernel && !separate[subnet{r.Link, r.Destination}] || named[r.key()] || !on && !(r.Source.IsValid() && sources[r.Source]) {
 			continue
 		}
 		r.Mark = Mark{Found: true}
 		picked = append(picked, r)
 	}
 	return picked
+}
+
+// A subnet is one that a link has an address in.
+type subnet struct {
+	link    string
+	network netip.Prefix
+}
+
+// separateRoutes returns the networks whose routes do not come with an address: NetworkManager
+// and dhcpcd make both by themselves, and call the kernel the one who made the route.
+func (s *State) separateRoutes() map[subnet]bool {
+	networks := make(map[subnet]bool)
+	for _, a := range s.Addresses {
+		if a.Flags&flagNoRoute != 0 {
+			networks[subnet{a.Link, a.Prefix.Masked()}] = true
+			if a.Peer.IsValid() {
+				networks[subnet{a.Link, netip.PrefixFrom(a.Peer, a.Prefix.Bits()).Masked()}] = true
+			}
+		}
+	}
+	return networks
 }
 
 // pickSysctls takes, beside those that are named, what forwarding on the whole
@@ -242,7 +264,8 @@ func keyed[K comparable, T any](items []T, key func(T) K) map[K]T {
 }
 
 // overlay returns what becomes of a snapshot when target is carried out: found
-// objects stay, but for those that cannot be on links as they will be then.
+// objects stay, but for those that cannot be on links as they will be then, and routes
+// whose source goes.
 func (s *State) overlay(target *State) *State {
 	o := &State{Links: target.Links, Rules: target.Rules, Sysctls: target.Sysctls, DNS: target.DNS}
 	o.Addresses, o.Routes = slices.Clone(target.Addresses), slices.Clone(target.Routes)
@@ -267,11 +290,25 @@ func (s *State) overlay(target *State) *State {
 	}
 	for _, r := range s.Routes {
 		can := !slices.ContainsFunc(r.Hops, func(h Hop) bool { return !target.bears(h.Link, r.Destination.Addr().Is6(), true) })
-		if r.Found && can {
+		if r.Found && can && !target.takes(r.Source) {
 			o.Routes = append(o.Routes, r)
 		}
 	}
 	return o
+}
+
+// takes reports whether an address is to go.
+func (s *State) takes(ip netip.Addr) bool {
+	gone := false
+	for _, a := range s.Addresses {
+		if a.Prefix.Addr() == ip {
+			if !a.Absent {
+				return false
+			}
+			gone = true
+		}
+	}
+	return gone
 }
 
 // bears reports whether a link, as s has it, can have an address or a route.

@@ -163,6 +163,8 @@ func decodeAddress(m netlink.Message) (a Address, index int, err error) {
 			a.Label = d.String()
 		case unix.IFA_FLAGS:
 			a.Flags = d.Uint32()
+		case unix.IFA_RT_PRIORITY:
+			a.Metric = d.Uint32()
 		case unix.IFA_CACHEINFO:
 			if b := d.Bytes(); len(b) >= 8 {
 				a.Preferred, a.Valid = binary.NativeEndian.Uint32(b), binary.NativeEndian.Uint32(b[4:])
@@ -222,6 +224,9 @@ func decodeRoute(m netlink.Message, names map[int]string) (r Route, keep bool, e
 	if len(r.Hops) > 0 {
 		r.Link = r.Hops[0].Link
 	}
+	if r.Opaque != nil {
+		r.Opaque = opaque(m)
+	}
 	return r, r.Table != tableLocal, nil
 }
 
@@ -246,9 +251,33 @@ func (r *Route) decodeAttribute(d *netlink.Decoder, hop *Hop, names map[int]stri
 	case unix.RTA_CACHEINFO:
 		r.decodeExpiry(d.Bytes())
 	case unix.RTA_PREF, unix.RTA_UID:
-	case unix.RTA_SRC, unix.RTA_ENCAP, unix.RTA_ENCAP_TYPE, attributeNextHop, unix.RTA_FLOW, unix.RTA_MARK:
-		r.Opaque = true
+	case attributeNextHop:
+		r.Object = true
+	case unix.RTA_SRC, unix.RTA_ENCAP, unix.RTA_ENCAP_TYPE, unix.RTA_FLOW, unix.RTA_MARK:
+		r.Opaque = []byte{} // to be filled in
 	}
+}
+
+// opaque returns the message of a route in the form in which it can be sent again and
+// compared: without the number of the link, ages, and next hops that are objects of
+// their own, since those go with their link; what they lead to is said beside them.
+func opaque(m netlink.Message) []byte {
+	var e netlink.Encoder
+	e.Message(unix.RTM_NEWROUTE, 0)
+	header := e.Len()
+	e.Raw(m.Body[:unix.SizeofRtMsg])
+	d := m.Attributes(unix.SizeofRtMsg)
+	for d.Next() {
+		switch d.Kind() {
+		case unix.RTA_OIF, unix.RTA_CACHEINFO, attributeNextHop:
+		default:
+			e.Bytes(d.Kind(), d.Bytes())
+		}
+	}
+	body := e.Messages()[header:]
+	flags := body[unix.SizeofRtMsg-4 : unix.SizeofRtMsg]
+	binary.NativeEndian.PutUint32(flags, binary.NativeEndian.Uint32(flags)&unix.RTNH_F_ONLINK)
+	return body
 }
 
 // decodeExpiry reads struct rta_cacheinfo: rta_expires, in ticks of USER_HZ.
@@ -266,7 +295,7 @@ func (r *Route) decodeMetrics(d netlink.Decoder) {
 			r.MTU = int(d.Uint32())
 		case unix.RTAX_HOPLIMIT: // of router advertisements
 		default:
-			r.Opaque = true
+			r.Opaque = []byte{}
 		}
 	}
 }

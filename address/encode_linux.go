@@ -193,6 +193,9 @@ func (e *encoder) address(v verb, a Address) error {
 	if a.Label != "" {
 		e.String(unix.IFA_LABEL, a.Label)
 	}
+	if a.Metric != 0 {
+		e.Uint32(unix.IFA_RT_PRIORITY, a.Metric)
+	}
 	if f := a.Flags & settableFlags; f != 0 {
 		e.Uint32(unix.IFA_FLAGS, f)
 	}
@@ -224,6 +227,9 @@ func (e *encoder) route(v verb, r Route) error {
 		kind, flags = unix.RTM_DELROUTE, 0
 	}
 	e.Message(kind, flags)
+	if r.Opaque != nil && v != verbRemove {
+		return e.opaque(r)
+	}
 	dst := r.Destination.Addr()
 	h := [unix.SizeofRtMsg]byte{familyOf(dst), byte(r.Destination.Bits()), 0, r.TOS, unix.RT_TABLE_UNSPEC, r.Protocol, r.scope(v), r.kernelType()}
 	if len(r.Hops) == 1 && r.Hops[0].OnLink {
@@ -249,10 +255,21 @@ func (e *encoder) route(v verb, r Route) error {
 	if v != verbRemove && r.Expires != 0 && dst.Is6() {
 		e.Uint32(unix.RTA_EXPIRES, r.Expires)
 	}
-	if r.Type != "" && r.Type != "local" {
+	if r.Type != "" && r.Type != "local" || r.Opaque != nil || r.Object && v == verbRemove {
 		return nil
 	}
 	return e.hops(r)
+}
+
+// opaque sends a message of the kernel again. Several hops stand in it with their links.
+func (e *encoder) opaque(r Route) error {
+	e.Raw(r.Opaque)
+	if len(r.Hops) != 1 {
+		return nil
+	}
+	index, err := e.indexOf(r.Hops[0].Link)
+	e.Uint32(unix.RTA_OIF, index)
+	return err
 }
 
 // scope is how far the destination is. One that is to go is found whatever it has.

@@ -39,6 +39,44 @@ func TestOthersThatSayMore(t *testing.T) {
 	}
 }
 
+// What the kernel takes away comes back as it was, whoever made it and however.
+func TestOthersComeBack(t *testing.T) {
+	for name, setup := range map[string][]string{
+		"NetworkManager": {
+			"address add 10.1.0.5/24 dev a noprefixroute", "route add 10.1.0.0/24 dev a proto kernel scope link src 10.1.0.5 metric 100",
+			"route add default via 10.1.0.1 dev a proto dhcp metric 100", "-6 address add fd00:1::5/64 dev a noprefixroute", "-6 route add fd00:1::/64 dev a proto kernel metric 100",
+		},
+		"systemd-networkd": {"address add 10.1.0.5/24 dev a metric 100", "-6 address add fd00:1::5/64 dev a metric 300", "route add default via 10.1.0.1 dev a src 10.1.0.5 proto dhcp metric 100"},
+		"metrics": {
+			"address add 10.1.0.5/24 dev a", "-6 address add fd00:1::5/64 dev a", "route add default via 10.1.0.1 initcwnd 20 advmss 1400", "-6 route add default via fd00:1::1 initcwnd 20",
+			"route add 10.9.0.0/16 nexthop via 10.1.0.1 nexthop via 10.1.0.2 weight 3", "route add 10.8.0.0/16 via 10.1.0.7 dev a onlink quickack 1", "route add 10.7.0.0/16 via 10.1.0.8 mtu lock 1300",
+		},
+	} {
+		for _, change := range []string{"a: {state: down}", "a: {exclusive: true, addresses: [10.1.0.9/24]}", "a: {mtu: 1000}"} {
+			m := inNamespace(t)
+			ip(t, setup...)
+			kernels := func() string { return shown(t, "route") + "\n" + shown(t, "-6 route") }
+			addresses, routes := shown(t, "-o address show dev a"), kernels()
+			mustRestore(t, m, mustApply(t, m, change))
+			if now := shown(t, "-o address show dev a"); now != addresses {
+				t.Errorf("%s, %s: addresses afterwards\n%s\nbefore\n%s", name, change, now, addresses)
+			}
+			if now := kernels(); now != routes {
+				t.Errorf("%s, %s: routes afterwards\n%s\nbefore\n%s", name, change, now, routes)
+			}
+		}
+	}
+}
+
+// Routes by next hops that are objects of their own come back as what they lead to.
+func TestRouteByNextHopComesBack(t *testing.T) {
+	m := inNamespace(t)
+	ip(t, "address add 10.1.0.5/24 dev a", "nexthop add id 7 via 10.1.0.1 dev a", "route add 10.9.0.0/16 nhid 7", "route add 10.8.0.0/16 nhid 7 metric 9")
+	mustRestore(t, m, mustApply(t, m, "a: {exclusive: true, addresses: [10.1.0.5/24]}"))
+	mustRestore(t, m, mustApply(t, m, "a: {state: down}"))
+	contains(t, shown(t, "route"), "10.9.0.0/16 via 10.1.0.1 dev a", "10.8.0.0/16 via 10.1.0.1 dev a metric 9")
+}
+
 // A comment says who writes resolv.conf; one that only names a program does not.
 func TestWhoWritesResolvConf(t *testing.T) {
 	for text, want := range map[string]string{

@@ -150,7 +150,7 @@ func (h *here) route(r Route) {
 		h.fail(r.Place, "src %v is no address of this machine", r.Source)
 	}
 	for _, o := range h.now.Routes {
-		if o.Opaque && o.key() == r.key() {
+		if (o.Opaque != nil || o.Object) && o.key() == r.key() {
 			h.fail(r.Place, "route %v is there with more than can be put back (ip route show %v table %s): remove it first, or take another metric", o, destination(o.Destination), tableName(o.Table))
 		}
 	}

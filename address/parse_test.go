@@ -167,7 +167,7 @@ func TestRoutesThatDoTheSame(t *testing.T) {
 		func(r *Route) { r.Type = "blackhole" },
 		func(r *Route) { r.Source = netip.MustParseAddr("10.1.0.2") },
 		func(r *Route) { r.MTU = 1400 },
-		func(r *Route) { r.Opaque = true },
+		func(r *Route) { r.Opaque = []byte{1} },
 		func(r *Route) { r.Hops = []Hop{hop("b", "10.1.0.1", 0)} },
 		func(r *Route) { r.Hops = []Hop{hop("a", "10.1.0.2", 0)} },
 		func(r *Route) { r.Hops = []Hop{{Link: "a", Via: one.Hops[0].Via, OnLink: true}} },

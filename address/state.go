@@ -1,6 +1,7 @@
 package address
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -74,10 +75,11 @@ type Address struct {
 	Prefix    netip.Prefix `json:"prefix"`        // not masked
 	Peer      netip.Addr   `json:"peer,omitzero"` // of a point-to-point link
 	Broadcast netip.Addr   `json:"broadcast,omitzero"`
-	Scope     uint8        `json:"scope,omitempty"` // RT_SCOPE: 0 global, 253 link, 254 host
-	Flags     uint32       `json:"flags,omitempty"` // IFA_F
-	Label     string       `json:"label,omitempty"` // of IPv4, if it is not the link's name
-	Valid     uint32       `json:"valid_s"`         // seconds, or Forever
+	Scope     uint8        `json:"scope,omitempty"`  // RT_SCOPE: 0 global, 253 link, 254 host
+	Flags     uint32       `json:"flags,omitempty"`  // IFA_F
+	Label     string       `json:"label,omitempty"`  // of IPv4, if it is not the link's name
+	Metric    uint32       `json:"metric,omitempty"` // of the route to its network; 0: what the kernel takes
+	Valid     uint32       `json:"valid_s"`          // seconds, or Forever
 	Preferred uint32       `json:"preferred_s"`
 }
 
@@ -96,7 +98,11 @@ type Route struct {
 	Hops        []Hop        `json:"hops,omitempty"`
 	Expires     uint32       `json:"expires_s,omitempty"`
 
-	Opaque bool `json:"-"` // it has parts that this program cannot express
+	// Of a route with parts that this program cannot express, the kernel's own message,
+	// without numbers that change: it can be put back, but not made.
+	Opaque []byte `json:"opaque,omitempty"`
+	// It goes by a next hop that is an object of its own, and is put back without.
+	Object bool `json:"object,omitempty"`
 }
 
 // A Hop is where a route leads; several share the traffic by weight.
@@ -155,6 +161,7 @@ const (
 	flagNoDAD     = 0x02
 	flagPermanent = 0x80
 	flagTentative = 0x40
+	flagNoRoute   = 0x200 // IFA_F_NOPREFIXROUTE
 )
 
 // Keys tell objects of one kind apart, as the kernel does.
@@ -203,7 +210,7 @@ func (r Route) same(o Route) bool {
 
 // does is same without the hops.
 func (r Route) does(o Route) bool {
-	return r.Type == o.Type && r.Source == o.Source && r.MTU == o.MTU && !r.Opaque && !o.Opaque
+	return r.Type == o.Type && r.Source == o.Source && r.MTU == o.MTU && bytes.Equal(r.Opaque, o.Opaque)
 }
 
 // normal returns hops in an order, with weights as the kernel has them.

@@ -230,10 +230,6 @@ func (d *differ) addresses(exact bool) {
 // reorder takes the addresses of an IPv4 network that come too early and adds them
 // again behind the others.
 func (d *differ) reorder(old map[addressKey]Address) {
-	type subnet struct {
-		link    string
-		network netip.Prefix
-	}
 	wanted := make(map[subnet][]Address)
 	for _, a := range d.to.Addresses {
 		if !a.Absent && a.Prefix.Addr().Is4() {
