@@ -2,7 +2,7 @@ package packet
 
 import (
 	"encoding/binary"
-	"strconv"
+	"math/bits"
 )
 
 // AppendSummary appends one line without its end that says what the frame is, in
@@ -12,100 +12,83 @@ import (
 //
 // It allocates nothing if dst has room.
 func AppendSummary(dst, frame []byte, h *Headers) []byte {
-	w := writer{dst, frame, h}
+	s := summary{frame, h}
 	start := len(dst)
 	for i := range h.All() {
 		one := &h.List[i]
 		if one.Quoted && !h.List[max(i-1, 0)].Quoted {
-			w.text(" about")
+			dst = append(dst, " about"...)
 		}
-		w.layer(i, one)
+		dst = s.layer(dst, i, one)
 	}
-	if len(w.dst) == start {
-		w.pair(" ", uint64(h.Original))
-		w.pair(" bytes of link type ", uint64(h.Link))
+	if len(dst) == start {
+		dst = appendNumber(append(dst, ' '), uint64(h.Original))
+		dst = appendNumber(append(dst, " bytes of link type "...), uint64(h.Link))
 	}
-	w.faults()
-	if len(w.dst) > start && w.dst[start] == ' ' {
-		w.dst = append(w.dst[:start], w.dst[start+1:]...)
-	}
-	return w.dst
+	dst = s.faults(dst)
+	return append(dst[:start], dst[start+1:]...) // without the space that all begin with
 }
 
-// A writer appends to dst.
-type writer struct {
-	dst   []byte
+// A summary appends what the headers of a frame say, each word behind a space.
+type summary struct {
 	frame []byte
 	h     *Headers
 }
 
-func (w *writer) text(s string)   { w.dst = append(w.dst, s...) }
-func (w *writer) number(n uint64) { w.dst = strconv.AppendUint(w.dst, n, 10) }
-
-// pair writes a word and a number.
-func (w *writer) pair(name string, n uint64) {
-	w.text(name)
-	w.number(n)
-}
-
-// layer writes what a header says. What is cut off is left out.
-func (w *writer) layer(i int, h *Header) {
-	b := w.frame[h.Offset : h.Offset+h.Length]
+// layer appends what a header says. What is cut off is left out.
+func (s *summary) layer(dst []byte, i int, h *Header) []byte {
+	b := s.frame[h.Offset : h.Offset+h.Length]
 	l := layouts[h.Layer]
 	if h.Fault == ShortHeader && len(b) < l.size(b) {
-		return
+		return dst
 	}
 	switch h.Layer {
 	case Ethernet:
-		w.ethernet(i, b)
+		return s.ethernet(dst, i, b)
 	case VLAN:
-		w.pair(" vlan ", uint64(word(b, 0)&0xfff))
+		return appendNumber(append(dst, " vlan "...), uint64(word(b, 0)&0xfff))
 	case ARP:
-		w.arp(b)
+		return appendARP(dst, b)
 	case IPv4, IPv6:
-		w.internet(i, h, b)
+		return s.internet(dst, i, h, b)
 	case TCP:
-		w.tcp(i, h, b)
+		return appendTCP(dst, h, b)
 	case UDP:
-		w.text(" UDP")
-		w.size(h)
+		return appendSize(append(dst, " UDP"...), h)
 	case ICMP, ICMPv6:
-		w.icmp(h, b)
+		return appendICMP(dst, h, b)
 	case Fragment:
-		w.pair(" fragment at ", uint64(word(b, 2)>>3)*8)
-		w.fragmentID(uint64(binary.BigEndian.Uint32(b[4:])), word(b, 2)&1 != 0)
-	case GRE, HopByHop, Destination, Routing, VXLAN, PPPoE:
-		w.text(" ")
-		w.text(l.name)
-		if h.Layer == VXLAN {
-			w.pair(" ", uint64(binary.BigEndian.Uint32(b[4:])>>8))
-		}
+		dst = appendNumber(append(dst, " fragment at "...), uint64(word(b, 2)>>3)*8)
+		return appendFragmentID(dst, uint64(binary.BigEndian.Uint32(b[4:])), word(b, 2)&1 != 0)
+	case GRE, HopByHop, Destination, Routing, PPPoE:
+		return appendWord(dst, l.name)
+	case VXLAN:
+		return appendNumber(append(dst, " vxlan "...), uint64(binary.BigEndian.Uint32(b[4:])>>8))
 	case NTP:
-		w.pair(" NTP version ", uint64(b[0]>>3&7))
-		w.name(nameOf("mode", NTP, uint64(b[0]&7)))
-		w.pair(" stratum ", uint64(b[1]))
+		dst = appendNumber(append(dst, " NTP version "...), uint64(b[0]>>3&7))
+		dst = appendWord(dst, nameOf("mode", NTP, uint64(b[0]&7)))
+		return appendNumber(append(dst, " stratum "...), uint64(b[1]))
 	case STAMP, STAMPReply:
-		w.text(" ")
-		w.text(l.name)
-		w.pair(" seq ", uint64(binary.BigEndian.Uint32(b)))
+		dst = append(appendWord(dst, l.name), " seq "...)
+		return appendNumber(dst, uint64(binary.BigEndian.Uint32(b)))
 	case DNS:
-		w.dns(b)
+		return appendDNS(dst, b)
 	}
+	return dst
 }
 
+func appendWord(dst []byte, word string) []byte { return append(append(dst, ' '), word...) }
+
 // ethernet says more only where nothing above it does.
-func (w *writer) ethernet(i int, b []byte) {
-	if i+1 < w.h.N && w.h.List[i+1].Layer != Data {
-		return
+func (s *summary) ethernet(dst []byte, i int, b []byte) []byte {
+	if i+1 < s.h.N && s.h.List[i+1].Layer != Data {
+		return dst
 	}
-	w.text(" ")
-	w.dst = appendMAC(w.dst, b[6:12])
-	w.text(" > ")
-	w.dst = appendMAC(w.dst, b[:6])
-	w.text(" type 0x")
-	w.dst = appendHex(w.dst, b[12:14])
-	w.pair(" ", uint64(max(w.h.Original-14, 0)))
-	w.text(" bytes")
+	dst = appendMAC(append(dst, ' '), b[6:12])
+	dst = appendMAC(append(dst, " > "...), b[:6])
+	dst = appendHex(append(dst, " type 0x"...), b[12:14])
+	dst = appendNumber(append(dst, ' '), uint64(max(s.h.Original-14, 0)))
+	return append(dst, " bytes"...)
 }
 
 func appendHex(dst, b []byte) []byte {
@@ -116,77 +99,63 @@ func appendHex(dst, b []byte) []byte {
 	return dst
 }
 
-func (w *writer) arp(b []byte) {
+func appendARP(dst, b []byte) []byte {
 	if len(b) < 28 {
-		w.text(" ARP")
-		return
+		return append(dst, " ARP"...)
 	}
 	switch word(b, 6) {
 	case 1:
-		w.text(" ARP who has ")
-		w.dst = appendAddress(w.dst, b[24:28])
-		w.text("? tell ")
-		w.dst = appendAddress(w.dst, b[14:18])
+		dst = appendAddress(append(dst, " ARP who has "...), b[24:28])
+		return appendAddress(append(dst, "? tell "...), b[14:18])
 	case 2:
-		w.text(" ARP ")
-		w.dst = appendAddress(w.dst, b[14:18])
-		w.text(" is at ")
-		w.dst = appendMAC(w.dst, b[8:14])
-	default:
-		w.pair(" ARP operation ", uint64(word(b, 6)))
+		dst = appendAddress(append(dst, " ARP "...), b[14:18])
+		return appendMAC(append(dst, " is at "...), b[8:14])
 	}
+	return appendNumber(append(dst, " ARP operation "...), uint64(word(b, 6)))
 }
 
-// internet writes both addresses, with the ports of what follows.
-func (w *writer) internet(i int, h *Header, b []byte) {
-	src, dst := b[12:16], b[16:20]
+// internet appends both addresses, with the ports of what follows.
+func (s *summary) internet(dst []byte, i int, h *Header, b []byte) []byte {
+	from, to, protocol := b[12:16], b[16:20], b[9]
 	if h.Layer == IPv6 {
-		src, dst = b[8:24], b[24:40]
+		from, to, protocol = b[8:24], b[24:40], b[6]
 	}
-	sport, dport, ok := w.ports(i)
-	w.endpoint(src, sport, ok)
-	w.text(" >")
-	w.endpoint(dst, dport, ok)
+	sport, dport, ok := s.ports(i)
+	dst = appendEndpoint(append(dst, ' '), from, sport, ok)
+	dst = appendEndpoint(append(dst, " > "...), to, dport, ok)
 	if h.FromFrame {
-		w.text(" [length from the frame]")
+		dst = append(dst, " [length from the frame]"...)
 	}
 	switch {
 	case h.Layer == IPv4 && word(b, 6)&0x3fff != 0:
-		w.pair(" fragment at ", uint64(word(b, 6)&0x1fff)*8)
-		w.fragmentID(uint64(word(b, 4)), word(b, 6)&0x2000 != 0)
-	case i+1 == w.h.N || w.h.List[i+1].Layer == Data || w.h.List[i+1].Layer == Trailer:
-		protocol := b[9*btoi(h.Layer == IPv4)+6*btoi(h.Layer == IPv6)]
-		w.pair(" protocol ", uint64(protocol))
+		dst = appendNumber(append(dst, " fragment at "...), uint64(word(b, 6)&0x1fff)*8)
+		return appendFragmentID(dst, uint64(word(b, 4)), word(b, 6)&0x2000 != 0)
+	case i+1 == s.h.N || s.h.List[i+1].Layer == Data || s.h.List[i+1].Layer == Trailer:
+		dst = appendNumber(append(dst, " protocol "...), uint64(protocol))
 		if name := nameIn(protocolNames, uint64(protocol)); name != "" {
-			w.text(" ")
-			w.text(name)
+			dst = appendWord(dst, name)
 		}
-		w.size(h)
+		return appendSize(dst, h)
 	}
+	return dst
 }
 
-func btoi(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-func (w *writer) fragmentID(id uint64, more bool) {
-	w.pair(" of ", id)
+func appendFragmentID(dst []byte, id uint64, more bool) []byte {
+	dst = appendNumber(append(dst, " of "...), id)
 	if more {
-		w.text(", more follow")
+		dst = append(dst, ", more follow"...)
 	}
+	return dst
 }
 
 // ports returns those of the transport header above the IP header i.
-func (w *writer) ports(i int) (sport, dport uint16, ok bool) {
-	for _, h := range w.h.List[i+1 : w.h.N] {
-		switch h.Layer {
+func (s *summary) ports(i int) (sport, dport uint16, ok bool) {
+	for i++; i < s.h.N; i++ {
+		switch h := &s.h.List[i]; h.Layer {
 		case HopByHop, Routing, Destination, Fragment:
 			continue
 		case TCP, UDP:
-			if b := w.frame[h.Offset : h.Offset+h.Length]; len(b) >= 4 {
+			if b := s.frame[h.Offset : h.Offset+h.Length]; len(b) >= 4 {
 				return word(b, 0), word(b, 2), true
 			}
 		}
@@ -195,69 +164,60 @@ func (w *writer) ports(i int) (sport, dport uint16, ok bool) {
 	return 0, 0, false
 }
 
-func (w *writer) endpoint(address []byte, port uint16, hasPort bool) {
-	w.text(" ")
+func appendEndpoint(dst, address []byte, port uint16, hasPort bool) []byte {
 	switch {
 	case hasPort && len(address) == 16:
-		w.text("[")
-		w.dst = appendAddress(w.dst, address)
-		w.pair("]:", uint64(port))
+		dst = append(appendAddress(append(dst, '['), address), "]:"...)
 	case hasPort:
-		w.dst = appendAddress(w.dst, address)
-		w.pair(":", uint64(port))
+		dst = append(appendAddress(dst, address), ':')
 	default:
-		w.dst = appendAddress(w.dst, address)
+		return appendAddress(dst, address)
 	}
+	return appendNumber(dst, uint64(port))
 }
 
-// size writes how many bytes the layer carries.
-func (w *writer) size(h *Header) {
-	w.pair(" ", uint64(max(h.End-h.Offset-h.Length, 0)))
-	w.text(" bytes")
+// appendSize appends how many bytes the layer carries.
+func appendSize(dst []byte, h *Header) []byte {
+	dst = appendNumber(append(dst, ' '), uint64(max(h.End-h.Offset-h.Length, 0)))
+	return append(dst, " bytes"...)
 }
 
-func (w *writer) tcp(i int, h *Header, b []byte) {
-	w.text(" TCP ")
-	bits := word(b, 12) & 0x1ff
-	separator := ""
-	for j := len(tcpFlags) - 1; j >= 0; j-- {
-		if n := tcpFlags[j]; uint64(bits)&n.value != 0 {
-			w.text(separator)
-			w.text(n.name)
-			separator = ","
-		}
+func appendTCP(dst []byte, h *Header, b []byte) []byte {
+	dst = append(dst, " TCP"...)
+	set := word(b, 12) & 0x1ff
+	separator := byte(' ')
+	for left := set; left != 0; left &= left - 1 {
+		name := tcpFlags[len(tcpFlags)-1-bits.TrailingZeros16(left)].name // the highest bit is first
+		dst = append(append(dst, separator), name...)
+		separator = ','
 	}
-	if bits == 0 {
-		w.text("no flags")
+	if set == 0 {
+		dst = append(dst, " no flags"...)
 	}
-	w.pair(" seq ", uint64(binary.BigEndian.Uint32(b[4:])))
-	if bits&0x10 != 0 {
-		w.pair(" ack ", uint64(binary.BigEndian.Uint32(b[8:])))
+	dst = appendNumber(append(dst, " seq "...), uint64(binary.BigEndian.Uint32(b[4:])))
+	if set&0x10 != 0 {
+		dst = appendNumber(append(dst, " ack "...), uint64(binary.BigEndian.Uint32(b[8:])))
 	}
-	w.pair(" win ", uint64(word(b, 14)))
-	w.size(h)
+	dst = appendNumber(append(dst, " win "...), uint64(word(b, 14)))
+	return appendSize(dst, h)
 }
 
-func (w *writer) icmp(h *Header, b []byte) {
-	w.text(" ")
-	if h.Layer == ICMP {
-		w.text("ICMP")
-	} else {
-		w.text("ICMPv6")
+func appendICMP(dst []byte, h *Header, b []byte) []byte {
+	dst = append(dst, " ICMP"...)
+	if h.Layer == ICMPv6 {
+		dst = append(dst, "v6"...)
 	}
-	w.name(nameOf("type", h.Layer, uint64(b[0])))
+	dst = appendWord(dst, nameOf("type", h.Layer, uint64(b[0])))
 	echo := h.Layer == ICMP && (b[0] == 8 || b[0] == 0) || h.Layer == ICMPv6 && (b[0] == 128 || b[0] == 129)
 	switch {
 	case echo:
-		w.pair(" id ", uint64(word(b, 4)))
-		w.pair(" seq ", uint64(word(b, 6)))
-		w.size(h)
+		dst = appendNumber(append(dst, " id "...), uint64(word(b, 4)))
+		dst = appendNumber(append(dst, " seq "...), uint64(word(b, 6)))
+		return appendSize(dst, h)
 	case h.Layer == ICMPv6 && b[0] >= 135 && b[0] <= 137:
-		w.text(" ")
-		w.dst = appendAddress(w.dst, b[8:24])
-	default:
-		w.pair(" code ", uint64(b[1]))
+		return appendAddress(append(dst, ' '), b[8:24])
 	}
+	return appendNumber(append(dst, " code "...), uint64(b[1]))
 }
 
 // nameOf returns the name of a field's value.
@@ -277,48 +237,42 @@ func nameIn(names []named, v uint64) string {
 	return ""
 }
 
-func (w *writer) name(s string) {
-	w.text(" ")
-	w.text(s)
-}
-
-// dns writes the first name that is asked for.
-func (w *writer) dns(b []byte) {
+// appendDNS appends the first name that is asked for.
+func appendDNS(dst, b []byte) []byte {
 	if b[2]&0x80 == 0 {
-		w.text(" DNS query")
+		dst = append(dst, " DNS query"...)
 	} else {
-		w.text(" DNS answer")
+		dst = append(dst, " DNS answer"...)
 		if code := b[3] & 15; code != 0 {
-			w.pair(" code ", uint64(code))
+			dst = appendNumber(append(dst, " code "...), uint64(code))
 		}
 	}
 	if word(b, 4) == 0 {
-		return
+		return dst
 	}
-	w.text(" ")
+	dst = append(dst, ' ')
 	for at := 12; at < len(b) && b[at] != 0 && b[at] < 64; at += 1 + int(b[at]) {
 		for _, c := range b[at+1 : min(at+1+int(b[at]), len(b))] {
 			if c <= ' ' || c >= 0x7f || c == '\\' {
 				c = '?'
 			}
-			w.dst = append(w.dst, c)
+			dst = append(dst, c)
 		}
-		w.text(".")
+		dst = append(dst, '.')
 	}
+	return dst
 }
 
-// faults writes what is wrong.
-func (w *writer) faults() {
-	if h, ok := w.h.Malformed(); ok {
-		w.text(" [malformed: ")
-		w.text(h.Layer.String())
-		w.text(" ")
-		w.text(h.Fault.String())
-		w.text("]")
+// faults appends what is wrong.
+func (s *summary) faults(dst []byte) []byte {
+	if h, ok := s.h.Malformed(); ok {
+		dst = appendWord(append(dst, " [malformed:"...), h.Layer.String())
+		dst = append(appendWord(dst, h.Fault.String()), ']')
 	}
-	if w.h.Truncated() {
-		w.pair(" [", uint64(w.h.Captured))
-		w.pair(" of ", uint64(w.h.Original))
-		w.text(" bytes captured]")
+	if s.h.Truncated() {
+		dst = appendNumber(append(dst, " ["...), uint64(s.h.Captured))
+		dst = appendNumber(append(dst, " of "...), uint64(s.h.Original))
+		dst = append(dst, " bytes captured]"...)
 	}
+	return dst
 }

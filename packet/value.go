@@ -319,27 +319,6 @@ func (f *field) allowed() string {
 	return text
 }
 
-// appendAddress appends the text of the address at b, of 4 or 16 bytes.
-func appendAddress(dst, b []byte) []byte {
-	if len(b) == 4 {
-		dst = append(appendOctet(dst, b[0]), '.')
-		dst = append(appendOctet(dst, b[1]), '.')
-		dst = append(appendOctet(dst, b[2]), '.')
-		return appendOctet(dst, b[3])
-	}
-	return netip.AddrFrom16([16]byte(b)).AppendTo(dst)
-}
-
-func appendOctet(dst []byte, v byte) []byte {
-	switch {
-	case v >= 100:
-		return append(dst, '0'+v/100, '0'+v/10%10, '0'+v%10)
-	case v >= 10:
-		return append(dst, '0'+v/10, '0'+v%10)
-	}
-	return append(dst, '0'+v)
-}
-
 func appendMAC(dst, b []byte) []byte {
 	const digits = "0123456789abcdef"
 	for i, octet := range b {
