@@ -131,10 +131,7 @@ func (g *Guard) replace(ctx context.Context, j *Journal) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("guard: %w", err)
 	}
-	lock, ok, err := g.lock(guardLock)
-	if err == nil && !ok {
-		return nil, nil
-	}
+	lock, _, err := g.lock(guardLock) // nil where another process was faster
 	return lock, err
 }
 
