@@ -4,8 +4,8 @@
 //
 //	go run ./packets -wirelab ../wirelab
 //
-// It needs root, trafgen (netsniff-ng), tcpdump and capinfos (tshark), and about 90
-// seconds. Each measurement is told on standard error as it is taken. When it is
+// It needs root, trafgen (netsniff-ng), tcpdump and capinfos (tshark), and about
+// two minutes. Each measurement is told on standard error as it is taken. When it is
 // interrupted it prints what it has; the namespace goes with it.
 package main
 
@@ -21,8 +21,10 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -142,7 +144,7 @@ func (b *bench) time(name string, args ...string) (cost, error) { return b.begin
 func (b *bench) begin(name string, args ...string) (wait func() (cost, error)) {
 	cmd := exec.CommandContext(b.ctx, name, args...)
 	var out bytes.Buffer
-	if name == b.wirelab && slices.Contains(args, "json") {
+	if name == b.wirelab && slices.Contains(args, "json") || name == "trafgen" {
 		cmd.Stdout = &out // other output is thrown away
 	}
 	start := time.Now()
@@ -223,41 +225,115 @@ func (b *bench) flood(args ...string) (report, error) {
 	return r, err
 }
 
+// sender is a program that floods, by so many workers on a CPU each.
+type sender struct {
+	via      string // "trafgen", or a back end of wirelab
+	workers  int
+	promised string // of the rate, against that of trafgen on one CPU
+}
+
+func (s sender) String() string { return fmt.Sprintf("%s %d", s.via, s.workers) }
+
 // floods compares the back ends, which vary two fields, with trafgen sending one frame.
+// One worker sends over a veth of one queue, two over one of two.
 func (b *bench) floods() error {
-	file := filepath.Join(b.dir, "trafgen.cfg")
-	config := "{ eth(da=02:00:00:00:00:09), ipv4(sa=10.64.37.1, da=10.64.37.35), udp(sp=5000, dp=9), fill(0x00, 18) }\n"
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+	if err := b.makePair("wa", "wb", 2); err != nil {
 		return err
 	}
-	promised := []struct {
-		via   string
-		ratio float64
-	}{{"live", 3}, {"xdp", 1.5}, {"sendmmsg", 1.1}}
+	senders := []sender{{"trafgen", 1, ""}, {"live", 1, ">= 3"}, {"xdp", 1, ">= 1.5"}, {"sendmmsg", 1, ">= 1.1"}}
+	if runtime.NumCPU() > 1 {
+		senders = append(senders, sender{"trafgen", 2, ""}, sender{"live", 2, ">= 3"}, sender{"xdp", 2, ">= 1.5"}, sender{"sendmmsg", 2, ">= 1.1"})
+	}
 	rates := make(rows)
 	defer func() {
-		fmt.Printf("\n## Floods of 60-byte frames over veth, the sink a MAC address that nobody has\n\n| by | frames/s | x trafgen (one fixed frame, one CPU) | promised |\n|---|---|---|---|\n")
-		fmt.Printf("| trafgen | %.0f | 1 | |\n", rates.median("trafgen"))
-		for _, p := range promised {
-			fmt.Printf("| %s | %.0f | %.2f | >= %.1f |\n", p.via, rates.median(p.via), rates.ratio(p.via, "trafgen"), p.ratio)
+		fmt.Printf("\n## Floods of 60-byte frames over veth, the sink a MAC address that nobody has\n\n| by | workers, a CPU each | frames/s | x trafgen on one CPU | promised of that | x trafgen on as many |\n|---|---|---|---|---|---|\n")
+		for _, s := range senders {
+			fmt.Printf("| %s | %d | %.0f | %.2f | %s | %.2f |\n", s.via, s.workers, rates.median(s.String()),
+				rates.ratio(s.String(), "trafgen 1"), s.promised, rates.ratio(s.String(), sender{via: "trafgen", workers: s.workers}.String()))
 		}
 	}()
 	for range b.rounds {
-		c, err := b.time("trafgen", "--in", file, "--out", "va", "--num", fmt.Sprint(b.frames), "--cpus", "1", "-q")
-		if err != nil {
-			return err
-		}
-		rates.add("trafgen", float64(b.frames)/c.seconds)
-		for _, p := range promised {
-			r, err := b.flood("--rate", "max", "--count", fmt.Sprint(b.frames), "--via", p.via)
+		for _, s := range senders {
+			rate, err := b.floodBy(s)
 			if err != nil {
 				return err
 			}
-			rates.add(p.via, r.Rate)
-			taken("%-12s %.0f frames/s", p.via, r.Rate)
+			rates.add(s.String(), rate)
+			taken("%-12s %.0f frames/s", s, rate)
 		}
 	}
 	return nil
+}
+
+// floodBy returns how many frames a second left, of which none may be lost. What a program
+// does before the first is in nobody's time.
+func (b *bench) floodBy(s sender) (float64, error) {
+	first, second := "va", "vb"
+	if s.workers > 1 {
+		first, second = "wa", "wb"
+	}
+	before, err := b.received(second)
+	if err != nil {
+		return 0, err
+	}
+	rate := 0.0
+	if s.via == "trafgen" {
+		rate, err = b.trafgen(first, s.workers)
+	} else {
+		var r report
+		r, err = b.beginFlood(first, "--rate", "max", "--count", fmt.Sprint(b.frames), "--via", s.via, "--workers", fmt.Sprint(s.workers))()
+		rate = r.Rate
+	}
+	if err != nil {
+		return 0, err
+	}
+	after, err := b.received(second)
+	if err == nil && after-before != b.frames {
+		err = fmt.Errorf("%v: %d frames of %d arrived", s, after-before, b.frames)
+	}
+	return rate, err
+}
+
+// received is the counter of what came in by an interface.
+func (b *bench) received(device string) (int, error) {
+	out, err := exec.CommandContext(b.ctx, "ip", "-json", "-statistics", "link", "show", "dev", device).Output()
+	if err != nil {
+		return 0, fmt.Errorf("ip link show %s: %w", device, err)
+	}
+	var links []struct {
+		Counters struct{ RX struct{ Packets int } } `json:"stats64"`
+	}
+	if err := json.Unmarshal(out, &links); err != nil || len(links) != 1 {
+		return 0, fmt.Errorf("ip link show %s: %s: %w", device, out, err)
+	}
+	return links[0].Counters.RX.Packets, nil
+}
+
+// trafgenTime is what trafgen says of each CPU: how long it sent, and how much.
+var trafgenTime = regexp.MustCompile(`(\d+) sec, (\d+) usec on CPU\d+`)
+
+// trafgen sends one fixed frame again and again.
+func (b *bench) trafgen(device string, cpus int) (float64, error) {
+	file := filepath.Join(b.dir, "trafgen.cfg")
+	config := "{ eth(da=02:00:00:00:00:09), ipv4(sa=10.64.37.1, da=10.64.37.35), udp(sp=5000, dp=9), fill(0x00, 18) }\n"
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		return 0, err
+	}
+	c, err := b.time("trafgen", "--in", file, "--out", device, "--num", fmt.Sprint(b.frames), "--cpus", fmt.Sprint(cpus), "-q")
+	if err != nil {
+		return 0, err
+	}
+	each := trafgenTime.FindAllSubmatch(c.out, -1)
+	if len(each) != cpus {
+		return 0, fmt.Errorf("trafgen says nothing of its time: %s", c.out)
+	}
+	longest := 0.0
+	for _, cpu := range each {
+		seconds, _ := strconv.Atoi(string(cpu[1]))
+		micros, _ := strconv.Atoi(string(cpu[2]))
+		longest = max(longest, float64(seconds)+float64(micros)/1e6)
+	}
+	return float64(b.frames) / longest, nil
 }
 
 // reading compares the reading of a file of mixed frames.
