@@ -1,6 +1,7 @@
 package address
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,13 +23,15 @@ func (m Machine) Apply(ctx context.Context, c *Change) error {
 	return m.settle(ctx, &c.After, false)
 }
 
-// settle brings the machine to a state.
+// settle brings the machine to a state. With exact, which is the way back, a step that
+// fails keeps no other from being done.
 func (m Machine) settle(ctx context.Context, to *State, exact bool) error {
 	c, err := netlink.Dial(unix.NETLINK_ROUTE)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
+	var failed error
 	for round := range rounds {
 		now, err := m.read(c)
 		if err != nil {
@@ -39,24 +42,27 @@ func (m Machine) settle(ctx context.Context, to *State, exact bool) error {
 			return nil
 		}
 		if round == rounds-1 {
-			return fmt.Errorf("%s: it does not stay", todo[0].Text)
+			return cmp.Or(failed, fmt.Errorf("%s: it does not stay", todo[0].Text))
 		}
-		r := &runner{machine: m, conn: c, now: now}
-		if err := r.run(ctx, todo); err != nil {
-			return err
+		r := &runner{machine: m, conn: c, now: now, through: exact}
+		if failed = r.run(ctx, todo); failed != nil && (!exact || ctx.Err() != nil) {
+			return failed
 		}
 	}
 	return nil
 }
 
-// verify returns what differs from a state, and an IPv6 address that another host
+// verify returns what differs from a snapshot, and an IPv6 address that another host
 // has too.
-func (m Machine) verify(to *State, exact bool) error {
+func (m Machine) verify(to *snapshot, exact bool) error {
 	now, err := m.Read()
 	if err != nil {
 		return err
 	}
-	if todo := steps(now.pick(m, to), to, exact); len(todo) > 0 {
+	if !to.Made {
+		to.leaveOut(now)
+	}
+	if todo := steps(now.pick(m, &to.State), &to.State, exact); len(todo) > 0 {
 		return fmt.Errorf("still to do: %s", todo[0].Text)
 	}
 	here := keyed(now.Addresses, Address.key)
@@ -75,6 +81,7 @@ type runner struct {
 	now      *State
 	enc      encoder
 	batch    []Step
+	through  bool              // go on behind a failure
 	promoted map[string]string // links whose promote_secondaries is set for now, with what it was
 }
 
@@ -85,28 +92,32 @@ func (r *runner) run(ctx context.Context, todo []Step) (err error) {
 		return err
 	}
 	r.promote(todo)
+	var failed error
 	for _, s := range todo {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if s.verb == verbWrite {
-			if err := r.write(s); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := r.enc.encode(s); err != nil {
-			return fmt.Errorf("%s: %w", s.Text, err)
-		}
-		r.batch = append(r.batch, s)
-		_, isLink := s.item.(Link)
-		if isLink || r.enc.Len() > 1<<20 {
-			if err := r.flush(); err != nil {
-				return err
-			}
+		failed = cmp.Or(failed, r.step(s))
+		if failed != nil && !r.through {
+			return failed
 		}
 	}
-	return r.flush()
+	return cmp.Or(failed, r.flush())
+}
+
+// step carries out a step, or has it wait for others to be sent with.
+func (r *runner) step(s Step) error {
+	if s.verb == verbWrite {
+		return r.write(s)
+	}
+	if err := r.enc.encode(s); err != nil {
+		return fmt.Errorf("%s: %w", s.Text, err)
+	}
+	r.batch = append(r.batch, s)
+	if _, isLink := s.item.(Link); isLink || r.enc.Len() > 1<<20 {
+		return r.flush()
+	}
+	return nil
 }
 
 // reindex learns the numbers of the links.
@@ -153,20 +164,20 @@ func (r *runner) restorePromotion() error {
 
 // write carries out a step that is a file.
 func (r *runner) write(s Step) error {
-	if err := r.flush(); err != nil {
-		return err
+	failed := r.flush()
+	if failed != nil && !r.through {
+		return failed
 	}
+	var err error
 	switch item := s.item.(type) {
 	case Sysctl:
-		_, known, _ := readSysctl(item.Key)
-		if !known {
-			return nil // of a link or a protocol that is not there
+		if _, known, _ := readSysctl(item.Key); known { // else it is of a link or a protocol that is not there
+			err = writeSysctl(item.Key, item.Value)
 		}
-		return writeSysctl(item.Key, item.Value)
 	case DNS:
-		return r.machine.writeDNS(item)
+		err = r.machine.writeDNS(item)
 	}
-	return nil
+	return cmp.Or(failed, err)
 }
 
 // flush sends what was encoded. Steps that others have done meanwhile are done; the
@@ -183,7 +194,7 @@ func (r *runner) flush() error {
 		if first == nil && err != nil {
 			first = explain(batch[i], err)
 		}
-		return first == nil
+		return first == nil || r.through
 	}, describe)
 	r.enc.Reset()
 	r.batch = nil

@@ -27,7 +27,7 @@ func (e *encoder) indexOf(link string) (uint32, error) {
 	return uint32(n), nil
 }
 
-// encode appends the message of a step.
+// encode appends the message of a step, or nothing if there is none.
 func (e *encoder) encode(s Step) error {
 	switch item := s.item.(type) {
 	case Link:
@@ -35,6 +35,11 @@ func (e *encoder) encode(s Step) error {
 	case Address:
 		return e.address(s.verb, item)
 	case Route:
+		for _, hop := range item.Hops {
+			if _, err := e.indexOf(hop.Link); err != nil {
+				return err
+			}
+		}
 		return e.route(s.verb, item)
 	case Rule:
 		e.rule(s.verb, item)

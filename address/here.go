@@ -194,12 +194,8 @@ func (h *here) owns(a netip.Addr) bool {
 // sysctls finds settings of links or of IPv6 that the kernel does not have.
 func (h *here) sysctls() {
 	for _, s := range h.config.Sysctls {
-		parts := strings.Split(s.Key, "/")
-		link := ""
-		if parts[2] == "conf" && parts[3] != "all" {
-			link = parts[3]
-		}
-		if _, known, err := readSysctl(s.Key); err == nil && !known && (link == "" || h.now.link(link) != nil) && parts[1] == "ipv4" {
+		link := s.link()
+		if _, known, err := readSysctl(s.Key); err == nil && !known && (link == "" || h.now.link(link) != nil) && strings.HasPrefix(s.Key, "net/ipv4/") {
 			h.fail(s.Place, "this kernel has no sysctl %s", strings.ReplaceAll(s.Key, "/", "."))
 		}
 	}

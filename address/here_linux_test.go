@@ -303,3 +303,33 @@ func TestAddressThatExpires(t *testing.T) {
 		t.Errorf("it no longer expires:\n%s", now)
 	}
 }
+
+// What belongs to a link that was pulled out while a change waited keeps nothing else from
+// coming back, and the change from being confirmed.
+func TestLinkPulledOut(t *testing.T) {
+	m := inNamespace(t)
+	ip(t, "link add m0 link c type macvlan", "link set m0 up", "address add 10.5.0.1/24 dev m0", "route add 10.6.0.0/16 via 10.5.0.9", "address add 10.1.0.1/24 dev a", "route add default via 10.1.0.9")
+	before := mustApply(t, m, "m0: {exclusive: true, addresses: [10.5.0.7/24]}\na: {state: down}")
+	after, err := m.Again(t.Context(), before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ip(t, "link delete m0")
+	if err := m.Verify(t.Context(), after); err == nil || !strings.Contains(err.Error(), "m0") {
+		t.Errorf("confirmed: %v", err)
+	}
+	mustRestore(t, m, before)
+	contains(t, shown(t, "route"), "default via 10.1.0.9 dev a")
+}
+
+// The way back goes on behind a step that cannot be made.
+func TestRestoreGoesOn(t *testing.T) {
+	m := inNamespace(t)
+	ip(t, "address add 10.1.0.1/24 dev a", "route add default via 10.1.0.9", "address add 10.2.0.1/24 dev c", "route add 10.6.0.0/16 via 10.2.0.9")
+	before := mustApply(t, m, "a: {state: down}\nc: {state: down}")
+	ip(t, "link set c down", "link set c name e", "link set e up") // and veth c cannot be made
+	if err := m.Restore(t.Context(), before); err == nil || !strings.Contains(err.Error(), "create veth c") {
+		t.Error(err)
+	}
+	contains(t, shown(t, "route"), "default via 10.1.0.9 dev a")
+}

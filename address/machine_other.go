@@ -21,7 +21,7 @@ func (m Machine) Apply(context.Context, *Change) error { return unsupported("cha
 
 func (m Machine) settle(context.Context, *State, bool) error { return unsupported("change addresses") }
 
-func (m Machine) verify(*State, bool) error { return unsupported("read addresses") }
+func (m Machine) verify(*snapshot, bool) error { return unsupported("read addresses") }
 
 func readSysctl(string) (value string, ok bool, err error) {
 	return "", false, unsupported("read sysctl")

@@ -13,17 +13,18 @@ const snapshotSchema = "wirelab.address.snapshot/1"
 // A snapshot is a state as guard keeps it.
 type snapshot struct {
 	Schema string `json:"schema"`
+	Made   bool   `json:"made,omitempty"` // what a change made, all of which is to be there
 	State
 }
 
 // Snapshot returns a state in the form that Restore, Verify and Again take.
 func (s *State) Snapshot() ([]byte, error) {
-	return json.Marshal(snapshot{snapshotSchema, *s})
+	return json.Marshal(snapshot{Schema: snapshotSchema, State: *s})
 }
 
 var errSnapshot = errors.New("not a snapshot of this version of the program")
 
-func parseSnapshot(text []byte) (*State, error) {
+func parseSnapshot(text []byte) (*snapshot, error) {
 	var s snapshot
 	if err := json.Unmarshal(text, &s); err != nil {
 		return nil, fmt.Errorf("%w: %w", errSnapshot, err)
@@ -31,10 +32,10 @@ func parseSnapshot(text []byte) (*State, error) {
 	if s.Schema != snapshotSchema {
 		return nil, fmt.Errorf("%w: form %q", errSnapshot, s.Schema)
 	}
-	return &s.State, nil
+	return &s, nil
 }
 
-// Again returns the present state of the objects of an earlier snapshot.
+// Again returns the present state of the objects of an earlier snapshot, after the change.
 func (m Machine) Again(_ context.Context, like []byte) ([]byte, error) {
 	s, err := parseSnapshot(like)
 	if err != nil {
@@ -44,9 +45,9 @@ func (m Machine) Again(_ context.Context, like []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	again := now.pick(m, s)
-	again.refind(s)
-	return again.Snapshot()
+	again := now.pick(m, &s.State)
+	again.refind(&s.State)
+	return json.Marshal(snapshot{snapshotSchema, true, *again})
 }
 
 // refind marks as found what was found in an earlier snapshot, and drops what was not
@@ -66,16 +67,23 @@ func (s *State) refind(earlier *State) {
 	s.Sysctls = slices.DeleteFunc(s.Sysctls, func(c Sysctl) bool { return sysctls[c.Key].Found })
 }
 
-// Restore makes the state of a snapshot the present one again.
+// Restore makes the state of a snapshot the present one again, but for links that were
+// pulled out meanwhile and what belongs to them.
 func (m Machine) Restore(ctx context.Context, text []byte) error {
 	s, err := parseSnapshot(text)
 	if err != nil {
 		return err
 	}
-	return m.settle(ctx, s, true)
+	now, err := m.Read()
+	if err != nil {
+		return err
+	}
+	s.leaveOut(now)
+	return m.settle(ctx, &s.State, true)
 }
 
-// Verify reads the state and says what differs from a snapshot; nil: nothing does.
+// Verify reads the state and says what differs from a snapshot; nil: nothing does. Links
+// that are not there are no difference from what there was before a change.
 func (m Machine) Verify(_ context.Context, text []byte) error {
 	s, err := parseSnapshot(text)
 	if err != nil {
@@ -94,7 +102,7 @@ func Combine(texts [][]byte, named bool) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		all.lay(s, named)
+		all.lay(&s.State, named)
 	}
 	return all.Snapshot()
 }
@@ -126,8 +134,8 @@ func (m Machine) ChangeTo(now *State, text []byte) (c *Change, missing []string,
 		return nil, nil, err
 	}
 	missing = s.leaveOut(now)
-	before := now.pick(m, s)
-	return &Change{Before: *before, After: *before.overlay(s)}, missing, nil
+	c, _ = changeTo(m, &s.State, now)
+	return c, missing, nil
 }
 
 // leaveOut drops what cannot be because its link is not there.
@@ -146,6 +154,7 @@ func (s *State) leaveOut(now *State) (missing []string) {
 	s.Routes = slices.DeleteFunc(s.Routes, func(r Route) bool {
 		return slices.ContainsFunc(r.Hops, func(h Hop) bool { return gone(h.Link) })
 	})
+	s.Sysctls = slices.DeleteFunc(s.Sysctls, func(c Sysctl) bool { return slices.Contains(missing, c.link()) })
 	s.Links = slices.DeleteFunc(s.Links, func(l Link) bool { return slices.Contains(missing, l.Name) })
 	return missing
 }

@@ -200,6 +200,14 @@ func (r Rule) sameWords(o Rule) bool {
 
 func (s Sysctl) key() string { return s.Key }
 
+// link returns the link that a setting is of, "" if it is of all.
+func (s Sysctl) link() string {
+	if parts := strings.Split(s.Key, "/"); parts[2] == "conf" && parts[3] != "all" {
+		return parts[3]
+	}
+	return ""
+}
+
 // same reports whether two routes with one key do the same.
 func (r Route) same(o Route) bool {
 	if len(r.Hops) == 1 && len(o.Hops) == 1 {
