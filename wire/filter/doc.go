@@ -8,7 +8,7 @@
 // runs the same code here, without allocating, for frames that come from a file.
 //
 // The language is that of tcpdump but for what needs more than the frame: names of
-// hosts are not looked up, and "gateway", "protochain", "geneve" and the words for
+// hosts are not looked up, and "gateway", "protochain", "geneve", "llc" and the words for
 // wireless and ATM frames are unknown. As in tcpdump "and" and "or" bind equally
 // tight, and a load beyond the end of a frame rejects the frame. In frames with a
 // 4-byte family in front (null, loop) IPv6 is recognised by the number of every system.

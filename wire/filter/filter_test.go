@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -37,6 +38,7 @@ var filters = []string{
 	"ip or ip6 and tcp", "arp or tcp port 80 and host 10.0.0.1", "(arp or tcp) and host 10.0.0.1", "not (tcp or udp)", "not host 10.0.0.1 and 10.0.0.2",
 	"host 10.0.0.1 && tcp || udp", "tcp port 80 and (((ip[2:2] - ((ip[0]&0xf)<<2)) - ((tcp[12]&0xf0)>>2)) != 0)",
 	"host 10.0.0.1 and host 10.0.0.2", "src host 10.0.0.1 and dst port 80", "icmp or icmp6", "udp port 53 or tcp port 53 or icmp",
+	"port not 80", "tcp port ! 80 or 443", "host not 10.0.0.1 and 10.0.0.2", "src net not 10.0.0.0/24", "udp port not (53 or not 80)",
 	"link[1] = 0", "tcp src port 80 and tcp dst port 1234", "ip and not (src net 10.0.0.0/24 and dst net 10.0.1.0/24)",
 }
 
@@ -124,7 +126,8 @@ func (r random) frame(link uint16) []byte {
 	case linkEthernet:
 		b = r.ethernet(kind, payload)
 	case linkSLL:
-		b = append([]byte{0, pick[byte](r, 0, 4), 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0, byte(kind >> 8), byte(kind)}, payload...)
+		b = append([]byte{0, pick[byte](r, 0, 4), 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0}, r.cooked(kind)...)
+		b = append(b, payload...)
 	case linkSLL2:
 		b = append([]byte{byte(kind >> 8), byte(kind), 0, 0, 0, 0, 0, 3, 0, 1, pick[byte](r, 0, 4), 6, 2, 0, 0, 0, 0, 1, 0, 0}, payload...)
 	case linkNull:
@@ -138,6 +141,16 @@ func (r random) frame(link uint16) []byte {
 		b[r.IntN(len(b))] = byte(r.Uint32())
 	}
 	return b
+}
+
+// cooked is the protocol of a Linux cooked frame, and what 802.2 and 802.3 have behind it.
+func (r random) cooked(kind uint16) string {
+	if r.IntN(5) > 0 {
+		return string([]byte{byte(kind >> 8), byte(kind)})
+	}
+	return pick(r, "\x00\x01\xff\xff", "\x00\x04\xe0\xe0\x03", "\x00\x04\xfe\xfe\x03\x81", "\x00\x04\x42\x42\x03", "\x00\x04\xf0\xf0",
+		"\x81\x37", "\x80\x9b", "\x80\xf3", "\x00\x04\xaa\xaa\x03\x08\x00\x07\x80\x9b", "\x00\x04\xaa\xaa\x03\x00\x00\x00\x80\xf3",
+		"\x00\x04\xaa\xaa\x03\x00\x00\x00\x81\x37")
 }
 
 func (r random) ethernet(kind uint16, payload []byte) []byte {
@@ -228,6 +241,9 @@ func TestAgreesWithTcpdump(t *testing.T) {
 			if link == linkEthernet {
 				list = append(list[:len(list):len(list)], ethernetFilters...)
 			}
+			if link == linkSLL {
+				list = append(list[:len(list):len(list)], "atalk", "aarp", "iso", "stp", "ipx", "netbeui", `ether proto \ipx`, "ether proto 1500")
+			}
 			for _, filter := range list {
 				compare1(t, oracle(t, tcpdump, empty, filter), filter, link, frames)
 			}
@@ -290,6 +306,7 @@ func TestRefuses(t *testing.T) {
 		"ip broadcast":           "netmask is not known",
 		"protochain 6":           "loop",
 		"gateway foo":            "names of hosts",
+		"llc":                    "LLC",
 		"arp port 80":            "no ports",
 		"host 02:00:00:00:00:01": "ether host",
 		"ether host 10.0.0.1":    "no IPv4 address",
@@ -306,6 +323,17 @@ func TestRefuses(t *testing.T) {
 	}
 	if _, err := Compile(strings.Repeat("(", 10_000), Options{Link: 1}); err == nil {
 		t.Error("10,000 parentheses")
+	}
+}
+
+// Protocols that have no word of their own go by name after proto.
+func TestProtocolNames(t *testing.T) {
+	for name, number := range otherProtocols {
+		named, err := Compile("ip proto "+name, Options{Link: linkEthernet})
+		numbered, _ := Compile(fmt.Sprint("ip proto ", number), Options{Link: linkEthernet})
+		if err != nil || !slices.Equal(named, numbered) {
+			t.Errorf("%s is not %d: %v", name, number, err)
+		}
 	}
 }
 

@@ -130,17 +130,26 @@ func etherType(protocol uint32) node {
 	return equal(fromType, 0, sizeHalf, protocol)
 }
 
-// cookedType is etherType for Linux cooked frames, which mark 802.2 with a number of
-// their own.
+// cookedType is etherType for Linux cooked frames, which mark 802.2, and raw 802.3 as
+// IPX has it, with numbers of their own.
 func cookedType(protocol uint32) node {
-	const is8022 = 4
-	switch {
-	case protocol == sapISO || protocol == sapNetBEUI:
-		return both(equal(fromType, 0, sizeHalf, is8022), equal(fromPayload, 0, sizeHalf, protocol<<8|protocol))
-	case protocol <= maxLength:
-		return both(equal(fromType, 0, sizeHalf, is8022), equal(fromPayload, 0, sizeByte, protocol))
+	raw8023, is8022 := equal(fromType, 0, sizeHalf, 1), equal(fromType, 0, sizeHalf, 4)
+	named := equal(fromType, 0, sizeHalf, protocol)
+	switch protocol {
+	case sapISO, sapNetBEUI:
+		return both(is8022, equal(fromPayload, 0, sizeHalf, protocol<<8|protocol))
+	case sapIPX:
+		llc := either(equal(fromPayload, 0, sizeByte, sapIPX), snap(0, etherIPX))
+		return either(equal(fromType, 0, sizeHalf, etherIPX), either(raw8023, both(is8022, llc)))
+	case etherATalk:
+		return either(named, both(is8022, snap(0x080007, protocol)))
+	case etherAARP:
+		return either(named, both(is8022, snap(0, protocol)))
 	}
-	return equal(fromType, 0, sizeHalf, protocol)
+	if protocol <= maxLength {
+		return both(is8022, equal(fromPayload, 0, sizeByte, protocol))
+	}
+	return named
 }
 
 func pppType(protocol uint32) uint32 {

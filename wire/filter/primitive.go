@@ -59,8 +59,20 @@ func (p *parser) direction() string {
 	return ""
 }
 
-// identifiers reads one identifier, or several in parentheses.
+// identifiers reads one identifier, or several in parentheses, that may be negated.
 func (p *parser) identifiers(q qualifiers) (node, error) {
+	negated := false
+	for p.accept("not", "!") {
+		negated = !negated
+	}
+	n, err := p.identifierOrMore(q)
+	if err == nil && negated {
+		n = not(n)
+	}
+	return n, err
+}
+
+func (p *parser) identifierOrMore(q qualifiers) (node, error) {
 	if !p.accept("(") {
 		return p.identifier(q)
 	}
@@ -160,8 +172,10 @@ func (p *parser) protocol(q qualifiers, t token) (node, error) {
 			return isoProtocol(named), nil
 		}
 	case "", "ip", "ip6":
-		if proto, ok := ipProtocols[t.text]; ok && !numeric {
+		if proto, ok := ipProtocols[t.text]; ok {
 			named, known = proto.number, true
+		} else if number, ok := otherProtocols[t.text]; ok {
+			named, known = number, true
 		}
 		if known {
 			return carries(named, q.protocol != "ip6", q.protocol != "ip"), nil

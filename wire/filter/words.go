@@ -37,6 +37,13 @@ var ipProtocols = map[string]struct {
 	"vrrp": {112, true, false}, "carp": {112, true, false}, "icmp6": {58, false, true},
 }
 
+// otherProtocols are protocols above IP that only go after proto, by their names in
+// /etc/protocols.
+var otherProtocols = map[string]uint32{
+	"ipencap": 4, "egp": 8, "dccp": 33, "ipv6": 41, "ipv6-route": 43, "ipv6-frag": 44, "rsvp": 46, "gre": 47, "ipv6-icmp": 58,
+	"ipv6-nonxt": 59, "ipv6-opts": 60, "eigrp": 88, "ospf": 89, "ipip": 94, "ipcomp": 108, "l2tp": 115, "udplite": 136,
+}
+
 // isoProtocols are network layer protocol identifiers of ISO.
 var isoProtocols = map[string]uint32{"clnp": 0x81, "esis": 0x82, "isis": 0x83}
 
@@ -82,4 +89,12 @@ var unsupported = map[string]string{
 	"fddi":       "is for FDDI, which is not supported",
 	"ppp":        "is for PPP, which is not supported",
 	"slip":       "is for SLIP, which is not supported",
+	"llc":        "is for kinds of LLC frames, which are not supported",
+	"l1":         "is for kinds of IS-IS packets, which are not supported",
+	"l2":         "is for kinds of IS-IS packets, which are not supported",
+	"iih":        "is for kinds of IS-IS packets, which are not supported",
+	"lsp":        "is for kinds of IS-IS packets, which are not supported",
+	"snp":        "is for kinds of IS-IS packets, which are not supported",
+	"csnp":       "is for kinds of IS-IS packets, which are not supported",
+	"psnp":       "is for kinds of IS-IS packets, which are not supported",
 }
