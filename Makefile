@@ -2,7 +2,7 @@
 
 # Debian packages of the programs that tests talk to, and of what the race
 # detector and the C peers in bench/ are compiled with.
-packages := netcat-openbsd ncat socat strace python3-scapy openssl procps iproute2 lsof gcc libc6-dev tshark tcpdump openssh-server openssh-client tmux sudo systemd chrony ntpsec-ntpdig nftables iptables
+packages := netcat-openbsd ncat socat strace python3-scapy openssl procps iproute2 lsof gcc libc6-dev tshark tcpdump xxd bsdextrautils openssh-server openssh-client tmux sudo systemd chrony ntpsec-ntpdig nftables iptables
 
 # And of the peers that bench/ does not build itself.
 peers := iperf3 sockperf gcc libc6-dev netsniff-ng

@@ -3,9 +3,7 @@ package packet
 import (
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -51,7 +49,7 @@ func (a *app) newExplainCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&f.hex, "hex", "", "explain these `bytes` in hexadecimal; -: those on standard input")
 	flags.StringVar(&f.read, "read", "", "explain a frame of this capture `file`")
-	flags.Uint64Var(&f.frame, "frame", 1, "`number` of the frame in the file, or of the packet where fields vary, from 1")
+	flags.Uint64Var(&f.frame, "frame", 1, "`number` of the frame in the file or the dump, or of the packet where fields vary, from 1")
 	flags.StringVar(&f.link, "link", "", "what bytes begin with, the link `type`: ethernet, ip, null, sll, sll2 (default guessed)")
 	flags.StringVar(&f.as, "as", "", "print instead the description that makes these bytes, in this `form`: cli or yaml")
 	flags.BoolVar(&f.brief, "brief", false, "one line a field")
@@ -101,8 +99,8 @@ func explainFrame(link packet.LinkType, frame []byte, length int, known packet.O
 
 // shownFrame takes the frame from where the flags say.
 func (a *app) shownFrame(f *explainFlags, args []string) (*shownFrame, error) {
-	if len(args) == 1 && f.hex == "" && isFrame(args[0]) {
-		f.hex, args = args[0], nil
+	if f.hex == "" && isFrame(args) {
+		f.hex, args = strings.Join(args, " "), nil
 	}
 	sources := 0
 	for _, given := range []bool{f.hex != "", f.read != "", len(args) > 0 || f.file != ""} {
@@ -116,18 +114,18 @@ func (a *app) shownFrame(f *explainFlags, args []string) (*shownFrame, error) {
 	case f.frame == 0:
 		return nil, term.Usagef("frames are numbered from 1")
 	case f.read != "":
-		return term.Await(f.cmd.Context(), f.fromCapture)
+		return a.fromCapture(f)
 	case f.hex != "":
 		return a.fromHex(f)
 	}
 	return a.fromSpec(f, args)
 }
 
-// isFrame reports whether a word can only be the bytes of a packet: no layer has a
-// name of so many hexadecimal digits.
-func isFrame(word string) bool {
-	_, err := hex.DecodeString(word)
-	return err == nil && len(word) >= 2*len("header")
+// isFrame reports whether words are the bytes of a packet: no layer's name has hexadecimal
+// digits alone.
+func isFrame(words []string) bool {
+	_, err := parseDump(strings.Join(words, " "))
+	return err == nil
 }
 
 // fromSpec builds the packet that is described.
@@ -165,41 +163,19 @@ func (a *app) fromHex(f *explainFlags) (*shownFrame, error) {
 		}
 		text = string(all)
 	}
-	frame, err := parseDump(text)
+	frames, err := parseDump(text)
 	if err != nil {
 		return nil, term.Usagef("%w", err)
 	}
+	if f.frame > uint64(len(frames)) {
+		return nil, term.Usagef("the dump has %s: there is no frame %d", term.Counted(uint64(len(frames)), "frame"), f.frame)
+	}
+	frame := frames[f.frame-1]
 	link, err := linkNamed(f.link, frame)
 	if err != nil {
 		return nil, err
 	}
 	return &shownFrame{link, frame, len(frame), packet.OffloadUnknown, nil}, nil
-}
-
-// parseDump reads plain hexadecimal, with or without spaces and colons, and dumps
-// as xxd and tcpdump -xx print them: "0x0000:  4500 0021 ...", with text behind
-// two spaces.
-func parseDump(text string) ([]byte, error) {
-	var digits strings.Builder
-	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(line)
-		if at, rest, ok := strings.Cut(line, ": "); ok && isOffset(at) {
-			line, _, _ = strings.Cut(strings.TrimSpace(rest), "  ")
-		}
-		line = strings.TrimPrefix(line, "0x")
-		digits.WriteString(strings.NewReplacer(" ", "", ":", "", "\t", "", ",", "").Replace(line))
-	}
-	b, err := hex.DecodeString(digits.String())
-	if err != nil || len(b) == 0 {
-		return nil, errors.New("bytes in hexadecimal are expected, two digits each, such as 4500 0021")
-	}
-	return b, nil
-}
-
-// isOffset reports whether the first word of a line is the offset of a dump.
-func isOffset(word string) bool {
-	word = strings.TrimPrefix(word, "0x")
-	return len(word) >= 4 && len(word) <= 8 && strings.Trim(word, "0123456789abcdefABCDEF") == ""
 }
 
 // linkNamed returns the link type of that name, or guesses it from the bytes: IP
@@ -233,25 +209,21 @@ func guessLink(frame []byte) packet.LinkType {
 }
 
 // fromCapture explains a frame of a capture file.
-func (f *explainFlags) fromCapture() (*shownFrame, error) {
-	in, err := os.Open(f.read)
+func (a *app) fromCapture(f *explainFlags) (*shownFrame, error) {
+	s, err := a.openSource(f.cmd.Context(), f.read, nil)
 	if err != nil {
-		return nil, term.Usagef("%w", err)
+		return nil, err
 	}
-	defer in.Close()
-	r, err := capfile.NewReader(in)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.read, err)
-	}
-	var frame capfile.Frame
-	for n := uint64(1); ; n++ {
-		switch err := r.Next(&frame); {
+	defer s.Close()
+	for {
+		switch err := s.next(); {
 		case errors.Is(err, io.EOF):
-			return nil, term.Usagef("%s has %d frames: there is no frame %d", f.read, n-1, f.frame)
+			return nil, term.Usagef("%s has %s: there is no frame %d", f.read, term.Counted(s.number, "frame"), f.frame)
 		case err != nil:
-			return nil, fmt.Errorf("%s: %w", f.read, err)
+			return nil, reading(f.read, err)
 		}
-		if n >= f.frame {
+		if s.number == f.frame {
+			frame := s.frame
 			return &shownFrame{packet.LinkType(frame.Link), frame.Data, frame.Length, offload(frame.Flags), nil}, nil
 		}
 	}

@@ -59,16 +59,3 @@ func TestExplanationInJSON(t *testing.T) {
 		t.Errorf("%v", last)
 	}
 }
-
-func TestDumps(t *testing.T) {
-	for _, text := range []string{"45 00 00\n21", "0x45000021", "00000000: 4500 0021  E..!", "\t0x0000:  4500 0021\n", "45:00:00:21"} {
-		if b, err := parseDump(text); err != nil || string(b) != "E\x00\x00!" {
-			t.Errorf("%q: %x, %v", text, b, err)
-		}
-	}
-	for _, text := range []string{"", "xyz", "450"} {
-		if b, err := parseDump(text); err == nil {
-			t.Errorf("%q: %x", text, b)
-		}
-	}
-}

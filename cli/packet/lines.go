@@ -3,6 +3,7 @@ package packet
 import (
 	"encoding/hex"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -50,7 +51,7 @@ type timeWriter struct {
 // append appends a time in nanoseconds since 1970.
 func (w *timeWriter) append(dst []byte, ns int64) []byte {
 	if !w.started {
-		w.started, w.first, w.previous, w.second = true, ns, ns, -1
+		w.started, w.first, w.previous, w.second = true, ns, ns, math.MinInt64
 	}
 	switch w.form {
 	case "epoch":
@@ -62,14 +63,18 @@ func (w *timeWriter) append(dst []byte, ns int64) []byte {
 		w.previous = ns
 		return appendSeconds(dst, ns-previous)
 	}
-	if second := ns / 1e9; second != w.second {
+	second, fraction := ns/1e9, ns%1e9
+	if fraction < 0 { // before 1970
+		second, fraction = second-1, fraction+1e9
+	}
+	if second != w.second {
 		t := time.Unix(second, 0)
 		if w.form == "utc" {
 			t = t.UTC()
 		}
 		w.second, w.text = second, t.AppendFormat(w.text[:0], "15:04:05")
 	}
-	return appendFraction(append(dst, w.text...), ns%1e9)
+	return appendFraction(append(dst, w.text...), fraction)
 }
 
 func appendSeconds(dst []byte, ns int64) []byte {

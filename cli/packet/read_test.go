@@ -201,3 +201,13 @@ func TestReadDoesNotAllocatePerFrame(t *testing.T) {
 		t.Errorf("%v allocations for 2000 frames", n)
 	}
 }
+
+// Times before 1970, as an offset in the file can make them, count downwards.
+func TestTimesBefore1970(t *testing.T) {
+	for form, want := range map[clockFlag]string{"utc": "23:59:59.250000000", "epoch": "-0.750000000", "relative": "0.000000000"} {
+		w := timeWriter{form: form}
+		if got := string(w.append(nil, -750_000_000)); got != want {
+			t.Errorf("%s: %s, want %s", form, got, want)
+		}
+	}
+}

@@ -61,6 +61,9 @@ func (a *app) openSource(ctx context.Context, name string, words []string) (*sou
 	in := a.Stdin
 	if name != "-" {
 		file, err := term.Await(ctx, func() (*os.File, error) { return os.Open(name) })
+		if path := (*fs.PathError)(nil); errors.As(err, &path) {
+			return nil, term.Usagef("%w", err)
+		}
 		if err != nil {
 			return nil, err
 		}
