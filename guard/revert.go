@@ -46,6 +46,9 @@ func (g *Guard) restore(parts []Part) error {
 func (g *Guard) restoreOnce(parts []Part) error {
 	ctx, cancel := context.WithTimeout(context.Background(), restoreTimeout)
 	defer cancel()
+	if g.verify(ctx, parts) == nil {
+		return nil // the change failed before it changed anything
+	}
 	var failed []error
 	for _, p := range slices.Backward(parts) {
 		s, err := g.subject(p.Kind)

@@ -84,7 +84,7 @@ func changeTo(k *kernel.Kernel, program *firewall.Program) (*guarded.Change, err
 		return nil, err
 	}
 	return &guarded.Change{
-		Kind: guarded.Firewall, Atomic: true, Title: planTitle(plan), Save: plan.Before, After: plan.After,
+		Kind: guarded.Firewall, Atomic: plan.Atomic(), Title: planTitle(plan), Save: plan.Before, After: plan.After,
 		Apply: func(context.Context) error {
 			if err := k.Apply(plan); err != nil {
 				return advised(err)

@@ -72,10 +72,9 @@ func (k *Kernel) Plan(p *firewall.Program) (*Plan, error) {
 }
 
 // Apply carries out the plan: whole, or not at all. One transaction puts it in force; new
-// maps that the kernel cannot fill in that are made before. If anybody has changed
+// sets that the kernel cannot fill in that are made before. If anybody has changed
 // the ruleset since the plan was made the error is netlink.ErrChanged, and nothing is
-// altered. A process that is killed may leave new maps behind that no rule uses; the
-// next plan has them go.
+// altered.
 func (k *Kernel) Apply(p *Plan) error {
 	if p.Empty() {
 		return nil
@@ -116,7 +115,7 @@ func (k *Kernel) abandon(p *Plan, failed error) error {
 		w.deleteTable()
 	}
 	if err := k.conn.Commit(w.Batch, 0, w.describe); err != nil {
-		return fmt.Errorf("%w; and maps that no rule uses are left in table %s: %w", failed, p.want.Table, err)
+		return fmt.Errorf("%w; and sets that no rule uses are left in table %s: %w", failed, p.want.Table, err)
 	}
 	return failed
 }

@@ -97,11 +97,15 @@ func (p *Plan) Empty() bool { return len(p.Changes) == 0 }
 // Applied returns the generation of the ruleset once the plan has been carried out, if
 // nobody else changes it.
 func (p *Plan) Applied() uint32 {
-	if len(p.ahead.addSets) > 0 {
-		return p.live.Generation + 2
+	if p.Atomic() {
+		return p.live.Generation + 1
 	}
-	return p.live.Generation + 1
+	return p.live.Generation + 2
 }
+
+// Atomic reports whether Apply needs one transaction alone. A process that is killed between two leaves
+// sets behind that no rule uses; the next plan has them go.
+func (p *Plan) Atomic() bool { return len(p.ahead.addSets) == 0 }
 
 // Program returns what the plan is for.
 func (p *Plan) Program() *firewall.Program { return p.want }

@@ -30,8 +30,8 @@ func (k *Kernel) present(p *firewall.Program) (*State, error) {
 // remembered reports whether the table will be known once the plan is carried out: few
 // rules come or go, and nothing else.
 func (p *Plan) remembered() bool {
-	other := len(p.ahead.addSets) + len(p.dropElements) + len(p.addElements) + len(p.dropSets) + len(p.addSets) + len(p.dropChains) + len(p.addChains) + len(p.policies)
-	return !p.table && other == 0 && len(p.addRules) <= maxRemembered
+	other := len(p.dropElements) + len(p.addElements) + len(p.dropSets) + len(p.addSets) + len(p.dropChains) + len(p.addChains) + len(p.policies)
+	return p.Atomic() && !p.table && other == 0 && len(p.addRules) <= maxRemembered
 }
 
 // handleOf returns the handle of the rule that a message is about.
