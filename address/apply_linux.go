@@ -214,7 +214,7 @@ func (r *runner) flush() error {
 // forgive returns nil for a step that somebody else, or the kernel, has done.
 func (r *runner) forgive(s Step, err error) error {
 	switch {
-	case s.verb == verbAdd && errors.Is(err, unix.EEXIST):
+	case (s.verb == verbAdd || s.verb == verbAppend || s.verb == verbPrepend) && errors.Is(err, unix.EEXIST):
 		if _, isLink := s.item.(Link); isLink {
 			return err
 		}

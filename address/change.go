@@ -39,15 +39,15 @@ func (c *Config) removeOthers(target *State, now *State) {
 	if len(c.exclusive) == 0 {
 		return
 	}
-	addresses, routes := keyed(target.Addresses, Address.key), keyed(target.Routes, Route.key)
+	addresses, pairs := keyed(target.Addresses, Address.key), pairRoutes(now.Routes, target.Routes)
 	for _, a := range now.Addresses {
 		if _, named := addresses[a.key()]; c.exclusive[a.Link] && !named && !a.kernels() {
 			a.Mark = Mark{Absent: true, Place: c.link(a.Link).Place}
 			target.Addresses = append(target.Addresses, a)
 		}
 	}
-	for _, r := range now.Routes {
-		if _, named := routes[r.key()]; c.exclusive[r.Link] && !named && r.Protocol != protoKernel && r.Protocol != protoRA {
+	for i, r := range now.Routes {
+		if c.exclusive[r.Link] && !pairs.used[i] && r.Protocol != protoKernel && r.Protocol != protoRA {
 			r.Mark = Mark{Absent: true, Place: c.link(r.Link).Place}
 			target.Routes = append(target.Routes, r)
 		}
@@ -168,34 +168,38 @@ func (s *State) pickAddresses(target *State, touched map[string]bool) []Address 
 }
 
 // pickRoutes takes, beside the routes of the links, those that go by their
-// addresses: the kernel deletes them with the address.
+// addresses, since the kernel deletes them with the address, and those that come before
+// or behind one of these.
 func (s *State) pickRoutes(target *State, touched map[string]bool) []Route {
-	var picked []Route
-	named := make(map[routeKey]bool)
-	here := keyed(s.Routes, Route.key)
-	for _, r := range target.Routes {
-		found, ok := here[r.key()]
-		if !ok {
-			found = r
-		}
-		found.Mark = Mark{Absent: !ok}
-		named[r.key()] = true
-		picked = append(picked, found)
-	}
 	sources := make(map[netip.Addr]bool)
 	for _, a := range s.Addresses {
 		if touched[a.Link] {
 			sources[a.Prefix.Addr()] = true
 		}
 	}
-	separate := s.separateRoutes()
-	for _, r := range s.Routes {
+	pairs, separate := pairRoutes(s.Routes, target.Routes), s.separateRoutes()
+	take, several := make([]bool, len(s.Routes)), make(map[routeKey]bool)
+	for i, r := range s.Routes {
 		on := slices.ContainsFunc(r.Hops, func(h Hop) bool { return touched[h.Link] })
-		if r.Protocol == protoKernel && !separate[subnet{r.Link, r.Destination}] || named[r.key()] || !on && !(r.Source.IsValid() && sources[r.Source]) {
-			continue
+		own := r.Protocol != protoKernel || separate[subnet{r.Link, r.Destination}]
+		take[i] = pairs.used[i] || own && (on || r.Source.IsValid() && sources[r.Source])
+		if take[i] && pairs.several(s.Routes, i) {
+			several[r.key()] = true
 		}
-		r.Mark = Mark{Found: true}
-		picked = append(picked, r)
+	}
+	var picked []Route
+	for i, r := range target.Routes {
+		if pairs.was[i] < 0 {
+			r.Mark = Mark{Absent: true}
+			picked = append(picked, r)
+		}
+	}
+	for i, r := range s.Routes {
+		r.Mark, r.behind = Mark{Found: !pairs.used[i]}, pairs.first[r.key()] != i
+		again := r.Found && r.behind && r.Protocol == protoRA // another router says so again; put back by us it would join the first
+		if !again && (take[i] || several[r.key()] && r.Protocol != protoKernel) {
+			picked = append(picked, r)
+		}
 	}
 	return picked
 }
@@ -270,7 +274,7 @@ func (s *State) overlay(target *State) *State {
 	o := &State{Links: target.Links, Rules: target.Rules, Sysctls: target.Sysctls, DNS: target.DNS}
 	o.Addresses, o.Routes = slices.Clone(target.Addresses), slices.Clone(target.Routes)
 	// What is right already stays as it is in what nobody asked for, too.
-	addresses, routes := keyed(s.Addresses, Address.key), keyed(s.Routes, Route.key)
+	addresses, pairs := keyed(s.Addresses, Address.key), pairRoutes(s.Routes, target.Routes)
 	for i, a := range o.Addresses {
 		if old, ok := addresses[a.key()]; ok && !old.Absent && !a.Absent && old.same(a) {
 			old.Mark = a.Mark
@@ -278,7 +282,8 @@ func (s *State) overlay(target *State) *State {
 		}
 	}
 	for i, r := range o.Routes {
-		if old, ok := routes[r.key()]; ok && !old.Absent && !r.Absent && old.same(r) {
+		if j := pairs.was[i]; j >= 0 && !r.Absent && s.Routes[j].same(r) {
+			old := s.Routes[j]
 			old.Mark = r.Mark
 			o.Routes[i] = old
 		}

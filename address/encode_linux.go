@@ -226,6 +226,10 @@ func appendAddr(b []byte, a netip.Addr) []byte {
 func (e *encoder) route(v verb, r Route) error {
 	kind, flags := uint16(unix.RTM_NEWROUTE), uint16(create)
 	switch v {
+	case verbAppend:
+		flags = unix.NLM_F_CREATE | unix.NLM_F_APPEND
+	case verbPrepend:
+		flags = unix.NLM_F_CREATE
 	case verbReplace:
 		flags = unix.NLM_F_CREATE | unix.NLM_F_REPLACE
 	case verbRemove:

@@ -3,6 +3,7 @@ package address
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -64,6 +65,36 @@ func TestOthersComeBack(t *testing.T) {
 			if now := kernels(); now != routes {
 				t.Errorf("%s, %s: routes afterwards\n%s\nbefore\n%s", name, change, now, routes)
 			}
+		}
+	}
+}
+
+// Routes with one destination and metric are told apart, and the first of them, which counts, comes back as the first.
+func TestRoutesOfOneKey(t *testing.T) {
+	for change, want := range map[string]string{
+		"a: {state: down}":                    "",
+		"a: {routes: [default via 10.1.0.9]}": "default via 10.1.0.9 dev a proto static \ndefault via 10.1.0.2 dev a \ndefault via 10.2.0.1 dev c ",
+		"a: {routes: [default via 10.1.0.2]}": "default via 10.1.0.1 dev a \ndefault via 10.1.0.2 dev a \ndefault via 10.2.0.1 dev c ",
+		"c: {routes: [default via 10.2.0.9]}": "default via 10.2.0.9 dev c proto static \ndefault via 10.1.0.2 dev a \ndefault via 10.2.0.1 dev c ",
+		"c: {state: down}":                    "default via 10.1.0.1 dev a \ndefault via 10.1.0.2 dev a ",
+		"a: {exclusive: true, addresses: [10.1.0.5/24], routes: [default via 10.1.0.9]}": "default via 10.1.0.9 dev a proto static \ndefault via 10.2.0.1 dev c ",
+	} {
+		m := inNamespace(t)
+		ip(t, "address add 10.1.0.5/24 dev a", "address add 10.2.0.5/24 dev c", "route add default via 10.1.0.1", "route append default via 10.1.0.2", "route append default via 10.2.0.1",
+			"-6 route add fd09::/64 dev a", "-6 route append fd09::/64 dev c")
+		order := func() string { text, _ := run("ip", "route show default"); return strings.TrimSuffix(text, "\n") }
+		lines := func(text string) []string { return slices.Sorted(strings.Lines(text + "\n")) }
+		routes, before := order(), shown(t, "-6 route")
+		snapshot := mustApply(t, m, change)
+		if now := order(); want != "" && now != want {
+			t.Errorf("%s:\n%s\nwant\n%s", change, now, want)
+		}
+		mustRestore(t, m, snapshot)
+		if now := order(); !strings.HasPrefix(now, "default via 10.1.0.1 dev a \n") || !slices.Equal(lines(now), lines(routes)) {
+			t.Errorf("after %s\n%s\nbefore\n%s", change, now, routes)
+		}
+		if now := shown(t, "-6 route"); now != before {
+			t.Errorf("after %s\n%s\nbefore\n%s", change, now, before)
 		}
 	}
 }

@@ -103,6 +103,8 @@ type Route struct {
 	Opaque []byte `json:"opaque,omitempty"`
 	// It goes by a next hop that is an object of its own, and is put back without.
 	Object bool `json:"object,omitempty"`
+
+	behind bool // another route with its key comes before it
 }
 
 // A Hop is where a route leads; several share the traffic by weight.

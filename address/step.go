@@ -24,6 +24,8 @@ type verb uint8
 const (
 	verbAdd verb = iota
 	verbReplace
+	verbAppend  // a route, behind others with its key
+	verbPrepend // or before them
 	verbRemove
 	verbUp
 	verbDown
@@ -279,30 +281,36 @@ func (d *differ) readd(a Address) {
 }
 
 func (d *differ) routes() {
-	old := keyed(d.from.Routes, Route.key)
-	for _, r := range d.to.Routes {
-		before, ok := old[r.key()]
-		ok = ok && !before.Absent
-		far := slices.ContainsFunc(r.Hops, func(h Hop) bool { return h.Via.IsValid() })
-		switch {
-		case r.Absent && ok && far:
-			d.add(r.Mark, phaseRemoveFar, verbRemove, before, "remove route %v", before)
-		case r.Absent && ok:
-			d.add(r.Mark, phaseRemoveNear, verbRemove, before, "remove route %v", before)
-		case r.Absent || ok && before.same(r):
-		default:
-			when, v, text := phaseNear, verbAdd, "add route %v"
-			if far {
-				when = phaseFar
-			}
-			if ok {
-				v, text = verbReplace, "change route %v"
-			}
-			if ok {
-				text += fmt.Sprintf(" (was %v)", before)
-			}
-			d.add(r.Mark, when, v, r, text, r)
+	pairs := pairRoutes(d.from.Routes, d.to.Routes)
+	made := make(map[routeKey]bool)
+	for i, r := range d.to.Routes {
+		var before Route
+		ok := pairs.was[i] >= 0
+		if ok {
+			before = d.from.Routes[pairs.was[i]]
 		}
+		when, gone := phaseNear, phaseRemoveNear
+		if slices.ContainsFunc(r.Hops, func(h Hop) bool { return h.Via.IsValid() }) {
+			when, gone = phaseFar, phaseRemoveFar
+		}
+		_, others := pairs.first[r.key()]
+		switch {
+		case r.Absent && ok:
+			d.add(r.Mark, gone, verbRemove, before, "remove route %v", before)
+		case r.Absent || ok && before.same(r):
+		case ok && before.behind:
+			d.add(r.Mark, when, verbRemove, before, "remove route %v", before)
+			d.add(r.Mark, when, verbAppend, r, "add route %v", r)
+		case ok:
+			d.add(r.Mark, when, verbReplace, r, "change route %v (was %v)", r, before)
+		case made[r.key()]:
+			d.add(r.Mark, when, verbAppend, r, "add route %v", r)
+		case others:
+			d.add(r.Mark, when, verbPrepend, r, "add route %v", r)
+		default:
+			d.add(r.Mark, when, verbAdd, r, "add route %v", r)
+		}
+		made[r.key()] = made[r.key()] || !r.Absent
 	}
 }
 
