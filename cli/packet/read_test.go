@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -211,3 +212,44 @@ func TestTimesBefore1970(t *testing.T) {
 		}
 	}
 }
+
+// Lines come in the order of the file however many read it at once, and up to the damage.
+func TestReadParallel(t *testing.T) {
+	kinds := [][]byte{good, segment(false, 1, 16, "hello"), segment(true, 2, 16, strings.Repeat("x", 150)), bad}
+	frames := make([]capfile.Frame, 40_000)
+	for i := range frames {
+		frames[i].Data = kinds[i*i%7%len(kinds)]
+	}
+	path := writeCapture(t, frames...)
+	oneByOne, _, _ := run(t, "read", path, "--count", "1000000")
+	atOnce, _, status := run(t, "read", path)
+	if atOnce != oneByOne || strings.Count(atOnce, "\n") != len(frames) || status != 0 {
+		t.Errorf("status %d, %d lines, not as one by one", status, strings.Count(atOnce, "\n"))
+	}
+	if err := os.Truncate(path, 3<<20); err != nil {
+		t.Fatal(err)
+	}
+	cut, complaints, status := run(t, "read", path)
+	if !strings.HasPrefix(oneByOne, cut) || len(cut) < 1<<20 || status != 1 || !strings.Contains(complaints, "damaged at byte ") {
+		t.Errorf("status %d, %d bytes\n%s", status, len(cut), complaints)
+	}
+}
+
+// A reader that has gone ends the reading.
+func TestReadParallelToNobody(t *testing.T) {
+	frames := make([]capfile.Frame, 40_000)
+	for i := range frames {
+		frames[i].Data = good
+	}
+	c, _, _ := termtest.NewConsole("")
+	gone := errors.New("nobody reads")
+	c.Stdout = writerFunc(func([]byte) (int, error) { return 0, gone })
+	err := (&app{c}).read(t.Context(), readFlags{}, []string{writeCapture(t, frames...)})
+	if !errors.Is(err, gone) {
+		t.Errorf("%v, want %v", err, gone)
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
