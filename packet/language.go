@@ -89,18 +89,18 @@ func parse(line *string, tokens []token, w where) (*Spec, error) {
 	if err != nil {
 		return nil, err
 	}
+	slash := 0 // where the last one was
 	for len(tokens) > 0 {
 		end := slices.IndexFunc(tokens, func(t token) bool { return t.text == "/" && t.bare })
 		rest := tokens
 		if end < 0 {
 			tokens = nil
 		} else {
-			rest, tokens = tokens[:end], tokens[end+1:]
+			rest, tokens, slash = tokens[:end], tokens[end+1:], tokens[end].at
 		}
 		if len(rest) == 0 || end >= 0 && len(tokens) == 0 {
-			w.at, w.width = len(*line), 1
-			if len(rest) == 0 {
-				w.at = max(0, strings.Index(*line, "/"))
+			if w.at, w.width = slash, 1; len(rest) > 0 {
+				w.at = len(*line)
 			}
 			return nil, w.fail("a layer is expected beside the /, such as %s", "tcp dport=80")
 		}
@@ -243,6 +243,9 @@ func (p *part) readFields(tokens []token, w where) error {
 		if !has {
 			if layoutNamed(key) != nil {
 				return w.fail("%s is a layer: put a / before it", key)
+			}
+			if slices.Contains(p.keyNames(), key) || p.layout.find(key) != nil {
+				return w.fail("a value is expected: %s=VALUE", key)
 			}
 			return w.within(mistakeAt(unknown(key, "field of "+p.name, p.keyNames()), 0), 0)
 		}

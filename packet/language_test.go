@@ -25,7 +25,11 @@ func TestMistakes(t *testing.T) {
 		{"tcp opts=mss:x", "position 14: a number up to 65535 is expected"},
 		{"tcp opts=sackok,mms:5", `position 17: there is no option "mms"; did you mean mss?`},
 		{"ip /", "position 5: a layer is expected beside the /"},
-		{"ip / / udp", "position 4: a layer is expected beside the /"},
+		{"ip / / udp", "position 6: a layer is expected beside the /"},
+		{"ip src=inc:10.0.0.0/8 / udp / / tcp", "position 31: a layer is expected beside the /"},
+		{"/ udp", "position 1: a layer is expected beside the /"},
+		{"udp dport", "position 5: a value is expected: dport=VALUE"},
+		{"tcp opts", "position 5: a value is expected: opts=VALUE"},
 		{"icmp6 target=::1", "position 7: icmp6 has no target unless it has type=ns or type=na or type=redirect"},
 		{"icmp6 type=list:ns,echo", "position 7: type cannot vary: which fields icmp6 has depends on it"},
 		{"udp sport=1 sport=2", "position 13: sport is set twice"},
@@ -40,6 +44,7 @@ func TestMistakes(t *testing.T) {
 		{"dns q=a/B/C", "position 7: NAME/TYPE is expected"},
 		{"struct a:4=1", "position 8: the fields of a structure fill whole bytes; these have 4 bits"},
 		{"udp / zero 65508", "the len of ip would be 65536"},
+		{"ip / udp len=auto / zero 65528", "position 6: the len of udp would be 65536"},
 	}
 	for _, tt := range tests {
 		s, err := ParseLine(tt.line)

@@ -302,11 +302,11 @@ func (t *Template) compute(i int) error {
 		right := t.right(i, f.field)
 		a := p.find(f.field)
 		if a == nil {
-			if most(f.bits).lo < right {
-				return fmt.Errorf("packet: the %s of %s would be %d, and the field holds %d at most: set %s or shorten the packet",
-					f.name, p.name, right, most(f.bits).lo, f.name)
-			}
 			a = &assignment{mode: automatic}
+		}
+		if a.mode == automatic && a.delta == 0 && most(f.bits).lo < right {
+			return p.where.fail("the %s of %s would be %d, and the field holds %d at most: set %s or shorten the packet",
+				f.name, p.name, right, most(f.bits).lo, f.name)
 		}
 		switch a.mode {
 		case automatic:

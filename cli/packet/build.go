@@ -73,9 +73,9 @@ func (a *app) build(ctx context.Context, f *buildFlags, args []string) error {
 	cli := s.CLI()
 	a.noteSeed(s)
 	s.Complete(f.ethernet)
-	t, err := s.Compile()
+	t, err := compile(s)
 	if err != nil {
-		return located(err)
+		return err
 	}
 	frames, err := makeFrames(s, t, f.count)
 	if err != nil {

@@ -136,9 +136,9 @@ func (a *app) fromSpec(f *explainFlags, args []string) (*shownFrame, error) {
 	}
 	a.noteSeed(s)
 	s.Complete(f.ethernet)
-	t, err := s.Compile()
+	t, err := compile(s)
 	if err != nil {
-		return nil, located(err)
+		return nil, err
 	}
 	if s.MTU == 0 {
 		frame := t.Append(nil, f.frame-1, time.Now().UnixNano())

@@ -109,6 +109,15 @@ func located(err error) error {
 	return err
 }
 
+// compile lays a packet out. What cannot be laid out is a mistake in how it is described.
+func compile(s *packet.Spec) (*packet.Template, error) {
+	t, err := s.Compile()
+	if one := (*setting.Error)(nil); err != nil && !errors.As(err, &one) {
+		return nil, term.Usagef("%w", err)
+	}
+	return t, located(err)
+}
+
 // readFiles hands the files over that the packet takes content from.
 func readFiles(ctx context.Context, s *packet.Spec) error {
 	for _, name := range s.Files() {

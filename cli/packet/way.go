@@ -85,9 +85,9 @@ func (f *wayFlags) find(args []string, count uint64) (*way, error) {
 }
 
 func (w *way) compile() error {
-	t, err := w.spec.Compile()
+	t, err := compile(w.spec)
 	if err != nil {
-		return located(err)
+		return err
 	}
 	w.template = t
 	w.first = t.Append(nil, 0, time.Now().UnixNano())
