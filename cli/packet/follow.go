@@ -10,53 +10,75 @@ import (
 	"wirelab/packet"
 )
 
-// maxWaiting bounds what one direction of a stream keeps that came before its turn.
-const maxWaiting = 4 << 20
+// maxWaiting bounds what one direction of a stream keeps that came before its turn, where
+// each segment costs waitingCost beside its bytes.
+const (
+	maxWaiting  = 4 << 20
+	waitingCost = 128
+)
 
 // stream puts one direction of a TCP connection in order.
 type stream struct {
+	first   uint32 // sequence number of the first byte
 	next    uint32 // sequence number of the next byte
 	started bool
-	waiting map[uint32][]byte
+	waiting map[uint32]captured
 	held    int
 }
 
-// add takes a segment and calls emit with what is now in order. What is sent twice is
-// emitted once; missing bytes are told of with emit(nil, n).
-func (s *stream) add(sequence uint32, syn bool, data []byte, emit func(data []byte, missing uint32)) {
+// captured is the content of a segment, as far as the capture has it.
+type captured struct {
+	data []byte
+	cut  uint32 // bytes behind data
+}
+
+// An emitter takes what is in order; missing bytes are told of with emit(nil, n).
+type emitter func(data []byte, missing uint32)
+
+// add takes a segment and emits what is now in order. What is sent twice is emitted
+// once. A SYN with another sequence number begins a new connection.
+func (s *stream) add(sequence uint32, syn bool, content captured, emit emitter) {
 	if syn {
-		s.next, s.started = sequence+1, true
 		sequence++
 	}
-	if len(data) == 0 {
-		return
+	if syn && sequence != s.first || !s.started && len(content.data) > 0 {
+		s.flush(emit)
+		s.first, s.next, s.started = sequence, sequence, true
 	}
-	if !s.started {
-		s.next, s.started = sequence, true
+	if len(content.data) == 0 {
+		return
 	}
 	if int32(sequence-s.next) > 0 {
-		s.keep(sequence, data, emit)
+		s.keep(sequence, content, emit)
 		return
 	}
-	s.deliver(sequence, data, emit)
+	s.deliver(sequence, content, emit)
 	s.release(emit)
 }
 
 // deliver emits what of a segment is new.
-func (s *stream) deliver(sequence uint32, data []byte, emit func([]byte, uint32)) {
-	if old := s.next - sequence; old < uint32(len(data)) {
-		emit(data[old:], 0)
-		s.next += uint32(len(data)) - old
+func (s *stream) deliver(sequence uint32, content captured, emit emitter) {
+	if old, n := s.next-sequence, uint32(len(content.data)); old < n {
+		emit(content.data[old:], 0)
+		s.next = sequence + n
+	}
+	if end := sequence + uint32(len(content.data)) + content.cut; content.cut > 0 && int32(end-s.next) > 0 {
+		emit(nil, end-s.next)
+		s.next = end
 	}
 }
 
-func (s *stream) keep(sequence uint32, data []byte, emit func([]byte, uint32)) {
+func (s *stream) keep(sequence uint32, content captured, emit emitter) {
 	if s.waiting == nil {
-		s.waiting = make(map[uint32][]byte)
+		s.waiting = make(map[uint32]captured)
 	}
-	if len(s.waiting[sequence]) < len(data) {
-		s.held += len(data) - len(s.waiting[sequence])
-		s.waiting[sequence] = append([]byte(nil), data...)
+	old := s.waiting[sequence]
+	if old.data == nil {
+		s.held += waitingCost
+	}
+	if len(old.data) < len(content.data) {
+		s.held += len(content.data) - len(old.data)
+		s.waiting[sequence] = captured{append([]byte(nil), content.data...), content.cut}
 	}
 	if s.held > maxWaiting {
 		s.jump(emit)
@@ -64,32 +86,53 @@ func (s *stream) keep(sequence uint32, data []byte, emit func([]byte, uint32)) {
 }
 
 // release emits what waited for its turn.
-func (s *stream) release(emit func([]byte, uint32)) {
+func (s *stream) release(emit emitter) {
 	for again := true; again; {
 		again = false
-		for sequence, data := range s.waiting {
+		for sequence, content := range s.waiting {
 			if int32(sequence-s.next) <= 0 {
 				delete(s.waiting, sequence)
-				s.held -= len(data)
-				s.deliver(sequence, data, emit)
+				s.held -= len(content.data) + waitingCost
+				s.deliver(sequence, content, emit)
 				again = true
 			}
 		}
 	}
 }
 
-// jump gives up the missing bytes before the nearest segment that waits.
-func (s *stream) jump(emit func([]byte, uint32)) {
-	nearest, found := uint32(0), false
+// nearest returns the sequence number of the nearest segment that waits, if one does.
+func (s *stream) nearest() (nearest uint32, found bool) {
 	for sequence := range s.waiting {
 		if !found || int32(sequence-nearest) < 0 {
 			nearest, found = sequence, true
 		}
 	}
-	if found {
+	return nearest, found
+}
+
+// jump gives up the missing bytes before the nearest segment that waits.
+func (s *stream) jump(emit emitter) {
+	if nearest, found := s.nearest(); found {
 		emit(nil, nearest-s.next)
 		s.next = nearest
 		s.release(emit)
+	}
+}
+
+// acknowledged gives up missing bytes that the receiver says it has: the capture lost them.
+func (s *stream) acknowledged(number uint32, emit emitter) {
+	for len(s.waiting) > 0 && int32(number-s.next) > 0 {
+		if nearest, _ := s.nearest(); int32(number-nearest) < 0 {
+			return
+		}
+		s.jump(emit)
+	}
+}
+
+// flush emits all that waits.
+func (s *stream) flush(emit emitter) {
+	for len(s.waiting) > 0 {
+		s.jump(emit)
 	}
 }
 
@@ -112,9 +155,7 @@ func (a *app) follow(s *source, number uint64) error {
 		return err
 	}
 	for back := range f.ways {
-		for len(f.ways[back].waiting) > 0 {
-			f.ways[back].jump(func(data []byte, missing uint32) { f.piece(back, data, missing) })
-		}
+		f.ways[back].flush(f.emitter(back))
 	}
 	if err := term.UnlessGone(firstError(f.err, out.Flush())); err != nil {
 		return err
@@ -165,12 +206,24 @@ func (f *follower) segment(s *source, back int, h packet.Header) {
 	if len(b) < 20 {
 		return
 	}
-	begin := int(h.Offset + h.Length)
-	end := min(int(h.End), len(s.frame.Data))
-	syn := b[13]&2 != 0
-	f.ways[back].add(binary.BigEndian.Uint32(b[4:]), syn, s.frame.Data[min(begin, end):end], func(data []byte, missing uint32) {
-		f.piece(back, data, missing)
-	})
+	begin, end := int(h.Offset+h.Length), int(h.End)
+	there := max(begin, min(end, len(s.frame.Data)))
+	content := captured{s.frame.Data[begin:there], uint32(max(0, end-there))}
+	if b[13]&flagACK != 0 && f.ways[1-back].started {
+		f.ways[1-back].acknowledged(binary.BigEndian.Uint32(b[8:]), f.emitter(1-back))
+	}
+	f.ways[back].add(binary.BigEndian.Uint32(b[4:]), b[13]&flagSYN != 0, content, f.emitter(back))
+}
+
+// The flags of TCP that say what a sequence number and an acknowledgment mean.
+const (
+	flagSYN = 2
+	flagACK = 16
+)
+
+// emitter returns what prints pieces of one direction.
+func (f *follower) emitter(back int) emitter {
+	return func(data []byte, missing uint32) { f.piece(back, data, missing) }
 }
 
 // piece prints a piece of the conversation.

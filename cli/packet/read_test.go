@@ -3,11 +3,13 @@ package packet
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,7 +55,7 @@ func writeCapture(t *testing.T, frames ...capfile.Frame) string {
 		t.Fatal(err)
 	}
 	for i, f := range frames {
-		f.Length, f.Time = len(f.Data), 1_700_000_000_000_000_001+int64(i)*1e9
+		f.Length, f.Time = max(f.Length, len(f.Data)), 1_700_000_000_000_000_001+int64(i)*1e9
 		if err := r.WriteFrame(&f, "a \x1b comment"); err != nil {
 			t.Fatal(err)
 		}
@@ -185,6 +187,62 @@ late\x1b
 	}
 	if _, complaints, status := run(t, "read", path, "--follow", "2"); status != 1 || !strings.Contains(complaints, "has 1 TCP conversation") {
 		t.Errorf("status %d: %s", status, complaints)
+	}
+}
+
+// A SYN that comes twice begins nothing, another one does; what the capture lost or cut is
+// missing where it would have been; sequence numbers wrap.
+func TestFollowOddities(t *testing.T) {
+	const syn, ack = 2, 16
+	wrapping := func(sequence uint32, text string) []byte {
+		b := segment(false, sequence, ack, text)
+		binary.BigEndian.PutUint32(b[24:], sequence)
+		return b
+	}
+	acknowledging := func(b []byte, number byte) []byte {
+		b[31] = number
+		return b
+	}
+	tests := map[string]struct {
+		frames []capfile.Frame
+		want   []string
+	}{
+		"SYN twice": {
+			[]capfile.Frame{{Data: segment(false, 10, syn, "")}, {Data: segment(false, 11, ack, "one\n")}, {Data: segment(false, 10, syn, "")}, {Data: segment(false, 15, ack, "two\n")}},
+			[]string{"one", "two"},
+		},
+		"another connection": {
+			[]capfile.Frame{{Data: segment(false, 10, syn, "")}, {Data: segment(false, 11, ack, "one\n")}, {Data: segment(false, 18, ack, "lost\n")}, {Data: segment(false, 90, syn, "")}, {Data: segment(false, 91, ack, "two\n")}},
+			[]string{"one", "3 bytes are not in the capture", "lost", "two"},
+		},
+		"acknowledged but lost": {
+			[]capfile.Frame{{Data: segment(false, 11, ack, "one\n")}, {Data: segment(false, 17, ack, "two\n")}, {Data: acknowledging(segment(true, 50, ack, "answer\n"), 21)}, {Data: segment(false, 21, ack, "three\n")}},
+			[]string{"one", "2 bytes are not in the capture", "two", "answer", "three"},
+		},
+		"cut": {
+			[]capfile.Frame{{Data: segment(false, 11, ack, "one and two\n")[:43], Length: 52}, {Data: segment(false, 23, ack, "three\n")}},
+			[]string{"one", "9 bytes are not in the capture", "three"},
+		},
+		"wrap": {
+			[]capfile.Frame{{Data: wrapping(0xfffffffe, "one\n")}, {Data: wrapping(6, "three\n")}, {Data: wrapping(2, "two\n")}, {Data: wrapping(0xfffffffe, "one\n")}},
+			[]string{"one", "two", "three"},
+		},
+	}
+	for name, tt := range tests {
+		out, complaints, status := run(t, "read", writeCapture(t, tt.frames...), "--follow", "1")
+		var got []string
+		for line := range strings.Lines(out) {
+			line = strings.TrimSpace(line)
+			if _, missing, ok := strings.Cut(line, ": "); ok {
+				line = missing
+			}
+			if !strings.Contains(line, " > ") {
+				got = append(got, line)
+			}
+		}
+		if !slices.Equal(got, tt.want) || status != 0 {
+			t.Errorf("%s: %q, want %q; status %d\n%s%s", name, got, tt.want, status, out, complaints)
+		}
 	}
 }
 
