@@ -62,7 +62,7 @@ type batch struct {
 func newQueue(s *source, v *viewer, workers int) *queue {
 	q := &queue{source: s, viewer: v, free: make(chan *batch, 3*workers), ready: make(chan *batch, 3*workers), done: make(map[int]*batch)}
 	for range cap(q.free) {
-		q.free <- &batch{memory: make([]byte, capfile.BufferSize)}
+		q.free <- &batch{memory: make([]byte, capfile.BufferSize), frames: make([]capfile.Frame, 0, capfile.BufferSize/256)}
 	}
 	return q
 }

@@ -8,7 +8,7 @@ import (
 
 // BufferSize is what a Reader holds of a file unless a frame is larger, in bytes. It is
 // the size of memory that suits [Reader.Batch].
-const BufferSize = 256 << 10
+const BufferSize = 128 << 10
 
 // errHeld says that the file goes on behind what is in memory.
 var errHeld = errors.New("more of the file must be read")
@@ -45,13 +45,20 @@ func (w *window) use(memory []byte) {
 // read first.
 func (w *window) holds(n int64) bool { return !w.held || n <= int64(w.end-w.start) }
 
-// peek returns the next n bytes without consuming them, fewer only at the end of
-// the file or of what is held. They stay valid until the next call.
-func (w *window) peek(n int) []byte {
+// ahead returns what is in memory, n bytes or more, fewer only at the end of the file or of
+// what is held. It stays valid until the next call.
+func (w *window) ahead(n int) []byte {
 	if w.end-w.start < n && !w.held {
 		w.fill(n)
 	}
-	return w.buf[w.start:min(w.start+n, w.end)]
+	return w.buf[w.start:w.end]
+}
+
+// peek returns the next n bytes without consuming them, fewer only at the end of
+// the file or of what is held. They stay valid until the next call.
+func (w *window) peek(n int) []byte {
+	b := w.ahead(n)
+	return b[:min(n, len(b))]
 }
 
 // fill makes room for n bytes and reads until they are there.

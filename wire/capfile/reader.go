@@ -25,14 +25,13 @@ var ErrFormat = errors.New("neither a pcap nor a pcapng file")
 // Reader reads a capture file from beginning to end.
 type Reader struct {
 	window     window
-	next       func(*Frame) error
 	order      binary.ByteOrder
 	little     bool // the order, for the fast path
 	format     string
 	interfaces []Interface
 
 	// Of pcap:
-	header   int // length of a record header
+	header   int // length of a record header; 0: it is pcapng
 	limit    uint32
 	fraction int64 // nanoseconds in a unit of the second half of a time
 
@@ -55,10 +54,10 @@ func NewReader(source io.Reader) (*Reader, error) {
 		return nil, ErrFormat
 	}
 	if binary.BigEndian.Uint32(magic) == blockSection {
-		r.format, r.next = "pcapng", r.nextBlock
+		r.format = "pcapng"
 		return r, r.checkSection()
 	}
-	r.format, r.next = "pcap", r.nextRecord
+	r.format = "pcap"
 	return r, r.readHeader(magic)
 }
 
@@ -88,8 +87,12 @@ func (r *Reader) Dropped() (n uint64, known bool) {
 // Next reads the next frame into f. It returns io.EOF at the end, and a
 // *DamageError where the file makes no sense; after either it returns the same again.
 func (r *Reader) Next(f *Frame) error {
-	if r.err == nil {
-		r.err = r.next(f)
+	switch {
+	case r.err != nil:
+	case r.header > 0:
+		r.err = r.nextRecord(f)
+	default:
+		r.err = r.nextBlock(f)
 	}
 	return r.err
 }
@@ -164,26 +167,25 @@ func (r *Reader) setOrder(order binary.ByteOrder) {
 // nextRecord reads a record of pcap.
 func (r *Reader) nextRecord(f *Frame) error {
 	w := &r.window
-	header := w.peek(r.header)
 	f.Offset = w.offset()
-	if len(header) < r.header {
-		if len(header) == 0 && errors.Is(w.err, io.EOF) {
+	rest := w.ahead(r.header)
+	if len(rest) < r.header {
+		if len(rest) == 0 && errors.Is(w.err, io.EOF) {
 			return io.EOF
 		}
 		return w.ended(f.Offset, "a record header", int64(r.header))
 	}
-	seconds, fraction := r.uint32(header), r.uint32(header[4:])
-	captured, length := r.uint32(header[8:]), r.uint32(header[12:])
+	seconds, fraction := r.uint32(rest), r.uint32(rest[4:])
+	captured, length := r.uint32(rest[8:]), r.uint32(rest[12:])
 	if captured > r.limit {
 		return &DamageError{f.Offset, fmt.Sprintf("a frame of %d captured bytes is longer than any (%d)", captured, r.limit)}
 	}
-	record := w.peek(r.header + int(captured))
-	if len(record) < r.header+int(captured) {
-		return w.ended(f.Offset, "a record", int64(r.header)+int64(captured))
+	size := r.header + int(captured)
+	if rest = w.ahead(size); len(rest) < size {
+		return w.ended(f.Offset, "a record", int64(size))
 	}
-	w.start += len(record)
-	f.Data = record[r.header:]
-	f.Length = int(length)
+	w.start += size
+	f.Data, f.Length = rest[r.header:size], int(length)
 	f.Time, f.Timed = int64(seconds)*1e9+int64(fraction)*r.fraction, true
 	f.Interface, f.Link = 0, r.interfaces[0].Link
 	f.Flags, f.Dropped, f.options = 0, 0, options{}
