@@ -17,6 +17,7 @@ type Change struct {
 // Change compares the file with the present state of a machine, which sysctls are
 // read for. All that is wrong with the file on this machine is reported.
 func (c *Config) Change(m Machine, now *State) (*Change, setting.Errors) {
+	c = c.withDependents(now)
 	if errs := c.checkHere(now); errs != nil {
 		return nil, errs
 	}
@@ -136,6 +137,9 @@ func (s *State) pickLink(like Link) Link {
 	if like.Bridge != nil || like.Absent {
 		p.Bridge = l.Bridge
 	}
+	if like.Absent {
+		p.Options = l.Options
+	}
 	return p
 }
 
@@ -226,7 +230,8 @@ func (s *State) separateRoutes() map[subnet]bool {
 }
 
 // pickSysctls takes, beside those that are named, what forwarding on the whole
-// machine sets on each link, and what is set for a moment while addresses go.
+// machine sets on each link, what is set for a moment while addresses go, and what a
+// link loses that goes, or that IPv6 leaves.
 func (s *State) pickSysctls(target *State, touched map[string]bool) []Sysctl {
 	var picked []Sysctl
 	take := func(key string, mark Mark) {
@@ -234,6 +239,11 @@ func (s *State) pickSysctls(target *State, touched map[string]bool) []Sysctl {
 		if value, ok, _ := readSysctl(key); !known && (ok || !mark.Found) {
 			mark.Absent = !ok
 			picked = append(picked, Sysctl{mark, key, value})
+		}
+	}
+	takeAll := func(directory string) {
+		for _, name := range sysctlNames(directory) {
+			take(directory+"/"+name, Mark{Found: true})
 		}
 	}
 	for _, c := range target.Sysctls {
@@ -244,12 +254,22 @@ func (s *State) pickSysctls(target *State, touched map[string]bool) []Sysctl {
 			switch c.Key {
 			case "net/ipv4/ip_forward":
 				take("net/ipv4/conf/"+l.Name+"/forwarding", Mark{Found: true})
+				take("net/ipv4/conf/default/forwarding", Mark{Found: true})
+				take("net/ipv4/conf/all/accept_redirects", Mark{Found: true}) // which the kernel turns on and off with it
 			case "net/ipv6/conf/all/forwarding":
 				take("net/ipv6/conf/"+l.Name+"/forwarding", Mark{Found: true})
+				take("net/ipv6/conf/default/forwarding", Mark{Found: true})
 			}
 		}
 		if touched[l.Name] {
 			take(promote(l.Name), Mark{Found: true})
+		}
+		like := target.link(l.Name)
+		if like != nil && like.Absent {
+			takeAll("net/ipv4/conf/" + l.Name)
+		}
+		if like != nil && (like.Absent || like.MTU != 0 && like.MTU < minIPv6MTU) {
+			takeAll("net/ipv6/conf/" + l.Name)
 		}
 	}
 	return picked

@@ -104,6 +104,8 @@ func (l *rawLink) decodeKind(d netlink.Decoder) error {
 				}
 			case "vxlan":
 				l.decodeVXLAN(&data)
+			case "bridge":
+				l.Options = bridgeOptions(data)
 			}
 			if err := data.Err(); err != nil {
 				return err
@@ -111,6 +113,24 @@ func (l *rawLink) decodeKind(d netlink.Decoder) error {
 		}
 	}
 	return d.Err()
+}
+
+// bridgeOptions returns the attributes that a bridge can be made with again: the kernel
+// says more, and refuses some of that.
+func bridgeOptions(d netlink.Decoder) []byte {
+	var e netlink.Encoder
+	for d.Next() {
+		switch d.Kind() {
+		case unix.IFLA_BR_FORWARD_DELAY, unix.IFLA_BR_HELLO_TIME, unix.IFLA_BR_MAX_AGE, unix.IFLA_BR_AGEING_TIME, unix.IFLA_BR_STP_STATE, unix.IFLA_BR_PRIORITY,
+			unix.IFLA_BR_VLAN_PROTOCOL, unix.IFLA_BR_GROUP_FWD_MASK, unix.IFLA_BR_MCAST_SNOOPING, unix.IFLA_BR_MCAST_QUERIER, unix.IFLA_BR_VLAN_DEFAULT_PVID:
+			e.Bytes(d.Kind(), d.Bytes())
+		case unix.IFLA_BR_VLAN_FILTERING:
+			if on := d.Uint8(); on != 0 { // a kernel without it refuses even a 0
+				e.Uint8(unix.IFLA_BR_VLAN_FILTERING, on)
+			}
+		}
+	}
+	return e.Messages()
 }
 
 func (l *rawLink) decodeVXLAN(d *netlink.Decoder) {

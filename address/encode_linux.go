@@ -111,6 +111,11 @@ func (e *encoder) newLink(l Link) error {
 	}
 	info := e.Nest(unix.IFLA_LINKINFO)
 	e.String(unix.IFLA_INFO_KIND, l.Kind)
+	if l.Options != nil {
+		e.Bytes(unix.IFLA_INFO_DATA, l.Options)
+		e.End(info)
+		return nil
+	}
 	data := e.Nest(unix.IFLA_INFO_DATA)
 	switch l.Kind {
 	case "veth":

@@ -76,9 +76,25 @@ func (h *here) link(l Link) {
 	case l.Absent && !old.makable():
 		h.fail(l.Place, "link %s is %s, which cannot be made again if the change is taken back", l.Name, old.describe())
 	}
-	if old != nil && l.MTU != 0 && (l.MTU < old.MinMTU || old.MaxMTU > 0 && l.MTU > old.MaxMTU) {
+	if old == nil {
+		return
+	}
+	if base := h.goesWith(*old); !l.Absent && base != "" {
+		h.fail(l.Place, "link %s goes with %s, which is to be absent", l.Name, base)
+	}
+	if l.MTU != 0 && (l.MTU < old.MinMTU || old.MaxMTU > 0 && l.MTU > old.MaxMTU) {
 		h.fail(l.Place, "mtu %d: link %s takes from %d to %d", l.MTU, l.Name, old.MinMTU, old.MaxMTU)
 	}
+}
+
+// goesWith returns the link that is to be absent and that the kernel deletes l with.
+func (h *here) goesWith(l Link) string {
+	for _, base := range []string{l.Peer, l.Lower} {
+		if b := h.config.link(base); base != "" && b != nil && b.Absent {
+			return base
+		}
+	}
+	return ""
 }
 
 // madeAs reports whether an existing link is what l would create. What l leaves open

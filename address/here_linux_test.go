@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -332,4 +333,65 @@ func TestRestoreGoesOn(t *testing.T) {
 		t.Error(err)
 	}
 	contains(t, shown(t, "route"), "default via 10.1.0.9 dev a")
+}
+
+// What goes with a link is said, and comes back with it.
+func TestDependentsGoAndComeBack(t *testing.T) {
+	m := inNamespace(t)
+	ip(t, "link add br0 type bridge stp_state 1 forward_delay 900", "link set br0 up", "link set c master br0", "address add 10.2.0.1/24 dev br0", "route add 10.8.0.0/16 via 10.2.0.9",
+		"address add 10.1.0.1/24 dev a", "address add 10.4.0.1/24 dev b", "route add 10.9.0.0/16 via 10.4.0.9",
+		"link add vx type vxlan id 5 dev a dstport 4789 remote 10.1.0.9", "link set vx up", "address add 10.3.0.1/24 dev vx")
+	_ = writeSysctl("net/ipv4/conf/b/rp_filter", "2")
+	_ = writeSysctl("net/ipv6/conf/br0/accept_ra", "0")
+	before, routes := slices.Sorted(slices.Values(ipState(t))), shown(t, "route") // links made again come last
+	change := mustPlan(t, m, "br0: {state: absent}\na: {state: absent}")
+	contains(t, listed(change), "take c out of bridge br0", "delete bridge br0", "delete vxlan vx: network 5", "delete veth a, with the other end b")
+	mustRestore(t, m, mustApply(t, m, "br0: {state: absent}\na: {state: absent}"))
+	if now := slices.Sorted(slices.Values(ipState(t))); strings.Join(now, "\n") != strings.Join(before, "\n") {
+		t.Errorf("afterwards\n%s\nbefore\n%s", strings.Join(now, "\n"), strings.Join(before, "\n"))
+	}
+	if now := shown(t, "route"); now != routes {
+		t.Errorf("afterwards\n%s\nbefore\n%s", now, routes)
+	}
+	contains(t, shown(t, "-d link show br0"), "stp_state 1", "forward_delay 900")
+	for key, want := range map[string]string{"net/ipv4/conf/b/rp_filter": "2", "net/ipv6/conf/br0/accept_ra": "0"} {
+		if got, _, _ := readSysctl(key); got != want {
+			t.Errorf("%s is %s", key, got)
+		}
+	}
+	ip(t, "link add m0 link d type macvlan")
+	for text, want := range map[string]string{
+		"d: {state: absent}":         "link m0 is a macvlan, which cannot be made again",
+		"a: {state: absent}\nb: {}":  "link b goes with a, which is to be absent",
+		"a: {state: absent}\nvx: {}": "link vx goes with a, which is to be absent",
+	} {
+		c, _ := read(t, text)
+		now, err := m.Read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, errs := c.Change(m, now); errs == nil || !strings.Contains(errs.Error(), want) {
+			t.Errorf("%s: %v, want %q", text, errs, want)
+		}
+	}
+}
+
+// Settings that the kernel changes or forgets come back too.
+func TestSettingsComeBack(t *testing.T) {
+	m := inNamespace(t)
+	set := map[string]string{
+		"net/ipv4/conf/all/accept_redirects": "0", "net/ipv4/conf/default/forwarding": "1", "net/ipv6/conf/a/accept_ra": "0",
+		"net/ipv6/conf/a/use_tempaddr": "2", "net/ipv6/conf/c/disable_ipv6": "1",
+	}
+	for key, value := range set {
+		if err := writeSysctl(key, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustRestore(t, m, mustApply(t, m, "forward: true\na: {mtu: 1000}\nc: {mtu: 1000}"))
+	for key, want := range set {
+		if got, _, _ := readSysctl(key); got != want {
+			t.Errorf("%s is %s, and was %s", key, got, want)
+		}
+	}
 }

@@ -111,12 +111,12 @@ func (l *rawLink) relate(names map[int]string) {
 		l.Foreign = true
 	case l.Kind == "veth":
 		l.Peer = name
-	case l.Kind == "vlan" && l.elsewhere:
-		l.Foreign = true
-	case l.Kind == "vlan":
-		l.Lower = name
 	case l.Kind == "vxlan" && l.vxlanLink != 0:
 		l.Lower = names[l.vxlanLink]
+	case l.Kind != "vxlan" && l.elsewhere:
+		l.Foreign = true
+	case l.Kind != "vxlan":
+		l.Lower = name // of macvlan and its like, too
 	}
 }
 
@@ -182,6 +182,16 @@ func readSysctl(key string) (value string, ok bool, err error) {
 		return "", false, nil
 	}
 	return strings.TrimSpace(string(text)), err == nil, err
+}
+
+// sysctlNames returns what there is in a directory.
+func sysctlNames(directory string) []string {
+	entries, _ := os.ReadDir(sysctlPath(directory)) // none where IPv6 is missing
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
 }
 
 func writeSysctl(key, value string) error {

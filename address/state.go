@@ -48,6 +48,8 @@ type Link struct {
 	Remote netip.Addr `json:"remote,omitzero"` // of a vxlan: its only peer
 	Local  netip.Addr `json:"local,omitzero"`  // of a vxlan
 	Port   int        `json:"port,omitempty"`  // UDP port of a vxlan
+	// Options of a bridge that was there, as the kernel has them, to make it again.
+	Options []byte `json:"options,omitempty"`
 
 	// What is only read.
 	Index            int `json:"-"`

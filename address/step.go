@@ -98,15 +98,19 @@ func (d *differ) add(m Mark, p phase, v verb, item any, format string, args ...a
 // links handles lower links before those on them, since the latter name them.
 func (d *differ) links() {
 	made := make(map[string]bool)
-	for _, l := range order(d.to.Links) {
+	links := order(d.to.Links, 1)
+	for _, l := range order(d.to.Links, -1) {
+		if old := d.from.link(l.Name); l.Absent && old != nil && !old.Absent && !made[l.Name] {
+			made[l.Name], made[old.Peer] = true, true
+			d.add(l.Mark, phaseDelete, verbRemove, l, "delete %s", d.named(*old))
+		}
+	}
+	for _, l := range links {
 		old := d.from.link(l.Name)
 		if old == nil {
 			old = &Link{Mark: Mark{Absent: true}}
 		}
 		switch {
-		case l.Absent && !old.Absent && !made[l.Name]:
-			made[l.Name], made[old.Peer] = true, true
-			d.add(l.Mark, phaseDelete, verbRemove, l, "delete %s", d.named(*old))
 		case !l.Absent && old.Absent && l.Kind != "":
 			if !made[l.Name] {
 				made[l.Name], made[l.Peer] = true, true
@@ -119,8 +123,9 @@ func (d *differ) links() {
 	}
 }
 
-// order sorts links so that each comes behind the one that it is over.
-func order(links []Link) []Link {
+// order sorts links so that each comes behind the one that it is over, or with
+// direction -1 before it.
+func order(links []Link, direction int) []Link {
 	links = slices.Clone(links)
 	depth := func(l Link) int {
 		n := 0
@@ -133,7 +138,7 @@ func order(links []Link) []Link {
 		}
 		return n
 	}
-	slices.SortStableFunc(links, func(a, b Link) int { return depth(a) - depth(b) })
+	slices.SortStableFunc(links, func(a, b Link) int { return direction * (depth(a) - depth(b)) })
 	return links
 }
 
