@@ -48,6 +48,7 @@ const everything = `firewall:
     - accept mark 0x1/0xff conn-mark not 7
     - jump extra from 192.168.0.0/16
     - reject tcp with tcp-reset
+    - reject tcp/25 from not 10.0.0.0/8, 172.16.0.0/12 with tcp-reset
     - reject with icmp-host-prohibited
     - reject with icmp6-adm-prohibited
     - reject

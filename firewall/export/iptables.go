@@ -184,8 +184,12 @@ func (w *iptablesWriter) helper(t *iptablesTable, name string, o *optionWriter, 
 		t.chains = append(t.chains, fmt.Sprintf(":%s-in - [0:0]", chain))
 		chain, limit = chain+"-in", ""
 	}
+	protocol := "" // that a reset asks for where it is written
+	if o.protocol != 0 {
+		protocol = fmt.Sprintf("-p %d ", o.protocol)
+	}
 	for _, end := range rest {
-		t.rules = append(t.rules, strings.Join(strings.Fields("-A "+chain+" "+limit), " ")+" "+end)
+		t.rules = append(t.rules, strings.Join(strings.Fields("-A "+chain+" "+protocol+limit), " ")+" "+end)
 	}
 	return nil
 }
