@@ -22,8 +22,9 @@ func (m Machine) readDNS() (*DNS, error) {
 	case errors.Is(err, fs.ErrPermission):
 		d.manager = "somebody who lets nobody read it"
 		return d, nil
-	case err != nil:
-		return nil, fmt.Errorf("name servers: %w", err)
+	case err != nil: // no reason to leave links alone, or not to take a change back
+		d.manager = "somebody who makes it unreadable (" + err.Error() + ")"
+		return d, nil
 	}
 	d.parse(string(text))
 	d.manager = m.manager(d.Text)
@@ -104,7 +105,7 @@ func (d *DNS) describe() string {
 func (d *DNS) merge(text string) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {
-		word, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+		word, _, _ := strings.Cut(strings.Join(strings.Fields(line), " "), " ") // tabs are as good
 		if d.Servers != nil && word == "nameserver" || d.Search != nil && (word == "search" || word == "domain") {
 			continue
 		}

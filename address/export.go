@@ -67,7 +67,8 @@ func (e *exporter) shell() {
 	for _, l := range e.config.Links {
 		old := Link{Mark: Mark{Absent: true}, Name: l.Name}
 		if l.Kind == "" {
-			old.Absent = l.Absent
+			other := l.Up != nil && !*l.Up
+			old.Absent, old.Up = l.Absent, &other // so that a step brings it up or takes it down
 		}
 		after.Links = append(after.Links, old)
 	}
@@ -118,7 +119,7 @@ func shellLine(s Step) string {
 		}
 		return fmt.Sprintf("ip%s rule add %s", family, text)
 	case Sysctl:
-		return fmt.Sprintf("sysctl -q -w %s=%s", strings.ReplaceAll(item.Key, "/", "."), item.Value)
+		return fmt.Sprintf("sysctl -q -w %s=%s", sysctlName(item.Key), item.Value)
 	}
 	return "# " + s.Text
 }

@@ -30,7 +30,7 @@ func (e *exporter) netplan() {
 	}
 	for _, s := range e.config.Sysctls {
 		if !strings.HasSuffix(s.Key, "/accept_ra") {
-			e.leave("sysctl %s=%s: put it into /etc/sysctl.d", strings.ReplaceAll(s.Key, "/", "."), s.Value)
+			e.leave("sysctl %s=%s: put it into /etc/sysctl.d", sysctlName(s.Key), s.Value)
 		}
 	}
 }
@@ -200,7 +200,7 @@ func (e *exporter) networkd() {
 	}
 	for _, s := range e.config.Sysctls {
 		if strings.HasPrefix(s.Key, "net/ipv4/ip_forward") || strings.Contains(s.Key, "conf/all/") {
-			e.leave("sysctl %s=%s: put it into /etc/sysctl.d", strings.ReplaceAll(s.Key, "/", "."), s.Value)
+			e.leave("sysctl %s=%s: put it into /etc/sysctl.d", sysctlName(s.Key), s.Value)
 		}
 	}
 }

@@ -1,7 +1,9 @@
 package address
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -124,5 +126,62 @@ func TestWhoWritesResolvConf(t *testing.T) {
 		if got := m.manager(text); got != want {
 			t.Errorf("%q: %q writes it, not %q", text, got, want)
 		}
+	}
+}
+
+// A resolv.conf with tabs is changed, and one that nobody can read keeps nothing from being read.
+func TestOddResolvConf(t *testing.T) {
+	m := Machine{ResolvConf: filepath.Join(t.TempDir(), "resolv.conf")}
+	if err := os.WriteFile(m.ResolvConf, []byte("nameserver\t192.0.2.1\nsearch\texample.com\noptions\tedns0\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	mustApply(t, m, "dns: [192.0.2.2]\nsearch: [example.net]")
+	text, _ := os.ReadFile(m.ResolvConf)
+	if want := "options\tedns0\nsearch example.net\nnameserver 192.0.2.2\n"; string(text) != want {
+		t.Errorf("%q, want %q", text, want)
+	}
+	m.ResolvConf = t.TempDir()
+	now, err := m.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, _ := read(t, "dns: [192.0.2.2]")
+	if _, errs := c.Change(m, now); errs == nil || !strings.Contains(errs.Error(), "is a directory") {
+		t.Error(errs)
+	}
+}
+
+// The script for the shell does what apply does, to a link that was up and one with a dot in its name, too.
+func TestShellDoesAsApply(t *testing.T) {
+	const text = "a: {state: down}\ne.5: {addresses: [10.1.0.5/24], forward: true, accept_ra: off, routes: [default via 10.1.0.1]}\nbr0: {bridge: [d]}"
+	var states [2][]string
+	for i := range states {
+		m := inNamespace(t)
+		ip(t, "link set dev b down", "link set dev b name e.5", "link set dev e.5 up")
+		for _, link := range []string{"a", "e.5", "c", "d"} {
+			ip(t, fmt.Sprintf("link set dev %s address 02:00:00:00:00:%02x", link, link[0]))
+		}
+		if i == 0 {
+			mustApply(t, m, text)
+		} else {
+			c, _ := read(t, text)
+			script, _, err := c.Export("shell")
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command("sh", "-e")
+			cmd.Stdin = strings.NewReader(script)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s\nof\n%s", err, out, script)
+			}
+		}
+		states[i] = slices.DeleteFunc(ipState(t), func(l string) bool { return strings.HasPrefix(l, "br0") }) // its address is random
+		for _, key := range []string{"net/ipv4/conf/e.5/forwarding", "net/ipv6/conf/e.5/forwarding", "net/ipv6/conf/e.5/accept_ra"} {
+			value, _, _ := readSysctl(key)
+			states[i] = append(states[i], key+"="+value)
+		}
+	}
+	if !slices.Equal(states[0], states[1]) {
+		t.Errorf("applied\n%s\nby the shell\n%s", strings.Join(states[0], "\n"), strings.Join(states[1], "\n"))
 	}
 }

@@ -133,7 +133,7 @@ func (h *here) address(a Address) {
 		l := h.config.link(a.Link)
 		switch raised := l != nil && l.MTU >= minIPv6MTU; {
 		case err == nil && off == "1":
-			h.fail(a.Place, "IPv6 is turned off on link %s: sysctl net.ipv6.conf.%s.disable_ipv6=0", a.Link, a.Link)
+			h.fail(a.Place, "IPv6 is turned off on link %s: sysctl %s=0", a.Link, sysctlName("net/ipv6/conf/"+a.Link+"/disable_ipv6"))
 		case !known && !raised && h.now.link(a.Link).MTU >= minIPv6MTU:
 			h.fail(a.Place, "this kernel has no IPv6")
 		case !known && !raised:
@@ -212,7 +212,7 @@ func (h *here) sysctls() {
 	for _, s := range h.config.Sysctls {
 		link := s.link()
 		if _, known, err := readSysctl(s.Key); err == nil && !known && (link == "" || h.now.link(link) != nil) && strings.HasPrefix(s.Key, "net/ipv4/") {
-			h.fail(s.Place, "this kernel has no sysctl %s", strings.ReplaceAll(s.Key, "/", "."))
+			h.fail(s.Place, "this kernel has no sysctl %s", sysctlName(s.Key))
 		}
 	}
 }

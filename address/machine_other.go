@@ -26,3 +26,5 @@ func (m Machine) verify(*snapshot, bool) error { return unsupported("read addres
 func readSysctl(string) (value string, ok bool, err error) {
 	return "", false, unsupported("read sysctl")
 }
+
+func sysctlNames(string) []string { return nil }

@@ -204,6 +204,11 @@ func (r Rule) sameWords(o Rule) bool {
 
 func (s Sysctl) key() string { return s.Key }
 
+// sysctlName returns a key as sysctl(8) takes it, where a dot in the name of a link is a slash.
+func sysctlName(key string) string {
+	return strings.NewReplacer("/", ".", ".", "/").Replace(key)
+}
+
 // link returns the link that a setting is of, "" if it is of all.
 func (s Sysctl) link() string {
 	if parts := strings.Split(s.Key, "/"); parts[2] == "conf" && parts[3] != "all" {

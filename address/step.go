@@ -203,7 +203,7 @@ func (d *differ) sysctls() {
 		if when == phaseRouterRoutes && s.Value == "2" {
 			text += ", so that routes of router advertisements stay while forwarding"
 		}
-		d.add(s.Mark, when, verbWrite, s, text, strings.ReplaceAll(s.Key, "/", "."), s.Value)
+		d.add(s.Mark, when, verbWrite, s, text, sysctlName(s.Key), s.Value)
 	}
 }
 
