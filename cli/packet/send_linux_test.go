@@ -136,6 +136,20 @@ func TestSendThroughPacketSocket(t *testing.T) {
 	})
 }
 
+// A frame with a header of its own still has the address of its interface in IP.
+func TestSendFromInterface(t *testing.T) {
+	inPair(t, func() {
+		for _, line := range []string{
+			"send -q --wait 10ms --iface va eth dst=02:00:00:00:00:09 / ip dst=10.99.0.2 / udp",
+			"send -q --wait 10ms --iface va eth dst=02:00:00:00:00:09 / ip dst=192.0.2.2 / ip src=10.1.1.1 dst=10.2.2.2 / udp",
+		} {
+			if out, complaints, status := run(t, words(line)...); status != 0 || !strings.Contains(out, "10.99.0.1") {
+				t.Errorf("%s: status %d\n%s%s", line, status, out, complaints)
+			}
+		}
+	})
+}
+
 func TestSendRefuses(t *testing.T) {
 	inPair(t, func() {
 		for line, want := range map[string]struct {

@@ -117,7 +117,27 @@ func (w *way) onLink(f *wayFlags) error {
 			err = firstError(err, w.set(packet.ARP, "spa", own.String()))
 		}
 	}
-	return err
+	return firstError(err, w.ownSource())
+}
+
+// ownSource gives the outermost IP header the address of the interface that suits it.
+func (w *way) ownSource() error {
+	to, ok := wire.Destination(w.ip(w.first))
+	if !ok {
+		return nil
+	}
+	own, _ := addressOf(w.device.Name, to.Is4())
+	if route, err := wire.FindRoute(to, w.device); err == nil && route.Device.Index == w.device.Index && route.Source.IsValid() {
+		own = route.Source
+	}
+	if !own.IsValid() {
+		return nil
+	}
+	ip := packet.IPv6
+	if to.Is4() {
+		ip = packet.IPv4
+	}
+	return w.set(ip, "src", own.String())
 }
 
 // local returns the source address and port of the first frame, if it is of that
@@ -221,9 +241,7 @@ func (w *way) onEthernet(route wire.Route) error {
 // lost: the kernel takes their local addresses for forged ones.
 func loopbackTakes(d wire.Device) error {
 	for _, name := range []string{"route_localnet", "accept_local"} {
-		path := "/proc/sys/net/ipv4/conf/" + d.Name + "/" + name
-		value, err := os.ReadFile(path)
-		if err == nil && strings.TrimSpace(string(value)) == "0" {
+		if off(d.Name, name) && off("all", name) {
 			return &sys.OpError{
 				Op: "send frames into " + d.Name, Err: sys.ErrUnsupported,
 				Message: "the kernel drops them as forged unless net.ipv4.conf." + d.Name + "." + name + " is 1; --via raw works",
@@ -231,6 +249,12 @@ func loopbackTakes(d wire.Device) error {
 		}
 	}
 	return nil
+}
+
+// off reports whether a setting of IPv4 is 0 for an interface.
+func off(device, name string) bool {
+	value, err := os.ReadFile("/proc/sys/net/ipv4/conf/" + device + "/" + name)
+	return err == nil && strings.TrimSpace(string(value)) == "0"
 }
 
 // allowed refuses public destinations, of the first frame as it was built and of all

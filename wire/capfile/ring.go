@@ -1,6 +1,7 @@
 package capfile
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -119,6 +120,10 @@ func (r *Ring) Close() error {
 	var err error
 	if r.Finished != nil {
 		err = r.Finished(r.writer)
+	}
+	if len(r.writer.links) == 0 && r.Format == Pcap { // without frames it still has a header
+		_, described := r.writer.AddInterface(Interface{Link: LinkEthernet})
+		err = cmp.Or(err, described)
 	}
 	if flushed := r.writer.Flush(); err == nil {
 		err = flushed

@@ -3,6 +3,7 @@ package capfile
 import (
 	"bytes"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -80,6 +81,24 @@ func TestPcapHoldsOneLink(t *testing.T) {
 	}
 	if _, err := w.AddInterface(Interface{Link: LinkSLL}); !errors.Is(err, ErrMixedLinks) {
 		t.Error(err)
+	}
+}
+
+// A capture of nothing is a file of no frames.
+func TestRingWithoutFrames(t *testing.T) {
+	for _, name := range []string{"a.pcap", "a.pcapng"} {
+		var file bytes.Buffer
+		r := Ring{Into: &file, Format: FormatOf(name)}
+		if err := errors.Join(r.Open(), r.Close()); err != nil {
+			t.Fatal(err)
+		}
+		reader, err := NewReader(&file)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if err := reader.Next(&Frame{}); err != io.EOF {
+			t.Error(name, err)
+		}
 	}
 }
 
