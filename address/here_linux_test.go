@@ -395,3 +395,18 @@ func TestSettingsComeBack(t *testing.T) {
 		}
 	}
 }
+
+// An address of others whose time is over while a change waits is no reason not to confirm.
+func TestOthersAddressExpires(t *testing.T) {
+	m := inNamespace(t)
+	ip(t, "address add 10.1.0.7/24 dev a valid_lft 500 preferred_lft 400", "-6 address add fd00:1::7/64 dev a valid_lft 500 preferred_lft 400")
+	before := mustApply(t, m, "a: {mtu: 1400}")
+	after, err := m.Again(t.Context(), before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ip(t, "address delete 10.1.0.7/24 dev a", "-6 address delete fd00:1::7/64 dev a")
+	if err := m.Verify(t.Context(), after); err != nil {
+		t.Error(err)
+	}
+}

@@ -51,18 +51,20 @@ func (m Machine) Again(_ context.Context, like []byte) ([]byte, error) {
 }
 
 // refind marks as found what was found in an earlier snapshot, and drops what was not
-// there at all then: others made it.
+// there at all then, since others made it, and what was found with a lifetime.
 func (s *State) refind(earlier *State) {
 	addresses := keyed(earlier.Addresses, Address.key)
 	s.Addresses = slices.DeleteFunc(s.Addresses, func(a Address) bool { _, ok := addresses[a.key()]; return !ok })
 	for i, a := range s.Addresses {
 		s.Addresses[i].Found = addresses[a.key()].Found
 	}
+	s.Addresses = slices.DeleteFunc(s.Addresses, func(a Address) bool { return a.Found && a.Valid != Forever })
 	routes := keyed(earlier.Routes, Route.key)
 	s.Routes = slices.DeleteFunc(s.Routes, func(r Route) bool { _, ok := routes[r.key()]; return !ok })
 	for i, r := range s.Routes {
 		s.Routes[i].Found = routes[r.key()].Found
 	}
+	s.Routes = slices.DeleteFunc(s.Routes, func(r Route) bool { return r.Found && r.Expires != 0 })
 	sysctls := keyed(earlier.Sysctls, Sysctl.key)
 	s.Sysctls = slices.DeleteFunc(s.Sysctls, func(c Sysctl) bool { return sysctls[c.Key].Found })
 }
