@@ -18,31 +18,35 @@ import (
 	"wirelab/server/tcp"
 )
 
-// 500 clients of 20 messages of 512 bytes, all verified, while ps shows all 500
-// connections, and for the thread engine as many threads. WIRELAB_SOAK=1 makes it 200
-// messages, as fast as they go.
+// 500 clients of 20 messages of 512 bytes, all verified; and while as many go on until
+// they are interrupted ps shows all 500 connections, and for the thread engine as many
+// threads. WIRELAB_SOAK=1 makes it 200 messages.
 func TestLoadOnEngines(t *testing.T) {
 	const clients, size = 500, 512
-	messages, pace := 20, []string{"--rate", "5k"} // for two seconds, so that ps has time to look
+	messages := 20
 	if os.Getenv("WIRELAB_SOAK") != "" {
-		messages, pace = 200, nil
+		messages = 200
 	}
 	for _, engine := range tcp.Engines() {
 		t.Run(engine.Name, func(t *testing.T) {
 			require.Supported(t, engine.Check())
 			s := startServer(t, "serve", "tcp", "--engine", engine.Name)
-			ids, threads := 0, 0
-			report := loadWatched(t, s, func(now []tcp.Connection) (enough bool) {
-				i, th := countConnections(now)
-				ids, threads = max(ids, i), max(threads, th)
-				return ids == clients && (threads == clients || engine.Name != "thread")
-			}, append([]string{"load", "tcp", s.addr, "-o", "json", "--timeout", "1m",
-				"--clients", strconv.Itoa(clients), "--messages", strconv.Itoa(messages), "--size", strconv.Itoa(size)}, pace...)...)
+			common := []string{"load", "tcp", s.addr, "-o", "json", "--timeout", "1m", "--clients", strconv.Itoa(clients), "--size", strconv.Itoa(size)}
+			report := runLoad(t, s.command(append(common, "--messages", strconv.Itoa(messages))...), nil)
 			if report.Received != uint64(clients*messages) || report.Mismatched != 0 || report.Lost != 0 || report.BytesReceived != uint64(clients*messages*size) {
 				t.Errorf("not all verified: %+v", report)
 			}
+			ids, threads := 0, 0
+			report = runLoad(t, s.command(append(common, "--duration", "2m", "--rate", "2k")...), func() (enough bool) {
+				i, th := countConnections(s.tcp().Connections)
+				ids, threads = max(ids, i), max(threads, th)
+				return ids == clients && (threads == clients || engine.Name != "thread")
+			})
 			if ids != clients || engine.Name == "thread" && threads != clients {
 				t.Errorf("ps has shown %d connections on %d threads at most", ids, threads)
+			}
+			if !report.Interrupted || report.Mismatched != 0 || report.Lost != 0 || report.BytesReceived != report.Received*size {
+				t.Errorf("%+v", report)
 			}
 		})
 	}
@@ -60,12 +64,11 @@ func countConnections(connections []tcp.Connection) (ids, threads int) {
 	return len(id), len(thread)
 }
 
-// loadWatched runs a load, and while it runs shows look what ps shows of the server,
-// until that has seen enough.
-func loadWatched(t *testing.T, s *runningServer, look func([]tcp.Connection) (enough bool), args ...string) load.Report {
+// runLoad runs a load to its end, or until look has seen enough, which is asked again and
+// again: then the load is interrupted.
+func runLoad(t *testing.T, cmd *exec.Cmd, look func() (enough bool)) load.Report {
 	t.Helper()
 	var out, complaints bytes.Buffer
-	cmd := s.command(args...)
 	cmd.Stdout, cmd.Stderr = &out, &complaints
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -73,16 +76,19 @@ func loadWatched(t *testing.T, s *runningServer, look func([]tcp.Connection) (en
 	var err error
 	ended := make(chan struct{})
 	go func() { err = cmd.Wait(); close(ended) }()
-	for running, enough := true, false; running && !enough; {
-		enough = look(s.tcp().Connections)
+	for running := look != nil; running; {
 		select {
 		case <-ended:
 			running = false
 		default:
+			running = !look()
 		}
 	}
+	if look != nil {
+		_ = cmd.Process.Signal(os.Interrupt) // unless it has ended
+	}
 	<-ended
-	if err != nil {
+	if err != nil && (look == nil || cmd.ProcessState.ExitCode() != term.ExitInterrupted) {
 		t.Fatalf("%s: %v\n%s", cmd, err, &complaints)
 	}
 	var report load.Report
