@@ -28,7 +28,7 @@ func gatheringServer(t *testing.T, alone, many int) netip.AddrPort {
 	running.Go(func() {
 		counts := receiver.Report{Since: time.Unix(1, 0)}
 		b, answer := make([]byte, 2048), make([]byte, receiver.Len)
-		asked := map[netip.AddrPort]receiver.Request{}
+		seen, waiting := map[netip.AddrPort]bool{}, map[netip.AddrPort]receiver.Request{}
 		for {
 			n, from, err := conn.ReadFromUDPAddrPort(b)
 			if err != nil {
@@ -39,14 +39,15 @@ func gatheringServer(t *testing.T, alone, many int) netip.AddrPort {
 				conn.WriteToUDPAddrPort(b[:n], from)
 				continue
 			}
-			asked[from] = request
-			if len(asked) > alone && len(asked) < alone+many {
+			seen[from], waiting[from] = true, request
+			if len(seen) > alone && len(seen) < alone+many {
 				continue
 			}
-			for to, request := range asked {
+			for to, request := range waiting {
 				receiver.PutAnswer(answer, request.Nonce, &counts)
 				conn.WriteToUDPAddrPort(answer, to)
 			}
+			clear(waiting)
 		}
 	})
 	t.Cleanup(func() { conn.Close(); running.Wait() })
