@@ -23,14 +23,7 @@ func TestOthersThatSayMore(t *testing.T) {
 		"rules: [from 10.2.0.0/16 table 5 priority 102]": "take another priority",
 		"a: {routes: [10.8.0.0/16 via 192.0.2.8]}":       "ip route show 10.8.0.0/16 table main",
 	} {
-		c, _ := read(t, text)
-		now, err := m.Read()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, errs := c.Change(m, now); errs == nil || !strings.Contains(errs.Error(), want) {
-			t.Errorf("%s: %v, want %q", text, errs, want)
-		}
+		mustRefuse(t, m, text, want)
 	}
 	rules, routes := shown(t, "rule"), shown(t, "route")
 	mustRestore(t, m, mustApply(t, m, "rules: [from 10.0.0.0/8 table 5 priority 99, from 10.3.0.0/16 table 5 priority 103]\na: {routes: [10.9.0.0/16 via 192.0.2.8]}"))

@@ -365,14 +365,7 @@ func TestDependentsGoAndComeBack(t *testing.T) {
 		"a: {state: absent}\nb: {}":  "link b goes with a, which is to be absent",
 		"a: {state: absent}\nvx: {}": "link vx goes with a, which is to be absent",
 	} {
-		c, _ := read(t, text)
-		now, err := m.Read()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, errs := c.Change(m, now); errs == nil || !strings.Contains(errs.Error(), want) {
-			t.Errorf("%s: %v, want %q", text, errs, want)
-		}
+		mustRefuse(t, m, text, want)
 	}
 }
 

@@ -81,6 +81,19 @@ func mustPlan(t testing.TB, m Machine, text string) *Change {
 	return change
 }
 
+// mustRefuse expects that a text cannot be planned here, and why.
+func mustRefuse(t testing.TB, m Machine, text, want string) {
+	t.Helper()
+	c, _ := read(t, text)
+	now, err := m.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, errs := c.Change(m, now); errs == nil || !strings.Contains(errs.Error(), want) {
+		t.Errorf("%s: %v, want %q", text, errs, want)
+	}
+}
+
 // mustApply carries out what a text asks for, after which there is nothing to do. It
 // returns the snapshot of before.
 func mustApply(t testing.TB, m Machine, text string) []byte {

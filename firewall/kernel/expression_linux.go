@@ -3,15 +3,12 @@ package kernel
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"wirelab/firewall"
 	"wirelab/internal/netlink"
-	"wirelab/internal/sys"
 )
 
 // Expressions are written in the very form in which the kernel lists them: the
@@ -34,23 +31,6 @@ func (w *writer) counter(kind uint16, seen firewall.Traffic) {
 	w.Big64(unix.NFTA_COUNTER_BYTES, seen.Bytes)
 	w.Big64(unix.NFTA_COUNTER_PACKETS, seen.Packets)
 	w.end(outer, inner)
-}
-
-// lacking turns the error of a rule whose expression the kernel does not know into one that
-// says so. It also finds nothing where a rule names a set or a chain that is missing; the
-// expressions that do are part of every nf_tables.
-func lacking(err error) error {
-	var failed *sys.OpError
-	var refused *netlink.RefusedError
-	if !errors.Is(err, unix.ENOENT) || !errors.As(err, &failed) || !errors.As(err, &refused) {
-		return err
-	}
-	switch name := nameOf(netlink.Decode(refused.Value)); name {
-	case "", "immediate", "lookup", "dynset":
-		return err
-	default:
-		return &sys.OpError{Op: failed.Op, Object: failed.Object, Err: fmt.Errorf("%w: %w %s", sys.ErrUnsupported, ErrNoExpression, name)}
-	}
 }
 
 // registerNumber returns the kernel's number of a register of four bytes, counted

@@ -21,6 +21,7 @@ import (
 	"wirelab/firewall"
 	"wirelab/internal/netlink"
 	"wirelab/internal/sys"
+	"wirelab/internal/sys/netns"
 )
 
 // Docker's tables, about as it makes them, and one of each other family.
@@ -70,6 +71,25 @@ table inet wirelab2 {
 	}
 }
 `
+
+// discard sends a datagram of one byte to port 9 of the namespace's loopback.
+func discard(t *testing.T, n *netns.Namespace) {
+	t.Helper()
+	if err := n.Do(func() error {
+		if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
+			return fmt.Errorf("%w: %s", err, out)
+		}
+		conn, err := net.Dial("udp", "127.0.0.1:9")
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		_, err = conn.Write([]byte("x"))
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
 
 func TestTablesOfOthersStayAsTheyAre(t *testing.T) {
 	n, k := namespace(t)
@@ -138,20 +158,7 @@ func TestOtherCountersLiveOn(t *testing.T) {
 	counted.Matches[2].From = []byte{17}
 	p.Rehash()
 	mustApply(t, k, p)
-	if err := n.Do(func() error {
-		if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
-			return fmt.Errorf("%w: %s", err, out)
-		}
-		conn, err := net.Dial("udp", "127.0.0.1:9")
-		if err != nil {
-			return err
-		}
-		defer conn.Close()
-		_, err = conn.Write([]byte("x"))
-		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
+	discard(t, n)
 	p.Chains[0].Rules[5000].Verdict.Kind = firewall.Drop
 	p.Rehash()
 	plan := mustPlan(t, k, p)

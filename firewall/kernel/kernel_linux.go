@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -9,6 +10,7 @@ import (
 
 	"wirelab/firewall"
 	"wirelab/internal/netlink"
+	"wirelab/internal/sys"
 )
 
 // Kernel is a connection to the ruleset of a network namespace. One goroutine at
@@ -205,5 +207,22 @@ func (w *writer) steps(p *steps) {
 	}
 	for _, step := range p.addRules {
 		w.addRule(step.chain, step.rule, step.handle)
+	}
+}
+
+// lacking turns the error of a rule whose expression the kernel does not know into one that
+// says so. It also finds nothing where a rule names a set or a chain that is missing; the
+// expressions that do are part of every nf_tables.
+func lacking(err error) error {
+	var failed *sys.OpError
+	var refused *netlink.RefusedError
+	if !errors.Is(err, unix.ENOENT) || !errors.As(err, &failed) || !errors.As(err, &refused) {
+		return err
+	}
+	switch name := nameOf(netlink.Decode(refused.Value)); name {
+	case "", "immediate", "lookup", "dynset":
+		return err
+	default:
+		return &sys.OpError{Op: failed.Op, Object: failed.Object, Err: fmt.Errorf("%w: %w %s", sys.ErrUnsupported, ErrNoExpression, name)}
 	}
 }
